@@ -1,0 +1,71 @@
+/* limits.h -- every bound of the program, once, and the relations between them proved.
+ *
+ * Sizes in bytes, times in milliseconds unless a name says otherwise. A bound that an operator may
+ * change is the default here and an option in server/conf.h. */
+#ifndef COMMON_UTIL_LIMITS_H
+#define COMMON_UTIL_LIMITS_H
+
+#include <assert.h>
+
+/* What is said (docs/protocol.md) */
+enum {
+    FRAME_HEAD = 4,              /* u32 big-endian length */
+    FRAME_MAX = 1024 * 1024,     /* the JSON behind it */
+    FRAME_MAX_EARLY = 64 * 1024, /* the same before login */
+    JSON_DEPTH = 8,
+    TEXT_MAX = 64 * 1024, /* text of one message */
+    CONTENT_MAX =
+        400 * 1024, /* its content object: every byte of the text may be escaped as \u00XX */
+    OPENING_LEN = 32,
+    BODY_MAX = OPENING_LEN + CONTENT_MAX,
+    LINE_MAX_LEN = 512,    /* an entry's line, without LF */
+    SIG_MAX = 512,         /* RSA-4096 */
+    NAME_MAX_LEN = 32 * 4, /* bytes of a person's, device's or room's name; 32 characters */
+    NAME_CHARS = 32,
+    TOPIC_MAX = 512,
+    HISTORY_MAX = 100,                 /* entries in one page */
+    HISTORY_BYTES = FRAME_MAX * 3 / 4, /* JSON bytes of entries in one page */
+    ROOMS_MAX = 128,                   /* rooms of one account */
+    MEMBERS_MAX = 1000,                /* members of one room */
+    DEVICES_MAX = 8,                   /* devices of one account */
+    DELIVERED_MEMBERS_MAX = 32,        /* larger rooms do not report deliveries */
+    TS_FUTURE_MS = 5 * 60 * 1000,      /* how far ahead of the relay's clock an entry may be */
+    SKEW_SHOWN_MS = 2 * 60 * 1000,
+};
+
+/* Identities */
+enum {
+    HASH_LEN = 32,
+    ROOM_ID_LEN = 16,
+    TOKEN_LEN = 16,  /* invite */
+    RESUME_LEN = 32, /* resume token */
+    NONCE_LEN = 32,  /* login nonces */
+    SALT_LEN = 16,   /* account salt, as drawn */
+    CERT_MAX = 4096, /* DER of one certificate */
+    CSR_MAX = 4096,
+    CRL_MAX = 256 * 1024,
+    CHAIN_MAX = 4, /* certificates below the root, leaf included */
+    PASSWORD_MAX = 1024,
+    INVITE_MAX = 512,
+};
+
+/* Links and connections */
+enum {
+    LINK_EARLY_MAX = 64 * 1024,     /* bytes from a peer not yet proven, handshake in all */
+    LINK_OUT_MAX = 4 * 1024 * 1024, /* waiting for one reader before it is too slow (F1) */
+    HANDSHAKE_MS = 30 * 1000,
+    HANDSHAKES_MAX = 50,
+    HANDSHAKES_PER_SOURCE = 10,
+    CONNS_DEFAULT = 100,
+    PING_MS = 30 * 1000,
+    DRAIN_MS = 10 * 1000,
+};
+
+static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_MAX,
+              "the longest entry fits a frame in base64");
+static_assert(CONTENT_MAX >= TEXT_MAX * 6 + 64, "any text fits its content object");
+static_assert(LINK_OUT_MAX >= 2 * (FRAME_MAX + FRAME_HEAD), "two full frames drop nobody");
+static_assert(HISTORY_BYTES >= BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512,
+              "a page holds at least one entry of any size");
+
+#endif
