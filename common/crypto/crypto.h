@@ -23,8 +23,8 @@ struct rng {
     void *ctx;
 };
 
-struct rng rng_system(void);                                        /* the kernel's generator */
-int rng_fill(const struct rng *r, void *out, size_t n) MUST_USE;    /* 0 or -1 */
+struct rng rng_system(void);                                     /* the kernel's generator */
+int rng_fill(const struct rng *r, void *out, size_t n) MUST_USE; /* 0 or -1 */
 /* The same for mbedTLS's f_rng callbacks: ctx is a struct rng. */
 int rng_mbedtls(void *ctx, unsigned char *out, size_t n);
 
@@ -53,7 +53,8 @@ enum hash_kind { HASH_SHA256, HASH_SHA384 };
 size_t hash_len(enum hash_kind kind);
 
 void sha256(struct span data, struct hash *out);
-void sha256_parts(const struct span *parts, size_t n, struct hash *out); /* of their concatenation */
+void sha256_parts(const struct span *parts, size_t n,
+                  struct hash *out); /* of their concatenation */
 
 void hmac_sha256(struct span key, struct span data, struct hash *out);
 
