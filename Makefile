@@ -1,0 +1,194 @@
+# Countersign. `make help` lists the targets; docs/style.md says how the code is laid out.
+#
+# Honoured: PREFIX DESTDIR CC CPPFLAGS CFLAGS LDFLAGS BUILD, and SANITIZE=address,undefined.
+# CI=true turns warnings into errors, V=1 shows whole commands. Nothing is configured: libraries come from the standard
+# paths, mbedTLS 3.6 from build/deps when `make deps` had to bring it.
+
+BUILD   ?= build
+DEPS    ?= build/deps
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g
+PYTHON  ?= /usr/bin/python3
+FUZZ_SECONDS ?= 60
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+# --- flags -----------------------------------------------------------------------------------
+
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
+    -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings \
+    $(if $(filter true,$(CI)),-Werror)
+hardening := -fPIE -fstack-protector-strong -fstack-clash-protection \
+    $(if $(filter x86_64% i%86%,$(shell $(CC) -dumpmachine)),-fcf-protection)
+fortify := $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+    -fno-omit-frame-pointer)
+
+compile = $(CC) -std=c17 -D_GNU_SOURCE -I. -isystem $(DEPS)/include \
+    $(if $(SANITIZE),,$(fortify)) $(CPPFLAGS) $(warnings) $(hardening) \
+    -ffile-prefix-map=$(CURDIR)=. -MMD -MP $(CFLAGS) $(sanitize)
+link    = $(CC) $(CFLAGS) $(sanitize) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+
+say   = $(if $(V),,@echo '  $1 $@';)
+
+libs := -L$(DEPS)/lib -l:libmbedtls.a -l:libmbedx509.a -l:libmbedcrypto.a -lsodium -lcjson \
+    -lutf8proc -luv -lsqlite3 -lreadline -lncursesw -ltinfo -lpthread
+
+# --- layers: one archive each, every layer knows those before it -------------------------------
+
+layers  := util crypto link evidence chat certs server client
+sources_certs  := $(filter-out %/main.c,$(wildcard certs/*.c))
+sources_server := $(filter-out %/main.c,$(wildcard server/*.c server/core/*.c))
+sources_client := $(filter-out %/main.c,$(wildcard client/*.c client/core/*.c))
+$(foreach l,util crypto link evidence chat,$(eval sources_$l := $(wildcard common/$l/*.c)))
+
+objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
+archives  = $(foreach l,$1,$(if $(sources_$l),$(BUILD)/lib$l.a))
+below_util     := util
+below_crypto   := crypto $(below_util)
+below_link     := link $(below_crypto)
+below_evidence := evidence $(below_link)
+below_chat     := chat $(below_evidence)
+below_certs    := certs $(below_chat)
+below_server   := server $(below_certs)
+below_client   := client $(below_certs)
+everything     := server $(below_client)
+
+define archive_rule
+$(BUILD)/lib$1.a: $(call objects,$(sources_$1))
+	@rm -f $$@
+	$$(AR) qcs $$@ $$^
+endef
+$(foreach l,$(layers),$(eval $(call archive_rule,$l)))
+
+# --- programs --------------------------------------------------------------------------------
+
+main_countersignd    := server
+main_countersign     := client
+main_countersign-ca  := certs
+programs := $(foreach p,countersignd countersign countersign-ca,$(if \
+    $(wildcard $(main_$p)/main.c),$(BUILD)/$p))
+
+define program_rule
+$(BUILD)/$1: $(call objects,$2) $(call archives,$3)
+	@mkdir -p $$(@D)
+	$$(call say,LINK)$$(link) $$^ $$(libs) $4 -o $$@
+endef
+$(foreach p,$(notdir $(programs)),$(eval \
+    $(call program_rule,$p,$(main_$p)/main.c,$(below_$(main_$p)))))
+
+# --- tests: tests/unit/LAYER/test_x.c links LAYER and those below it ------------------------------
+
+units    := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
+fuzzers  := $(wildcard tests/fuzz/fuzz_*.c)
+benches  := $(wildcard tests/bench/bench_*.c)
+support  := $(wildcard tests/unit/support*.c)
+layer_of  = $(firstword $(filter $(layers),$(notdir $(patsubst %/,%,$(dir $1)))) everything)
+below_everything := $(everything)
+support_of = $(support) $(wildcard $(dir $1)support*.c)
+
+$(foreach t,$(units),$(eval $(call program_rule,tests/$(notdir $(t:.c=)),$t \
+    $(sort $(call support_of,$t)),$(below_$(call layer_of,$t)),-lcmocka)))
+$(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz/$(notdir $(t:.c=)),$t \
+    tests/fuzz/replay.c,$(everything))))
+$(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$t,$(everything),\
+    -fsanitize=fuzzer)))
+$(foreach t,$(benches),$(eval $(call program_rule,bench/$(notdir $(t:.c=)),$t,$(everything))))
+
+unit_programs  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(units)))
+fuzz_programs  := $(patsubst %.c,$(BUILD)/fuzz/%,$(notdir $(fuzzers)))
+bench_programs := $(patsubst %.c,$(BUILD)/bench/%,$(notdir $(benches)))
+
+$(BUILD)/obj/%.o: %.c | mbedtls
+	@mkdir -p $(@D)
+	$(call say,CC)$(compile) -c $< -o $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# --- targets ---------------------------------------------------------------------------------
+
+.PHONY: help all tests demo check asan tsan lint format shape bench fuzz deps deps-lint mbedtls \
+    clean-deps install uninstall clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+all: $(programs) ## build the three programs
+
+tests: all $(unit_programs) $(fuzz_programs) ## build the tests without running them
+
+demo: deps all ## a relay on loopback and the client in it
+	tests/tools/demo $(BUILD)
+
+check: deps tests ## build and run every test
+	$(PYTHON) tests/tools/check $(BUILD)
+
+asan: ## every test under AddressSanitizer and UBSan, in build/asan
+	$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
+
+tsan: ## the relay under load with ThreadSanitizer, in build/tsan
+	$(MAKE) tests BUILD=build/tsan SANITIZE=thread CFLAGS='-O1 -g'
+	$(PYTHON) tests/tools/check --tsan build/tsan
+
+fuzz: ## run each fuzzer for FUZZ_SECONDS with clang's libFuzzer, in build/fuzz
+	$(MAKE) libfuzzer BUILD=build/fuzz CC=clang CFLAGS='-O1 -g' \
+	    SANITIZE=fuzzer-no-link,address,undefined
+	tests/tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+lint: deps-lint ## format, layers, headers, cppcheck, shellcheck, manual pages
+	CC='$(CC)' DEPS='$(DEPS)' tests/tools/lint.sh
+
+format: ## let clang-format rewrite the C files
+	git ls-files '*.c' '*.h' | xargs -r clang-format -i
+
+shape: ## our numbers beside those of docs/style.md
+	@$(PYTHON) tests/tools/shape
+
+bench: all $(bench_programs) ## figures, not a test
+	tests/bench/run $(BUILD)
+
+deps: ## install what is missing (Debian) and bring mbedTLS 3.6
+	@tests/tools/deps.sh $(DEPS)
+
+deps-lint: deps ## the tools that only `make lint` and `make fuzz` need
+	@tests/tools/deps.sh $(DEPS) lint
+
+clean-deps: ## remove the mbedTLS that `make deps` brought
+	rm -rf $(DEPS)
+
+# PREFIX/sbin holds the relay, PREFIX/bin what its users and its owner run.
+bindir  := $(DESTDIR)$(PREFIX)/bin
+sbindir := $(DESTDIR)$(PREFIX)/sbin
+mandir  := $(DESTDIR)$(PREFIX)/share/man
+manuals := $(wildcard docs/*.1 docs/*.5 docs/*.8)
+installed := $(sbindir)/countersignd $(bindir)/countersign $(bindir)/countersign-ca \
+    $(foreach m,$(manuals),$(mandir)/man$(patsubst .%,%,$(suffix $m))/$(notdir $m))
+
+install: all ## into DESTDIR/PREFIX
+	install -d $(sort $(dir $(installed)))
+	install -m 755 $(BUILD)/countersignd $(sbindir)
+	install -m 755 $(BUILD)/countersign $(BUILD)/countersign-ca $(bindir)
+	$(foreach m,$(manuals),install -m 644 $m $(mandir)/man$(patsubst .%,%,$(suffix $m)) &&) true
+
+uninstall: ## remove precisely what install put there
+	rm -f $(installed)
+
+clean: ## remove everything built; build/deps stays
+	find $(BUILD) -mindepth 1 -maxdepth 1 ! -path $(DEPS) -exec rm -rf {} +
+
+# --- behind the scenes -----------------------------------------------------------------------
+
+.PHONY: libfuzzer
+libfuzzer: $(patsubst %.c,$(BUILD)/libfuzzer/%,$(notdir $(fuzzers)))
+
+mbedtls:
+	@test -e $(DEPS)/.complete || pkg-config --atleast-version=3.6 mbedtls 2>/dev/null || \
+	    { echo 'mbedTLS 3.6 is not here: run `make deps` first.' >&2; exit 1; }
+
+# When packages are checked in the same run, nothing is compiled before they are there.
+ifneq ($(filter check demo,$(MAKECMDGOALS)),)
+mbedtls: deps
+endif
