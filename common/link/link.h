@@ -1,0 +1,169 @@
+/* link.h -- one end of a secure connection between neighbours: bytes in, bytes out.
+ *
+ * No sockets, no clock of its own, no log, no threads. Which protocol is spoken stands in the conf;
+ * what is said above is the same whatever the link. The program moves bytes:
+ *
+ *     link_feed(l, in, n);                       bytes from the socket
+ *     while (link_next(l, &ev)) ...              what happened
+ *     out = link_out(l); ... link_sent(l, k);    bytes for the socket
+ *
+ * After a failure the rest of link_out still goes to the peer: it is the alert that says why.
+ *
+ * Threads. A link is used by one thread at a time and may move between threads. Until ESTABLISHED
+ * it uses the private key, the random source and the judge of its conf, so a relay feeds it on the
+ * worker whose struct link_ready it was made from, one call at a time per link_ready. From the
+ * moment link_next gave ESTABLISHED none of these is used again (a relay's link may move to its
+ * loop for good), only the clocks, which must be callable from any thread. */
+#ifndef COMMON_LINK_LINK_H
+#define COMMON_LINK_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/crypto/crypto.h"
+#include "common/crypto/pkey.h"
+#include "common/crypto/x509.h"
+#include "common/util/bytes.h"
+#include "common/util/err.h"
+#include "common/util/limits.h"
+
+/* What may be asked for by ALPN. `countersign/1` is mutual, joining has no client certificate. */
+#define LINK_ALPN_CHAT "countersign/1"
+#define LINK_ALPN_JOIN "countersign-join/1"
+
+/* Label of the exporter that login binds itself to (docs/protocol.md 4). */
+#define LINK_EXPORTER_LOGIN "EXPORTER-countersign-login-1"
+
+/* The protocols: id, name in configuration and AuthMessage. */
+#define LINK_KINDS(X) X(LINK_TLS, "tls")
+
+#define X(id, name)   id,
+enum link_kind { LINK_KINDS(X) };
+#undef X
+
+enum role { ROLE_CLIENT, ROLE_RELAY };
+
+/* What a relay's program says of a certificate that is itself in order. */
+enum link_verdict {
+    LINK_ACCEPT,
+    LINK_UNKNOWN, /* no enrolled device: alert certificate_unknown */
+    LINK_REVOKED, /* revoked in our tables: alert certificate_revoked */
+};
+
+typedef enum link_verdict link_judge(void *ctx, const struct hash *fp, const struct span *chain,
+                                     size_t chain_n);
+
+struct link_ready; /* parsed keys of one conf: see link_ready_new */
+
+/* Everything a link needs. The struct and what it points to is borrowed until link_new (with
+ * `ready`: link_ready_new) returns, except trust, clock and judge: those must outlive every link.
+ */
+struct link_conf {
+    enum link_kind kind;
+    const struct span *chain; /* own certificates, DER, leaf first. Relay: leaf, intermediate and
+                                 root. Client: leaf and intermediate; none when joining. */
+    size_t chain_n;
+    const struct pkey *key;    /* the leaf's private key; NULL without chain */
+    const struct trust *trust; /* whom we believe, with CRLs; or, client only: */
+    const struct hash *pin;    /* join: the anchor is the presented certificate of this SHA-256 */
+    const char *host;          /* client: DNS name or address (without brackets) asked for */
+    bool join;                 /* client: countersign-join/1 instead of countersign/1 */
+    struct rng rng;
+    int64_t (*now)(void *ctx);   /* milliseconds since 1970: certificate dates */
+    uint64_t (*mono)(void *ctx); /* microseconds, monotonic: times of steps */
+    void *clock_ctx;
+    link_judge *judge; /* relay, countersign/1; NULL accepts every certificate in order */
+    void *judge_ctx;
+    struct link_ready *ready; /* NULL: the link parses the keys for itself alone */
+};
+
+/* Parses the certificates and the key of conf once for many links of one thread (a relay's worker).
+ * NULL and e when they are unusable. Links keep it alive: after a reload make a new one, free this.
+ */
+struct link_ready *link_ready_new(enum role role, const struct link_conf *conf, struct err *e);
+void link_ready_free(struct link_ready *r); /* NULL is fine */
+
+/* One row of a protocol's step table, of which events, help and documentation are drawn. */
+struct link_row {
+    const char *name;   /* "ServerHello" */
+    const char *wire;   /* "server_hello(2)" */
+    bool client_writes; /* else the relay does */
+    const char *proves; /* what is known once it has been accepted */
+};
+
+/* The table of a protocol, in order. */
+const struct link_row *link_rows(enum link_kind kind, size_t *n);
+const char *link_kind_name(enum link_kind kind); /* "tls" */
+
+/* One step that really happened on this end. */
+struct link_step {
+    unsigned number, total; /* counted from 1; total may grow when the peer asks for a retry */
+    unsigned row;           /* index into link_rows */
+    const char *name, *wire;
+    bool out;       /* we sent it */
+    bool waiting;   /* not there yet: the client waits for the relay's verdict. It comes again,
+                       with the same number and waiting false, when it has been heard. */
+    size_t bytes;   /* of the records that carried it; 0: it shared the record of the step before */
+    uint64_t at_us; /* since link_new */
+    uint64_t took_us;
+    const char *proves;
+    char detail[160]; /* suite, group, subject, fingerprint, signature scheme ...; clean ASCII */
+};
+
+struct link_event {
+    enum {
+        LINK_STEP,
+        LINK_ESTABLISHED, /* client: the relay's first bytes were opened; relay: client is proven */
+        LINK_MESSAGE,     /* opened bytes in order; where they are cut means nothing */
+        LINK_CLOSED,      /* the peer's close_notify: nothing comes any more */
+        LINK_FAILED       /* final; see link_error */
+    } kind;
+    union {
+        struct link_step step;
+        struct span message; /* valid until the next call on the link */
+    };
+};
+
+/* What is known about the connection. Pointers live until link_free. */
+struct link_info {
+    const char *version, *suite, *group, *alpn; /* NULL while unknown */
+    bool join;                                  /* countersign-join/1 was agreed on */
+    struct span peer[CHAIN_MAX + 1];            /* DER, leaf first; also of a refused peer */
+    size_t peer_n;
+    struct hash peer_fp; /* SHA-256 of peer[0]; zero when there is none */
+    const char *refused; /* audit word when certificates were the reason of failure, else NULL */
+    bool refused_by_peer;
+};
+
+struct link;
+
+/* NULL and e: the conf is unusable. A client's first bytes are in link_out at once. */
+struct link *link_new(enum role role, const struct link_conf *conf, struct err *e);
+void link_free(struct link *l); /* wipes every secret; NULL is fine */
+
+/* Bytes from the peer. -1: failed for good (LINK_FAILED comes too). Never keeps `in`. */
+int link_feed(struct link *l, const uint8_t *in, size_t n) MUST_USE;
+/* The peer's stream has ended: CLOSED if it said so before or we closed first, else failure "cut".
+ */
+int link_eof(struct link *l) MUST_USE;
+
+struct span link_out(const struct link *l); /* bytes for the peer; valid until the next call on l */
+void link_sent(struct link *l, size_t n);   /* n of them are on their way */
+
+/* Seals one message. Only between ESTABLISHED and CLOSED, link_close or failure. -1: failed for
+ * good: used too early, or more than LINK_OUT_MAX would wait for a peer that reads too slowly. */
+int link_send(struct link *l, const uint8_t *msg, size_t n) MUST_USE;
+
+/* Takes the next event; false when there is none. */
+bool link_next(struct link *l, struct link_event *ev);
+
+void link_close(struct link *l); /* says close_notify; what is in link_out still has to go */
+
+const struct err *link_error(const struct link *l); /* code ERR_NONE while all is well */
+void link_info(const struct link *l, struct link_info *out);
+
+/* Key bound to this connection (RFC 8446 7.5, empty context). -1 before ESTABLISHED. */
+int link_exporter(const struct link *l, const char *label, struct key *out) MUST_USE;
+
+#endif
