@@ -1,8 +1,8 @@
 # Countersign. `make help` lists the targets; docs/style.md says how the code is laid out.
 #
 # Honoured: PREFIX DESTDIR CC CPPFLAGS CFLAGS LDFLAGS BUILD, and SANITIZE=address,undefined.
-# CI=true turns warnings into errors, V=1 shows whole commands. Nothing is configured: libraries come from the standard
-# paths, mbedTLS 3.6 from build/deps when `make deps` had to bring it.
+# CI=true turns warnings into errors, V=1 shows whole commands. Nothing is configured: libraries
+# come from the standard paths, mbedTLS 3.6 from build/deps when `make deps` had to bring it.
 
 BUILD   ?= build
 DEPS    ?= build/deps
@@ -60,7 +60,7 @@ everything     := server $(below_client)
 define archive_rule
 $(BUILD)/lib$1.a: $(call objects,$(sources_$1))
 	@rm -f $$@
-	$$(AR) qcs $$@ $$^
+	$$(call say,AR)$$(AR) qcs $$@ $$^
 endef
 $(foreach l,$(layers),$(eval $(call archive_rule,$l)))
 
@@ -116,7 +116,7 @@ $(BUILD)/obj/%.o: %.c | mbedtls
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-all: $(programs) ## build the three programs
+all: $(call archives,$(layers)) $(programs) ## build the three programs
 
 tests: all $(unit_programs) $(fuzz_programs) ## build the tests without running them
 
@@ -139,7 +139,7 @@ fuzz: ## run each fuzzer for FUZZ_SECONDS with clang's libFuzzer, in build/fuzz
 	tests/tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
 lint: deps-lint ## format, layers, headers, cppcheck, shellcheck, manual pages
-	CC='$(CC)' DEPS='$(DEPS)' tests/tools/lint.sh
+	@tests/tools/lint.sh
 
 format: ## let clang-format rewrite the C files
 	git ls-files '*.c' '*.h' | xargs -r clang-format -i
@@ -181,8 +181,15 @@ clean: ## remove everything built; build/deps stays
 
 # --- behind the scenes -----------------------------------------------------------------------
 
-.PHONY: libfuzzer
+.PHONY: libfuzzer headers
 libfuzzer: $(patsubst %.c,$(BUILD)/libfuzzer/%,$(notdir $(fuzzers)))
+
+# Every header compiles alone.
+headers := $(wildcard common/*/*.h certs/*.h server/*.h server/core/*.h client/*.h client/core/*.h)
+headers: $(addsuffix .alone,$(headers))
+%.h.alone: %.h | mbedtls
+	@printf '#include "$<"\nextern int alone;\n' | \
+	    $(compile) -Werror -fsyntax-only -MF /dev/null -x c -
 
 mbedtls:
 	@test -e $(DEPS)/.complete || pkg-config --atleast-version=3.6 mbedtls 2>/dev/null || \
