@@ -22,7 +22,7 @@ warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wf
     -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings \
     $(if $(filter true,$(CI)),-Werror)
 hardening := -fPIE -fstack-protector-strong -fstack-clash-protection \
-    $(if $(filter x86_64% i%86%,$(shell $(CC) -dumpmachine)),-fcf-protection)
+    $(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
 fortify := $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
     -fno-omit-frame-pointer)
@@ -129,11 +129,11 @@ check: deps tests ## build and run every test
 asan: ## every test under AddressSanitizer and UBSan, in build/asan
 	$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
 
-tsan: ## the relay under load with ThreadSanitizer, in build/tsan
+tsan: deps ## the relay under load with ThreadSanitizer, in build/tsan
 	$(MAKE) tests BUILD=build/tsan SANITIZE=thread CFLAGS='-O1 -g'
 	$(PYTHON) tests/tools/check --tsan build/tsan
 
-fuzz: ## run each fuzzer for FUZZ_SECONDS with clang's libFuzzer, in build/fuzz
+fuzz: deps-lint ## run each fuzzer for FUZZ_SECONDS with clang's libFuzzer, in build/fuzz
 	$(MAKE) libfuzzer BUILD=build/fuzz CC=clang CFLAGS='-O1 -g' \
 	    SANITIZE=fuzzer-no-link,address,undefined
 	tests/tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # fuzz.sh BUILD SECONDS -- runs each libFuzzer program, new inputs into BUILD/found.
-# An input worth keeping is copied by hand into tests/fuzz/corpus/NAME, where `make check` replays it.
+# An input worth keeping is copied by hand into tests/fuzz/corpus/NAME; `make check` replays it.
 set -eu
 
 build=$1
