@@ -1,0 +1,213 @@
+/* engine.h -- the client behind every screen: login, rooms, checked entries, outbox.
+ *
+ * Sans-IO: opened bytes of the link come in, frames for the link and events come out; time, random
+ * numbers and the store are passed in. It knows nothing of sockets, TLS, terminals or files. The
+ * program drives it:
+ *
+ *     engine_linked(e, &peer)              the link is established
+ *     engine_feed(e, bytes)                LINK_MESSAGE
+ *     engine_out(e), engine_sent(e, n)     plain bytes for link_send, after every call
+ *     engine_next(e, &ev)                  what happened, after every call
+ *     engine_lost(e)                       the connection is gone; the engine stays
+ *     engine_tick(e)                       at engine_deadline(e) or before
+ *
+ * What the relay says is believed only as far as signatures, heads and our own disk bear it out;
+ * the rest is withheld, shown as refused and counted. Text in events and rooms is as peers sent it
+ * (names were checked, bodies not): whoever shows it passes it through text_clean. */
+#ifndef CLIENT_CORE_ENGINE_H
+#define CLIENT_CORE_ENGINE_H
+
+#include "client/core/keep.h"
+#include "common/crypto/argon.h"
+#include "common/crypto/pkey.h"
+#include "common/crypto/x509.h"
+
+struct engine; /* opaque */
+
+/* Borrowed until engine_free, but for the struct itself. */
+struct engine_conf {
+    const char *account, *device;
+    struct hash fp;         /* our certificate */
+    struct pkey *key;       /* its key: signs entries */
+    struct trust *trust;    /* pinned root, intermediate, CRL; a newer CRL is put into it */
+    struct argon_cost cost; /* pinned at joining */
+    struct keep keep;
+    struct rng rng;
+    int64_t (*now)(void *ctx);  /* ms since 1970 */
+    int64_t (*mono)(void *ctx); /* ms, monotonic */
+    void *clock_ctx;
+    bool follow; /* catch up with every room and say what was delivered; else only send */
+    bool whole;  /* a room never seen is read from its first number; else from its last page */
+};
+
+/* What the link proved, for the login (docs/protocol.md 4). */
+struct engine_peer {
+    const char *link; /* "tls" */
+    struct key exporter;
+    struct hash relay_fp;
+};
+
+enum engine_phase { ENGINE_OFFLINE, ENGINE_HELLO, ENGINE_LOGIN, ENGINE_WAIT, ENGINE_ONLINE };
+
+struct engine_device {
+    struct hash fp;
+    char name[NAME_MAX_LEN + 1];
+    int64_t since, revoked; /* revoked 0: not */
+};
+
+struct engine_member {
+    char id[64];
+    char name[NAME_MAX_LEN + 1];
+    bool owner, online, left;
+    uint64_t delivered; /* everything up to this number is on one of his devices */
+    struct engine_device devices[DEVICES_MAX];
+    unsigned devices_n;
+};
+
+enum engine_kind { ENGINE_PUBLIC, ENGINE_PRIVATE, ENGINE_DIRECT };
+
+/* A room as known now. Read only; valid until the next call on the engine. */
+struct engine_room {
+    struct room_id id;
+    char name[NAME_MAX_LEN + 1];
+    enum engine_kind kind;
+    char topic[TOPIC_MAX + 1];
+    bool joined; /* false: we left it, or were never in */
+    bool broken; /* the relay's history does not continue what we verified: nothing new is shown */
+    bool read_only;         /* the relay lost or changed our own lines: nothing is sent */
+    bool begun;             /* the first entry we may read has been loaded */
+    uint64_t first, number; /* verified without a gap */
+    uint64_t last;          /* what the relay says is its last number */
+    uint64_t refused;       /* entries withheld here */
+    unsigned queued;        /* own entries that the relay has not numbered */
+    const struct engine_member *members;
+    unsigned members_n; /* 0: not asked for yet */
+};
+
+/* State of an own entry, in the order of ux.md's glyphs. */
+enum engine_own { ENGINE_QUEUED, ENGINE_RELAY, ENGINE_DELIVERED, ENGINE_FAILED };
+
+/* One entry, good or refused. */
+struct engine_entry {
+    struct room_id room;
+    uint64_t number, time; /* 0 while only we have it; the relay's time, ms */
+    uint64_t seq, sent;    /* the author's; sent: his clock, ms */
+    struct hash fp;
+    const char *author; /* name in the certificate; "" when unknown */
+    const char *device;
+    bool own, vouched;           /* our account's; the user compared this fingerprint */
+    bool older;                  /* loaded by engine_older: belongs above what is shown */
+    bool skewed;                 /* sender's and relay's time differ by more than SKEW_SHOWN_MS */
+    const char *kind;            /* "say"; another kind is shown as needing a newer client */
+    struct str text;             /* of a say; empty otherwise */
+    const char *refused;         /* NULL: good. Why the text is withheld; text is then empty */
+    const char *voided;          /* the relay's policy dropped the body: why; else NULL */
+    enum engine_own state;       /* own entries of this device */
+    unsigned delivered, members; /* other members that have it, of how many; 0, 0: not told */
+    uint64_t arrival;            /* our count, for cursors; 0: not news */
+};
+
+enum engine_event_kind {
+    ENGINE_PASSWORD, /* derive a key with `salt` and `cost`, then engine_salted */
+    ENGINE_READY,    /* logged in; rooms are known */
+    ENGINE_ROOM,     /* `room` is new or changed */
+    ENGINE_MEMBERS,  /* members or presence in `room` changed */
+    ENGINE_ENTRY,    /* `entry` came, or an own one was made */
+    ENGINE_STATE,    /* state of the own `entry` changed (room, seq, number, state, delivered) */
+    ENGINE_CAUGHT,   /* `room` is up to date */
+    ENGINE_LISTED,   /* one row of room-list: text is the name, topic, members, joined */
+    ENGINE_ANSWER,   /* request `id` ended: code ERR_NONE, or code and text say why not */
+    ENGINE_NOTE,     /* text: something worth a line in `room`, or in general */
+    ENGINE_ALARM,    /* text: the relay or somebody lies, or lost something; stays until seen */
+    ENGINE_CLOSE     /* end this connection: code, text; again says whether to reconnect */
+};
+
+/* Pointers live until the next call on the engine. */
+struct engine_event {
+    enum engine_event_kind kind;
+    struct room_id room; /* zeros: none */
+    bool roomed;         /* room means something */
+    struct engine_entry entry;
+    uint64_t id;
+    enum err_code code;
+    const char *text;
+    const char *topic;
+    unsigned members;
+    bool joined, again;
+    uint8_t salt[ARGON_SALT_LEN];
+    struct argon_cost cost;
+};
+
+/* Reads the outbox; own entries still waiting there come as ENGINE_ENTRY. NULL and e. */
+struct engine *engine_new(const struct engine_conf *conf, struct err *e);
+void engine_free(struct engine *g); /* wipes; NULL is fine */
+
+void engine_linked(struct engine *g, const struct engine_peer *peer);
+/* -1: the relay broke the protocol, ENGINE_CLOSE says how. */
+int engine_feed(struct engine *g, struct span bytes) MUST_USE;
+struct span engine_out(const struct engine *g); /* valid until the next call */
+void engine_sent(struct engine *g, size_t n);
+bool engine_next(struct engine *g, struct engine_event *ev);
+void engine_lost(struct engine *g);
+void engine_tick(struct engine *g);
+int64_t engine_deadline(const struct engine *g); /* in conf.mono's time; -1: none */
+
+/* The answer to ENGINE_PASSWORD: Argon2id of the NFC password; copied. */
+void engine_salted(struct engine *g, const struct key *salted);
+
+enum engine_phase engine_phase(const struct engine *g);
+/* After READY: our account's id, and whether it is an admin's. */
+const char *engine_account(const struct engine *g);
+
+/* --- what is known --- */
+
+size_t engine_rooms(const struct engine *g);
+const struct engine_room *engine_room_at(const struct engine *g, size_t i);
+const struct engine_room *engine_room_get(const struct engine *g, const struct room_id *id);
+/* By name: "room", or "@person" for the direct room; NULL when there is none. */
+const struct engine_room *engine_room_named(const struct engine *g, struct str name);
+
+/* A person's certificate as we have it. */
+struct engine_person {
+    const char *account, *device;
+    struct hash fp;
+    struct span leaf, issuer; /* DER */
+    bool vouched;
+    int64_t vouched_at, revoked;
+};
+/* 1, 0 when the certificate has not been fetched (engine_fetch), -1 and e: it is not in order. */
+int engine_person(struct engine *g, const struct hash *fp, struct engine_person *out,
+                  struct err *e) MUST_USE;
+
+/* --- what can be asked. Gives a request id (> 0) whose end is an ENGINE_ANSWER, or 0 and e. --- */
+
+uint64_t engine_room_create(struct engine *g, struct str name, bool secret, bool whole_history,
+                            struct err *e);
+uint64_t engine_room_list(struct engine *g, struct err *e);
+uint64_t engine_room_join(struct engine *g, struct str name, struct err *e);
+uint64_t engine_room_leave(struct engine *g, const struct room_id *room, struct err *e);
+uint64_t engine_room_invite(struct engine *g, const struct room_id *room, struct str name,
+                            struct err *e);
+uint64_t engine_room_topic(struct engine *g, const struct room_id *room, struct str topic,
+                           struct err *e);
+uint64_t engine_room_direct(struct engine *g, struct str person, struct err *e);
+uint64_t engine_members(struct engine *g, const struct room_id *room, struct err *e);
+uint64_t engine_older(struct engine *g, const struct room_id *room, unsigned count, struct err *e);
+uint64_t engine_fetch(struct engine *g, const struct hash *fp, struct err *e); /* certificate */
+
+/* Signs a text, keeps it, sends it when there is a connection; ENGINE_ENTRY shows it at once. The
+ * text is 1 to TEXT_MAX bytes of UTF-8. Gives its seq, or 0 and e: nothing was sent or kept. */
+uint64_t engine_say(struct engine *g, const struct room_id *room, struct str text, struct err *e);
+
+/* Compares a pasted fingerprint (64 hex digits; spaces, colons and case do not matter) with the
+ * certificates of `person` and keeps the promise when one is the same. 1 same, 0 differs, -1 e. */
+int engine_verify(struct engine *g, struct str person, struct str pasted, struct hash *which,
+                  struct err *e) MUST_USE;
+
+/* Calls each for entries kept since arrival `since`, in order of arrival (for cursors). */
+int engine_kept(struct engine *g, uint64_t since,
+                int (*each)(void *ctx, const struct engine_entry *entry), void *ctx,
+                struct err *e) MUST_USE;
+uint64_t engine_arrival(struct engine *g); /* the last one so far */
+
+#endif

@@ -1,0 +1,142 @@
+/* keep.h -- what a client keeps on its own disk: outbox, verified history, certificates, promises.
+ *
+ * A back end is a const struct of functions: memory (the specification that runs) and SQLite
+ * (client/keep_sqlite.c). One test suite runs over both. Bodies and values are private: a back end
+ * on disk seals them. One thread uses a handle. Every function gives 0 or -1 with e, those that
+ * look something up give 1 (found), 0 (none) or -1. */
+#ifndef CLIENT_CORE_KEEP_H
+#define CLIENT_CORE_KEEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/crypto/crypto.h"
+#include "common/util/bytes.h"
+#include "common/util/err.h"
+#include "common/util/limits.h"
+
+struct room_id {
+    uint8_t b[ROOM_ID_LEN];
+};
+
+/* How an entry fared: the first letter of each is what SQLite stores. */
+enum keep_state {
+    KEEP_QUEUED, /* signed and on our disk */
+    KEEP_RELAY,  /* the relay has numbered it */
+    KEEP_FAILED, /* policy or membership refused it; `why` says so */
+};
+
+/* One room as far as we verified it: numbers first..number follow without a gap, head is
+ * head(number) and base is head(first-1). number == first - 1: nothing yet. */
+struct keep_room {
+    struct room_id id;
+    bool based; /* first, number, base and head mean something */
+    uint64_t first, number;
+    struct hash base, head;
+    uint64_t seq; /* own last line by this device's certificate, sent or not; 0: none */
+    struct hash line;
+    uint64_t acked; /* own last line that the relay acknowledged; 0: none */
+    struct hash acked_line;
+    struct hash prev; /* seq 0: what our first line follows (the account's former device), or 0 */
+};
+
+/* A verified or refused entry under its number. Spans are borrowed: for the call in keep_entry_put,
+ * for the callback or until the next call on the handle elsewhere. */
+struct keep_entry {
+    struct room_id room;
+    uint64_t number, time; /* the relay's */
+    uint64_t arrival;      /* our count of entries that came as news; 0: older page */
+    struct hash head;      /* head(number) */
+    struct hash fp;        /* author certificate; zeros when the line was no line */
+    uint64_t seq;
+    struct hash line_hash;
+    struct str account; /* author's name as his certificate has it */
+    struct str line;
+    struct span sig, body; /* body.n 0: voided */
+    struct str refused;    /* why its text is withheld; empty: good */
+};
+
+/* An own entry that the relay has not acknowledged, or refused. */
+struct keep_out {
+    struct room_id room;
+    uint64_t seq;
+    enum keep_state state;
+    struct str line;
+    struct span sig, body;
+    struct str why;
+};
+
+struct keep_cert {
+    struct hash fp;
+    struct str account, device;
+    struct span leaf, issuer; /* DER */
+};
+
+/* A fingerprint that the user compared with one he got elsewhere. */
+struct keep_vouch {
+    struct hash fp;
+    int64_t at_ms;
+};
+
+struct keep_ops {
+    const char *name;
+    void (*close)(void *k); /* NULL is fine */
+
+    /* What happens between begin and commit is on disk when commit returned 0, or not at all. */
+    int (*begin)(void *k, struct err *e);
+    int (*commit)(void *k, struct err *e);
+    void (*rollback)(void *k);
+
+    int (*value_get)(void *k, const char *name, struct buf *out, struct err *e);
+    int (*value_put)(void *k, const char *name, struct span value, struct err *e);
+
+    int (*room_get)(void *k, const struct room_id *id, struct keep_room *out, struct err *e);
+    int (*room_put)(void *k, const struct keep_room *room, struct err *e);
+
+    /* entry_put draws arrival when `news`; an entry already there stays as it is. */
+    int (*entry_put)(void *k, const struct keep_entry *entry, bool news, struct err *e);
+    int (*entry_get)(void *k, const struct room_id *room, uint64_t number, struct keep_entry *out,
+                     struct err *e);
+    /* The last, or first, entry of one author's certificate that was not refused. */
+    int (*entry_last)(void *k, const struct room_id *room, const struct hash *fp,
+                      struct keep_entry *out, struct err *e);
+    int (*entry_first)(void *k, const struct room_id *room, const struct hash *fp,
+                       struct keep_entry *out, struct err *e);
+    /* The last entry of one account below number, by another certificate than fp. */
+    int (*entry_former)(void *k, const struct room_id *room, struct str account,
+                        const struct hash *fp, uint64_t below, struct keep_entry *out,
+                        struct err *e);
+    /* Up to count entries below `before`, ascending. each: 0 goes on, else stops with -1. */
+    int (*entries_before)(void *k, const struct room_id *room, uint64_t before, unsigned count,
+                          int (*each)(void *ctx, const struct keep_entry *entry), void *ctx,
+                          struct err *e);
+    /* Entries of all rooms that arrived after `arrival`, in order of arrival. */
+    int (*entries_since)(void *k, uint64_t arrival,
+                         int (*each)(void *ctx, const struct keep_entry *entry), void *ctx,
+                         struct err *e);
+    int (*arrival_last)(void *k, uint64_t *out, struct err *e);
+
+    int (*out_put)(void *k, const struct keep_out *out, struct err *e); /* new or state changed */
+    int (*out_drop)(void *k, const struct room_id *room, uint64_t seq, struct err *e);
+    int (*out_each)(void *k, int (*each)(void *ctx, const struct keep_out *out), void *ctx,
+                    struct err *e); /* in order of room and seq */
+
+    int (*cert_put)(void *k, const struct keep_cert *cert, struct err *e);
+    int (*cert_get)(void *k, const struct hash *fp, struct keep_cert *out, struct err *e);
+
+    int (*vouch_put)(void *k, const struct keep_vouch *vouch, struct err *e);
+    int (*vouch_get)(void *k, const struct hash *fp, struct keep_vouch *out, struct err *e);
+};
+
+/* An open store: what the engine is given. */
+struct keep {
+    const struct keep_ops *ops;
+    void *k;
+};
+
+extern const struct keep_ops keep_memory_ops;
+
+/* In memory, for tests and for programs that keep nothing. NULL: no memory. */
+void *keep_memory_new(void);
+
+#endif
