@@ -1,38 +1,58 @@
 #!/bin/sh
-# deps.sh DIR [lint] -- installs the Debian packages that are missing, then brings mbedTLS 3.6
-# into DIR. `lint` checks the tools of `make lint` and `make fuzz` instead.
+# deps.sh DIR [lint] -- installs the Debian packages that are missing, then brings mbedTLS 3.6:
+# the system's package where that is new enough, else unpacked into DIR.
+# With `lint` the tools that only `make lint` and `make fuzz` need are checked instead.
 set -eu
 
 dir=$1
+what=${2:-build}
 build='gcc make pkg-config libsodium-dev libcjson-dev libuv1-dev libsqlite3-dev libncurses-dev
     libreadline-dev uthash-dev libutf8proc-dev libcmocka-dev python3-pytest python3-pexpect
     python3-pyte openssl'
 lint='clang-format clang-tidy cppcheck shellcheck clang libclang-rt-14-dev mandoc'
-[ "${2:-}" = lint ] && packages=$lint || packages=$build
+[ "$what" = lint ] && packages=$lint || packages=$build
 packages=$(echo "$packages" | tr -s ' \n' ' ')
+
+have_mbedtls() {
+    [ -e "$dir/.complete" ] || pkg-config --atleast-version=3.6 mbedtls 2>/dev/null
+}
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     # Elsewhere people know their package manager better than we do.
-    pkg-config --atleast-version=3.6 mbedtls 2>/dev/null && exit 0
+    have_mbedtls && exit 0
     echo "deps: not a Debian system; install mbedTLS >= 3.6 with static libraries, and what" \
         "Debian calls: $packages" >&2
     exit 1
 fi
 
-# shellcheck disable=SC2086 # lists of names
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install() {
+    echo "deps: installing $*"
+    as_root apt-get -qq update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        install "$@" >/dev/null
+}
+
+# What the machine's own release offers, empty when it knows no such package.
+offered() {
+    apt-cache show --no-all-versions libmbedtls-dev 2>/dev/null | sed -n 's/^Version: //p'
+}
+
+# shellcheck disable=SC2086 # a list of names
 missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/null |
     awk -v all="$packages" '
         $2 == "installed" { have[$1] = 1 }
         END { n = split(all, a); for (i = 1; i <= n; i++) if (!have[a[i]]) print a[i] }')
+# shellcheck disable=SC2086
+[ -z "$missing" ] || install $missing
 
-if [ -n "$missing" ]; then
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    # shellcheck disable=SC2086
-    echo "deps: installing" $missing
-    $sudo apt-get -qq update
-    # shellcheck disable=SC2086
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-        install $missing >/dev/null
+if [ "$what" = lint ] || have_mbedtls; then
+    exit 0
+elif dpkg --compare-versions "$(offered)" ge 3.6; then
+    install libmbedtls-dev
+else
+    "$(dirname "$0")/mbedtls.sh" "$dir"
 fi
-[ "${2:-}" = lint ] || exec sh "$(dirname "$0")/mbedtls.sh" "$dir"

@@ -1,6 +1,5 @@
 #!/bin/sh
 # mbedtls.sh DIR -- unpacks Debian 13's mbedTLS 3.6 below DIR, touching nothing else.
-# Does nothing when DIR already has it or the system's own mbedTLS is new enough.
 # The mirror is the one this machine already trusts for Debian; apt checks the signatures.
 set -eu
 
@@ -30,9 +29,6 @@ mirrors() {
     ' /etc/apt/sources.list.d/*.sources 2>/dev/null || true
 }
 
-if pkg-config --atleast-version=3.6 mbedtls 2>/dev/null || [ -e "$dir/.complete" ]; then
-    exit 0
-fi
 uris=$(mirrors)
 [ -n "$uris" ] || die "no Debian mirror in /etc/apt; install mbedTLS 3.6 with its static libraries"
 [ -r "$keyring" ] || die "$keyring is missing: install debian-archive-keyring"
