@@ -78,6 +78,10 @@ struct keep_vouch {
     int64_t at_ms;
 };
 
+/* Called for one row after the other: 0 goes on, else stops. */
+typedef int keep_each_entry(void *ctx, const struct keep_entry *entry);
+typedef int keep_each_out(void *ctx, const struct keep_out *out);
+
 struct keep_ops {
     const char *name;
     void (*close)(void *k); /* NULL is fine */
@@ -108,17 +112,15 @@ struct keep_ops {
                         struct err *e);
     /* Up to count entries below `before`, ascending. each: 0 goes on, else stops with -1. */
     int (*entries_before)(void *k, const struct room_id *room, uint64_t before, unsigned count,
-                          int (*each)(void *ctx, const struct keep_entry *entry), void *ctx,
-                          struct err *e);
+                          keep_each_entry *each, void *ctx, struct err *e);
     /* Entries of all rooms that arrived after `arrival`, in order of arrival. */
-    int (*entries_since)(void *k, uint64_t arrival,
-                         int (*each)(void *ctx, const struct keep_entry *entry), void *ctx,
+    int (*entries_since)(void *k, uint64_t arrival, keep_each_entry *each, void *ctx,
                          struct err *e);
     int (*arrival_last)(void *k, uint64_t *out, struct err *e);
 
     int (*out_put)(void *k, const struct keep_out *out, struct err *e); /* new or state changed */
     int (*out_drop)(void *k, const struct room_id *room, uint64_t seq, struct err *e);
-    int (*out_each)(void *k, int (*each)(void *ctx, const struct keep_out *out), void *ctx,
+    int (*out_each)(void *k, keep_each_out *each, void *ctx,
                     struct err *e); /* in order of room and seq */
 
     int (*cert_put)(void *k, const struct keep_cert *cert, struct err *e);

@@ -1,0 +1,60 @@
+/* profile.h -- one account on this computer: where its files are and what they hold.
+ *
+ *   $XDG_DATA_HOME/countersign/NAME/     0700
+ *     account       relay, account, device, pinned costs, JSON     0600
+ *     root.der      the pinned root certificate                    0600
+ *     chain.der     own leaf, then intermediate                    0600
+ *     key           private key and store key under the password   0600
+ *     store.db      outbox and history, bodies sealed              0600
+ *     lock          held by the one process that sends             0600
+ *
+ * Nothing outside these directories is written. A file that others may read is refused with the
+ * chmod to run. */
+#ifndef CLIENT_PROFILE_H
+#define CLIENT_PROFILE_H
+
+#include "common/crypto/argon.h"
+#include "common/crypto/pkey.h"
+#include "common/util/limits.h"
+
+enum { PROFILE_NAME_MAX = 32, PROFILE_PATH_MAX = 512 };
+
+struct profile {
+    char name[PROFILE_NAME_MAX + 1];
+    char dir[PROFILE_PATH_MAX];
+    char host[256];
+    uint16_t port;
+    char relay[NAME_MAX_LEN + 1], account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
+    struct argon_cost cost;
+    struct hash root_fp, fp;
+    uint8_t root[CERT_MAX], leaf[CERT_MAX], issuer[CERT_MAX];
+    size_t root_n, leaf_n, issuer_n;
+};
+
+/* What the password unlocks. */
+struct profile_keys {
+    struct pkey *key;
+    struct key store;
+};
+
+/* Where the profile is, or would be. NULL is "default". -1: a bad name, no home. */
+int profile_where(struct profile *p, const char *name, struct err *e) MUST_USE;
+bool profile_exists(const struct profile *p); /* an account file is there */
+/* Reads account and certificates. ERR_CONFIG when there is none: the text says what to run. */
+int profile_load(struct profile *p, const char *name, struct err *e) MUST_USE;
+/* Opens the key file. ERR_AUTH: wrong password or damage. */
+int profile_unlock(const struct profile *p, struct str password, const struct rng *rng,
+                   struct profile_keys *out, struct err *e) MUST_USE;
+void profile_keys_wipe(struct profile_keys *k);
+
+/* Joining: the key first, before the request leaves ... */
+int profile_save_keys(const struct profile *p, const struct profile_keys *keys, struct str password,
+                      const struct rng *rng, struct err *e) MUST_USE;
+/* ... then, with the answer, the rest; the account file last and at once. */
+int profile_save(const struct profile *p, struct err *e) MUST_USE;
+
+/* Path of a file of the profile. */
+int profile_path(const struct profile *p, const char *file, char out[PROFILE_PATH_MAX],
+                 struct err *e) MUST_USE;
+
+#endif
