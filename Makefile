@@ -57,10 +57,11 @@ below_server   := server $(below_certs)
 below_client   := client $(below_certs)
 everything     := server $(below_client)
 
+# The folders count as sources: an archive forgets a file that was removed.
 define archive_rule
-$(BUILD)/lib$1.a: $(call objects,$(sources_$1))
+$(BUILD)/lib$1.a: $(call objects,$(sources_$1)) $(sort $(dir $(sources_$1)))
 	@rm -f $$@
-	$$(call say,AR)$$(AR) qcs $$@ $$^
+	$$(call say,AR)$$(AR) qcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach l,$(layers),$(eval $(call archive_rule,$l)))
 
