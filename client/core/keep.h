@@ -10,14 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/chat/id.h"
 #include "common/crypto/crypto.h"
 #include "common/util/bytes.h"
 #include "common/util/err.h"
 #include "common/util/limits.h"
-
-struct room_id {
-    uint8_t b[ROOM_ID_LEN];
-};
 
 /* How an entry fared: the first letter of each is what SQLite stores. */
 enum keep_state {

@@ -37,6 +37,7 @@ enum {
 enum {
     HASH_LEN = 32,
     ROOM_ID_LEN = 16,
+    ACCOUNT_ID_LEN = 16,
     TOKEN_LEN = 16,  /* invite */
     RESUME_LEN = 32, /* resume token */
     NONCE_LEN = 32,  /* login nonces */
@@ -47,6 +48,18 @@ enum {
     CHAIN_MAX = 4, /* certificates below the root, leaf included */
     PASSWORD_MAX = 1024,
     INVITE_MAX = 512,
+};
+
+/* Frames and the JSON in them (common/chat) */
+enum {
+    JSON_KEYS_MAX = 64,          /* keys of one object */
+    JSON_KEY_MAX = 64,           /* bytes of a key as it is written */
+    JSON_NODES_MAX = 128 * 1024, /* values in one frame: bounds the memory of its tree */
+    FEATURES_MAX = 32,
+    FEATURE_MAX = 64,
+    RELAY_NAME_MAX = 253, /* a DNS name */
+    REASON_MAX = 1024,    /* sentences: error, again, void */
+    ROOM_ROWS_MAX = 1000, /* rooms in one answer to room-list */
 };
 
 /* Links and connections */
