@@ -30,9 +30,6 @@ struct tls_alpn {
     bool mutual;
 };
 
-/* What the relay's program says of a certificate that passed cert_check. */
-enum tls_verdict { TLS_ACCEPT, TLS_UNKNOWN, TLS_REVOKED };
-
 /* Everything is borrowed during tls_conf_new, and copied, except where a line says otherwise. */
 struct tls_setup {
     bool relay;
@@ -49,9 +46,9 @@ struct tls_setup {
     int64_t (*now_ms)(void *ctx);   /* wall clock: certificate dates */
     uint64_t (*mono_us)(void *ctx); /* monotonic: times of facts */
     void *clock_ctx;
-    /* Relay: may refuse a certificate that is valid but not enrolled, or revoked in its tables.
+    /* Relay: may refuse a certificate that is itself in order: CERT_NOT_ENROLLED, CERT_REVOKED.
      * Called once per handshake, on the thread that feeds it. NULL: accept. */
-    enum tls_verdict (*judge)(void *ctx, const struct hash *fp, const struct span *chain, size_t n);
+    enum cert_fault (*judge)(void *ctx, const struct hash *fp, const struct span *chain, size_t n);
     void *judge_ctx;
 };
 
@@ -77,6 +74,7 @@ enum tls_msg {
     TLS_CLIENT_CERTIFICATE,
     TLS_CLIENT_VERIFY,
     TLS_CLIENT_FINISHED,
+    TLS_FIRST_DATA, /* the relay's first application record: it has let the client in */
     TLS_MSG_COUNT
 };
 
@@ -100,8 +98,10 @@ struct tls_info {
     struct span peer[CHAIN_MAX + 1]; /* DER, leaf first, also of a peer that was refused */
     size_t peer_n;
     struct hash peer_fp; /* SHA-256 of peer[0] */
+    struct span own;     /* our leaf; empty when we have none or were not asked */
     const char *refused; /* audit word of the certificate fault, ours or the one the peer told;
                             NULL when certificates were no reason */
+    bool refused_by_peer;
 };
 
 struct tls *tls_new(struct tls_conf *c, struct err *e);
@@ -120,12 +120,15 @@ int tls_send(struct tls *t, const uint8_t *p, size_t n) MUST_USE;
 struct span tls_take(struct tls *t);
 /* Takes the next fact; false when there is none. */
 bool tls_fact(struct tls *t, struct tls_fact *f);
-void tls_close(struct tls *t);        /* sends close_notify; nothing can be sent afterwards */
-bool tls_open(const struct tls *t);   /* the handshake is done on this side, and nothing failed */
-bool tls_closed(const struct tls *t); /* the peer's close_notify has come */
+void tls_close(struct tls *t); /* sends close_notify; nothing can be sent afterwards */
+/* The handshake is done on this side, and nothing failed. A client is not let in yet: it may send,
+ * and has an exporter, once it has opened the relay's first bytes. */
+bool tls_open(const struct tls *t);
+uint64_t tls_now(const struct tls *t); /* microseconds since tls_new */
+bool tls_closed(const struct tls *t);  /* the peer's close_notify has come */
 const struct err *tls_error(const struct tls *t);
 void tls_info(const struct tls *t, struct tls_info *out);
-/* RFC 8446 7.5, empty context; -1 before the handshake is done or when it failed. */
+/* RFC 8446 7.5, empty context; -1 before the peer is proven and heard, or after a failure. */
 int tls_exporter(const struct tls *t, const char *label, struct key *out) MUST_USE;
 
 /* The sentence for an alert number ("certificate expired"), never NULL. */

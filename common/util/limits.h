@@ -66,6 +66,8 @@ enum {
 enum {
     LINK_EARLY_MAX = 64 * 1024,     /* bytes from a peer not yet proven, handshake in all */
     LINK_OUT_MAX = 4 * 1024 * 1024, /* waiting for one reader before it is too slow (F1) */
+    LINK_IN_MAX = 4 * 1024 * 1024,  /* opened and not yet taken by the program */
+    LINK_TICKETS_MAX = 8,           /* session tickets dropped in the client's role */
     HANDSHAKE_MS = 30 * 1000,
     HANDSHAKES_MAX = 50,
     HANDSHAKES_PER_SOURCE = 10,
