@@ -44,15 +44,10 @@ enum link_kind { LINK_KINDS(X) };
 
 enum role { ROLE_CLIENT, ROLE_RELAY };
 
-/* What a relay's program says of a certificate that is itself in order. */
-enum link_verdict {
-    LINK_ACCEPT,
-    LINK_UNKNOWN, /* no enrolled device: alert certificate_unknown */
-    LINK_REVOKED, /* revoked in our tables: alert certificate_revoked */
-};
-
-typedef enum link_verdict link_judge(void *ctx, const struct hash *fp, const struct span *chain,
-                                     size_t chain_n);
+/* What a relay's program says of a certificate that is itself in order: CERT_OK, CERT_NOT_ENROLLED
+ * (alert certificate_unknown) or CERT_REVOKED (in its own tables). */
+typedef enum cert_fault link_judge(void *ctx, const struct hash *fp, const struct span *chain,
+                                   size_t chain_n);
 
 struct link_ready; /* parsed keys of one conf: see link_ready_new */
 

@@ -1,0 +1,34 @@
+/* link_priv.h -- what a protocol gives to link.c. Included by the files of common/link alone. */
+#ifndef COMMON_LINK_LINK_PRIV_H
+#define COMMON_LINK_LINK_PRIV_H
+
+#include "common/link/link.h"
+
+/* One protocol. `ready` is what ready_new made, `end` what open made. */
+struct link_proto {
+    const struct link_row *rows;
+    size_t rows_n;
+    void *(*ready_new)(enum role role, const struct link_conf *conf, struct err *e);
+    void (*ready_free)(void *ready);
+    void *(*open)(void *ready, struct err *e); /* keeps ready alive for itself */
+    void (*free)(void *end);
+    int (*feed)(void *end, const uint8_t *in, size_t n) MUST_USE;
+    int (*eof)(void *end) MUST_USE;
+    struct span (*out)(const void *end);
+    void (*sent)(void *end, size_t n);
+    int (*send)(void *end, const uint8_t *msg, size_t n) MUST_USE;
+    void (*close)(void *end);
+    bool (*step)(void *end, struct link_step *s); /* the next step; link.c numbers and names it */
+    unsigned (*total)(const void *end);           /* steps to expect */
+    struct span (*take)(void *end);               /* opened bytes, once */
+    bool (*done)(const void *end);                /* our side's handshake is over, none failed */
+    uint64_t (*now)(const void *end);             /* microseconds since open */
+    bool (*closed)(const void *end);              /* the peer said that it closed */
+    const struct err *(*error)(const void *end);
+    void (*info)(const void *end, struct link_info *out);
+    int (*exporter)(const void *end, const char *label, struct key *out) MUST_USE;
+};
+
+extern const struct link_proto link_proto_tls;
+
+#endif
