@@ -36,7 +36,7 @@ sign two_eku leaf.key sha256 "$(echo "$leaf" | sed 's/serverAuth/serverAuth,code
 {
     echo "/* Written by tests/tools/x509_fixtures.sh. */"
     for f in root good sha1 rsa1024 p384 version1 critical any_eku two_eku; do
-        echo "static const char fixture_$f[] ="
+        echo "static const char fixture_${f}[] ="
         openssl x509 -in $f.pem -outform DER | od -An -v -tx1 -w45 | tr -d ' ' |
             sed 's/.*/    "&"/; $s/$/;/'
     done
