@@ -1,9 +1,9 @@
 /* profile.h -- one account on this computer: where its files are and what they hold.
  *
  *   $XDG_DATA_HOME/countersign/NAME/     0700
- *     account       relay, account, device, pinned costs, JSON     0600
+ *     account       relay, account, device, pinned costs           0600
  *     root.der      the pinned root certificate                    0600
- *     chain.der     own leaf, then intermediate                    0600
+ *     leaf.der, issuer.der   own certificate and its CA's          0600
  *     key           private key and store key under the password   0600
  *     store.db      outbox and history, bodies sealed              0600
  *     lock          held by the one process that sends             0600
@@ -40,6 +40,7 @@ struct profile_keys {
 /* Where the profile is, or would be. NULL is "default". -1: a bad name, no home. */
 int profile_where(struct profile *p, const char *name, struct err *e) MUST_USE;
 bool profile_exists(const struct profile *p); /* an account file is there */
+bool profile_begun(const struct profile *p);  /* a key without account: an answer was lost */
 /* Reads account and certificates. ERR_CONFIG when there is none: the text says what to run. */
 int profile_load(struct profile *p, const char *name, struct err *e) MUST_USE;
 /* Opens the key file. ERR_AUTH: wrong password or damage. */
@@ -52,6 +53,9 @@ int profile_save_keys(const struct profile *p, const struct profile_keys *keys, 
                       const struct rng *rng, struct err *e) MUST_USE;
 /* ... then, with the answer, the rest; the account file last and at once. */
 int profile_save(const struct profile *p, struct err *e) MUST_USE;
+
+/* Forgets a key whose join was refused. */
+void profile_forget(const struct profile *p);
 
 /* Path of a file of the profile. */
 int profile_path(const struct profile *p, const char *file, char out[PROFILE_PATH_MAX],

@@ -1,0 +1,306 @@
+#include "client/profile.h"
+
+#include <pwd.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "certs/file.h"
+#include "common/crypto/keybox.h"
+#include "common/crypto/x509.h"
+
+#define ACCOUNT_MAGIC "countersign-account-1"
+
+enum { ACCOUNT_FILE_MAX = 4096 };
+
+/* The account file is lines of "name = value"; all of them, in this order. */
+enum field_kind { FIELD_TEXT, FIELD_PORT, FIELD_U32, FIELD_HASH };
+
+static const struct field {
+    const char *name;
+    enum field_kind kind;
+    size_t at, cap;
+} fields[] = {
+#define TEXT(f)   FIELD_TEXT, offsetof(struct profile, f), sizeof(((struct profile *)0)->f)
+#define NUM(k, f) k, offsetof(struct profile, f), 0
+    {"host", TEXT(host)},
+    {"port", NUM(FIELD_PORT, port)},
+    {"relay", TEXT(relay)},
+    {"account", TEXT(account)},
+    {"device", TEXT(device)},
+    {"argon2id-t", NUM(FIELD_U32, cost.t)},
+    {"argon2id-m", NUM(FIELD_U32, cost.m_kib)},
+    {"root", NUM(FIELD_HASH, root_fp)},
+#undef TEXT
+#undef NUM
+};
+
+static bool name_ok(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+    return n > 0 && n <= PROFILE_NAME_MAX && s[n] == '\0' && s[0] != '.' && s[0] != '-';
+}
+
+/* $XDG_DATA_HOME when it is absolute, else ~/.local/share; $HOME before the password file. */
+static int data_home(char *out, size_t cap, struct err *e)
+{
+    const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    int n;
+
+    if (xdg != NULL && xdg[0] == '/') {
+        n = snprintf(out, cap, "%s", xdg);
+    } else {
+        const struct passwd *pw = home == NULL || home[0] != '/' ? getpwuid(getuid()) : NULL;
+        if (pw != NULL)
+            home = pw->pw_dir;
+        if (home == NULL || home[0] != '/')
+            return err_set(e, ERR_CONFIG, "no home directory: set HOME");
+        n = snprintf(out, cap, "%s/.local/share", home);
+    }
+    return n > 0 && (size_t)n < cap ? 0 : err_set(e, ERR_CONFIG, "the path to home is too long");
+}
+
+int profile_where(struct profile *p, const char *name, struct err *e)
+{
+    char home[PROFILE_PATH_MAX];
+
+    memset(p, 0, sizeof *p);
+    if (name == NULL)
+        name = "default";
+    if (!name_ok(name))
+        return err_set(e, ERR_USAGE,
+                       "a profile's name is up to %d letters, digits, '-', '_' and '.'",
+                       PROFILE_NAME_MAX);
+    snprintf(p->name, sizeof p->name, "%s", name);
+    if (data_home(home, sizeof home, e) < 0)
+        return -1;
+    int n = snprintf(p->dir, sizeof p->dir, "%s/countersign/%s", home, name);
+    if (n < 0 || (size_t)n >= sizeof p->dir)
+        return err_set(e, ERR_CONFIG, "the path to the profile is too long");
+    return 0;
+}
+
+int profile_path(const struct profile *p, const char *file, char out[PROFILE_PATH_MAX],
+                 struct err *e)
+{
+    return path_join(out, PROFILE_PATH_MAX, p->dir, file, e);
+}
+
+static bool has_file(const struct profile *p, const char *file)
+{
+    char path[PROFILE_PATH_MAX];
+    struct err e = {0};
+
+    return profile_path(p, file, path, &e) == 0 && file_exists(path);
+}
+
+bool profile_exists(const struct profile *p)
+{
+    return has_file(p, "account");
+}
+
+bool profile_begun(const struct profile *p)
+{
+    return has_file(p, "key") && !has_file(p, "account");
+}
+
+void profile_forget(const struct profile *p)
+{
+    char path[PROFILE_PATH_MAX];
+    struct err e = {0};
+
+    if (profile_begun(p) && profile_path(p, "key", path, &e) == 0)
+        unlink(path);
+}
+
+static int field_take(struct profile *p, const struct field *f, struct str v)
+{
+    char *at = (char *)p + f->at;
+    uint64_t n = 0;
+
+    switch (f->kind) {
+    case FIELD_TEXT: return v.n == 0 ? -1 : str_copy(at, f->cap, v);
+    case FIELD_PORT:
+        if (str_u64(v, UINT16_MAX, &n) < 0 || n == 0)
+            return -1;
+        p->port = (uint16_t)n;
+        return 0;
+    case FIELD_U32: {
+        if (str_u64(v, UINT32_MAX, &n) < 0)
+            return -1;
+        uint32_t u = (uint32_t)n;
+        memcpy(at, &u, sizeof u);
+        return 0;
+    }
+    case FIELD_HASH: return hex_take((uint8_t *)at, HASH_LEN, v);
+    }
+    return -1;
+}
+
+static int account_take(struct profile *p, struct span file, struct err *e)
+{
+    struct str rest = str_from(file.p, file.n);
+
+    if (!str_is(str_cut(&rest, '\n'), ACCOUNT_MAGIC))
+        return err_set(e, ERR_CONFIG, "%s/account is not an account file", p->dir);
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        struct str line = str_cut(&rest, '\n');
+        size_t n = strlen(fields[i].name);
+        if (line.n < n + 3 || memcmp(line.p, fields[i].name, n) != 0 ||
+            memcmp(line.p + n, " = ", 3) != 0 ||
+            field_take(p, fields + i, str_from(line.p + n + 3, line.n - n - 3)) < 0)
+            return err_set(e, ERR_CONFIG, "%s/account: the line \"%s\" is missing or wrong", p->dir,
+                           fields[i].name);
+    }
+    return 0;
+}
+
+static int read_file(const struct profile *p, const char *file, uint8_t *out, size_t cap, size_t *n,
+                     struct err *e)
+{
+    char path[PROFILE_PATH_MAX];
+    struct buf b;
+    int ret = -1;
+
+    buf_init(&b, cap);
+    if (profile_path(p, file, path, e) == 0 && file_read(path, FILE_SECRET, &b, e) == 0) {
+        *n = b.len;
+        if (b.len > 0)
+            memcpy(out, buf_span(&b).p, b.len);
+        ret = 0;
+    }
+    buf_free(&b);
+    return ret;
+}
+
+/* The files were written by us, but a disk may be damaged or edited: they must still agree. */
+static int certs_agree(struct profile *p, struct err *e)
+{
+    struct hash root;
+    struct cert *leaf = cert_parse(span_of(p->leaf, p->leaf_n), NULL, e);
+    struct cert_info info;
+
+    if (leaf == NULL)
+        return err_in(e, "%s/leaf.der", p->dir);
+    cert_info(leaf, &info);
+    cert_free(leaf);
+    cert_fingerprint(span_of(p->root, p->root_n), &root);
+    cert_fingerprint(span_of(p->leaf, p->leaf_n), &p->fp);
+    if (!hash_same(&root, &p->root_fp))
+        return err_set(e, ERR_CONFIG, "%s/root.der is not the certificate pinned at joining",
+                       p->dir);
+    if (strcmp(info.cn, p->account) != 0 || strcmp(info.ou, p->device) != 0)
+        return err_set(e, ERR_CONFIG, "%s/leaf.der is not the certificate of %s/%s", p->dir,
+                       p->account, p->device);
+    return 0;
+}
+
+int profile_load(struct profile *p, const char *name, struct err *e)
+{
+    uint8_t account[ACCOUNT_FILE_MAX];
+    size_t n = 0;
+
+    if (profile_where(p, name, e) < 0)
+        return -1;
+    if (!profile_exists(p))
+        return err_set(e, ERR_CONFIG, "no account here yet; run: countersign%s%s join",
+                       name == NULL ? "" : " --profile ", name == NULL ? "" : name);
+    if (read_file(p, "account", account, sizeof account, &n, e) < 0 ||
+        account_take(p, span_of(account, n), e) < 0 ||
+        read_file(p, "root.der", p->root, sizeof p->root, &p->root_n, e) < 0 ||
+        read_file(p, "leaf.der", p->leaf, sizeof p->leaf, &p->leaf_n, e) < 0 ||
+        read_file(p, "issuer.der", p->issuer, sizeof p->issuer, &p->issuer_n, e) < 0)
+        return -1;
+    return certs_agree(p, e);
+}
+
+int profile_unlock(const struct profile *p, struct str password, const struct rng *rng,
+                   struct profile_keys *out, struct err *e)
+{
+    uint8_t file[KEYBOX_SECRET_MAX + KEYBOX_OVERHEAD], secret[KEYBOX_SECRET_MAX];
+    size_t n = 0, secret_n = 0;
+    int ret = -1;
+
+    *out = (struct profile_keys){0};
+    if (read_file(p, "key", file, sizeof file, &n, e) < 0)
+        return -1;
+    if (keybox_open(span_of(file, n), password, secret, &secret_n, e) < 0)
+        goto out;
+    if (secret_n <= sizeof out->store.b) {
+        err_set(e, ERR_DATA, "%s/key is damaged", p->dir);
+        goto out;
+    }
+    memcpy(out->store.b, secret, sizeof out->store.b);
+    out->key =
+        pkey_parse(span_of(secret + sizeof out->store.b, secret_n - sizeof out->store.b), rng, e);
+    if (out->key == NULL)
+        goto out;
+    ret = 0;
+out:
+    wipe(secret, sizeof secret);
+    if (ret < 0)
+        profile_keys_wipe(out);
+    return ret;
+}
+
+void profile_keys_wipe(struct profile_keys *k)
+{
+    pkey_free(k->key);
+    k->key = NULL;
+    key_wipe(&k->store);
+}
+
+int profile_save_keys(const struct profile *p, const struct profile_keys *keys, struct str password,
+                      const struct rng *rng, struct err *e)
+{
+    uint8_t secret[sizeof keys->store.b + PKEY_DER_MAX];
+    uint8_t file[sizeof secret + KEYBOX_OVERHEAD];
+    char path[PROFILE_PATH_MAX];
+    size_t n = 0, at = sizeof keys->store.b;
+    int ret = -1;
+
+    memcpy(secret, keys->store.b, at);
+    if (dir_make(p->dir, e) == 0 && profile_path(p, "key", path, e) == 0 &&
+        pkey_der(keys->key, secret + at, &n, e) == 0 &&
+        keybox_seal(span_of(secret, at + n), password, p->cost, rng, file, e) == 0)
+        ret = file_create(path, FILE_SECRET, span_of(file, at + n + KEYBOX_OVERHEAD), e);
+    wipe(secret, sizeof secret);
+    return ret;
+}
+
+static int write_file(const struct profile *p, const char *file, struct span data, struct err *e)
+{
+    char path[PROFILE_PATH_MAX];
+
+    return profile_path(p, file, path, e) < 0 ? -1 : file_replace(path, FILE_SECRET, data, e);
+}
+
+static int account_put(const struct profile *p, char *out, size_t cap)
+{
+    char root[2 * HASH_LEN + 1];
+
+    hex_put(root, span_of(p->root_fp.b, sizeof p->root_fp.b));
+    int n =
+        snprintf(out, cap,
+                 ACCOUNT_MAGIC "\nhost = %s\nport = %u\nrelay = %s\naccount = %s\n"
+                               "device = %s\nargon2id-t = %u\nargon2id-m = %u\nroot = %s\n",
+                 p->host, p->port, p->relay, p->account, p->device, p->cost.t, p->cost.m_kib, root);
+    return n > 0 && (size_t)n < cap ? n : -1;
+}
+
+int profile_save(const struct profile *p, struct err *e)
+{
+    char account[ACCOUNT_FILE_MAX];
+    int n = account_put(p, account, sizeof account);
+
+    if (n < 0)
+        return err_set(e, ERR_LOCAL, "the account does not fit its file");
+    if (write_file(p, "root.der", span_of(p->root, p->root_n), e) < 0 ||
+        write_file(p, "leaf.der", span_of(p->leaf, p->leaf_n), e) < 0 ||
+        write_file(p, "issuer.der", span_of(p->issuer, p->issuer_n), e) < 0)
+        return -1;
+    return write_file(p, "account", span_of(account, (size_t)n), e);
+}
