@@ -19,8 +19,9 @@ static const char schema[] =
     "CREATE TABLE entry (room BLOB NOT NULL, number INT NOT NULL, time INT NOT NULL,"
     " arrival INT NOT NULL, head BLOB NOT NULL, fp BLOB NOT NULL, seq INT NOT NULL,"
     " line_hash BLOB NOT NULL, account TEXT NOT NULL, line TEXT NOT NULL, sig BLOB NOT NULL,"
-    " box BLOB NOT NULL, refused TEXT NOT NULL, PRIMARY KEY (room, number)) WITHOUT ROWID;"
-    "CREATE INDEX entry_author ON entry (room, fp, number) WHERE refused = '';"
+    " box BLOB NOT NULL, proven INT NOT NULL, refused TEXT NOT NULL,"
+    " PRIMARY KEY (room, number)) WITHOUT ROWID;"
+    "CREATE INDEX entry_author ON entry (room, fp, seq) WHERE proven;"
     "CREATE INDEX entry_account ON entry (room, account, number) WHERE refused = '';"
     "CREATE UNIQUE INDEX entry_arrival ON entry (arrival) WHERE arrival > 0;"
     "CREATE TABLE outbox (room BLOB NOT NULL, seq INT NOT NULL, state INT NOT NULL,"
@@ -31,7 +32,8 @@ static const char schema[] =
     "CREATE TABLE vouch (fp BLOB PRIMARY KEY, at INT NOT NULL) WITHOUT ROWID;";
 
 #define ENTRY_COLUMNS                                                                              \
-    "room, number, time, arrival, head, fp, seq, line_hash, account, line, sig, box, refused"
+    "room, number, time, arrival, head, fp, seq, line_hash, account, line, sig, box, proven, "     \
+    "refused"
 
 /* Every statement of the store: id, text. Prepared once, never built from data. */
 #define STATEMENTS(X)                                                                              \
@@ -44,12 +46,12 @@ static const char schema[] =
     X(ROOM_PUT, "INSERT OR REPLACE INTO room VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")         \
     X(ENTRY_PUT, "INSERT OR IGNORE INTO entry VALUES (?1,?2,?3,"                                   \
                  " CASE ?4 WHEN 0 THEN 0 ELSE (SELECT coalesce(max(arrival), 0) + 1 FROM entry"    \
-                 " WHERE arrival > 0) END, ?5,?6,?7,?8,?9,?10,?11,?12,?13)")                       \
+                 " WHERE arrival > 0) END, ?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")                   \
     X(ENTRY_GET, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND number = ?2")            \
     X(ENTRY_LAST, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND fp = ?2"                \
-                  " AND refused = '' ORDER BY number DESC LIMIT 1")                                \
+                  " AND proven ORDER BY seq DESC LIMIT 1")                                         \
     X(ENTRY_FIRST, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND fp = ?2"               \
-                   " AND refused = '' ORDER BY number LIMIT 1")                                    \
+                   " AND proven ORDER BY seq LIMIT 1")                                             \
     X(ENTRY_FORMER, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND fp <> ?2"             \
                     " AND account = ?3 AND number < ?4 AND refused = ''"                           \
                     " ORDER BY number DESC LIMIT 1")                                               \
@@ -356,7 +358,8 @@ static int disk_entry_put(void *k, const struct keep_entry *t, bool news, struct
     bind_str(s, 10, t->line);
     bind_span(s, 11, t->sig);
     bind_span(s, 12, span_of(box, n));
-    bind_str(s, 13, t->refused);
+    bind_u64(s, 13, t->proven);
+    bind_str(s, 14, t->refused);
     int ret = run(d, s, e);
     free(box);
     return ret;
@@ -378,7 +381,8 @@ static int entry_of(struct disk *d, sqlite3_stmt *s, struct keep_entry *t, struc
         .account = col_str(s, 8),
         .line = col_str(s, 9),
         .sig = col_span(s, 10),
-        .refused = col_str(s, 12),
+        .proven = col_u64(s, 12) != 0,
+        .refused = col_str(s, 13),
     };
     if (box.n == 0)
         return 0;

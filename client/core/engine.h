@@ -27,10 +27,12 @@ struct engine; /* opaque */
 /* Borrowed until engine_free, but for the struct itself. */
 struct engine_conf {
     const char *account, *device;
-    struct hash fp;         /* our certificate */
-    struct pkey *key;       /* its key: signs entries */
-    struct trust *trust;    /* pinned root, intermediate, CRL; a newer CRL is put into it */
-    struct argon_cost cost; /* pinned at joining */
+    struct hash root_fp;      /* the pinned root */
+    struct hash fp;           /* our certificate */
+    struct span leaf, issuer; /* the same and its CA's, DER */
+    struct pkey *key;         /* its key: signs entries */
+    struct trust *trust;      /* pinned root, intermediate, CRL; a newer CRL is put into it */
+    struct argon_cost cost;   /* pinned at joining */
     struct keep keep;
     struct rng rng;
     int64_t (*now)(void *ctx);  /* ms since 1970 */
@@ -56,7 +58,7 @@ struct engine_device {
 };
 
 struct engine_member {
-    char id[64];
+    struct account_id id;
     char name[NAME_MAX_LEN + 1];
     bool owner, online, left;
     uint64_t delivered; /* everything up to this number is on one of his devices */
@@ -156,8 +158,7 @@ int64_t engine_deadline(const struct engine *g); /* in conf.mono's time; -1: non
 void engine_salted(struct engine *g, const struct key *salted);
 
 enum engine_phase engine_phase(const struct engine *g);
-/* After READY: our account's id, and whether it is an admin's. */
-const char *engine_account(const struct engine *g);
+bool engine_admin(const struct engine *g); /* after READY */
 
 /* --- what is known --- */
 
@@ -204,9 +205,10 @@ uint64_t engine_say(struct engine *g, const struct room_id *room, struct str tex
 int engine_verify(struct engine *g, struct str person, struct str pasted, struct hash *which,
                   struct err *e) MUST_USE;
 
+typedef int engine_each(void *ctx, const struct engine_entry *entry);
+
 /* Calls each for entries kept since arrival `since`, in order of arrival (for cursors). */
-int engine_kept(struct engine *g, uint64_t since,
-                int (*each)(void *ctx, const struct engine_entry *entry), void *ctx,
+int engine_kept(struct engine *g, uint64_t since, engine_each *each, void *ctx,
                 struct err *e) MUST_USE;
 uint64_t engine_arrival(struct engine *g); /* the last one so far */
 

@@ -50,6 +50,7 @@ struct keep_entry {
     struct str account; /* author's name as his certificate has it */
     struct str line;
     struct span sig, body; /* body.n 0: voided */
+    bool proven;           /* signed by that certificate for this room, whatever else is wrong */
     struct str refused;    /* why its text is withheld; empty: good */
 };
 
@@ -98,12 +99,12 @@ struct keep_ops {
     int (*entry_put)(void *k, const struct keep_entry *entry, bool news, struct err *e);
     int (*entry_get)(void *k, const struct room_id *room, uint64_t number, struct keep_entry *out,
                      struct err *e);
-    /* The last, or first, entry of one author's certificate that was not refused. */
+    /* The proven entry with the highest, or lowest, seq of one certificate. */
     int (*entry_last)(void *k, const struct room_id *room, const struct hash *fp,
                       struct keep_entry *out, struct err *e);
     int (*entry_first)(void *k, const struct room_id *room, const struct hash *fp,
                        struct keep_entry *out, struct err *e);
-    /* The last entry of one account below number, by another certificate than fp. */
+    /* The last good entry of one account below a number, by another certificate than fp. */
     int (*entry_former)(void *k, const struct room_id *room, struct str account,
                         const struct hash *fp, uint64_t below, struct keep_entry *out,
                         struct err *e);

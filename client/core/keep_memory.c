@@ -265,9 +265,20 @@ static bool want_fits(const struct want *w, const struct keep_entry *t)
 {
     bool by_fp = hash_same(&t->fp, w->fp);
 
-    if (!room_same(&t->room, w->room) || t->refused.n > 0 || t->number >= w->below)
+    if (!room_same(&t->room, w->room) || t->number >= w->below)
         return false;
-    return w->account == NULL ? by_fp : !by_fp && str_same(t->account, *w->account);
+    if (w->account == NULL)
+        return by_fp && t->proven;
+    return !by_fp && t->refused.n == 0 && str_same(t->account, *w->account);
+}
+
+/* By seq for one certificate, by number for an account. */
+static bool want_prefers(const struct want *w, const struct keep_entry *a,
+                         const struct keep_entry *b)
+{
+    if (w->account != NULL)
+        return a->number > b->number;
+    return w->first ? a->seq < b->seq : a->seq > b->seq;
 }
 
 static int entry_search(struct memory *m, const struct want *w, struct keep_entry *out)
@@ -275,7 +286,7 @@ static int entry_search(struct memory *m, const struct want *w, struct keep_entr
     const struct entry *t = m->entries.at, *best = NULL;
 
     for (size_t i = 0; i < m->entries.n; i++)
-        if (want_fits(w, &t[i].e) && (best == NULL || (t[i].e.number < best->e.number) == w->first))
+        if (want_fits(w, &t[i].e) && (best == NULL || want_prefers(w, &t[i].e, &best->e)))
             best = t + i;
     if (best == NULL)
         return 0;
