@@ -47,7 +47,7 @@ enum {
     X(F_CHALLENGE, challenge, "challenge", FROM_RELAY, IN_EARLY)                                   \
     X(F_WELCOME, welcome, "welcome", FROM_RELAY, IN_EARLY)                                         \
     X(F_ERROR, error, "error", FROM_RELAY, IN_EARLY | IN_CHAT | IN_JOIN)                           \
-    X(F_OK, ok, "ok", FROM_RELAY, IN_CHAT)                                                         \
+    X(F_OKAY, ok, "ok", FROM_RELAY, IN_CHAT)                                                       \
     X(F_ROOM, room, "room", FROM_RELAY, IN_CHAT)                                                   \
     X(F_ROOMS, rooms, "rooms", FROM_RELAY, IN_CHAT)                                                \
     X(F_MEMBERS, members, "members", FROM_RELAY, IN_CHAT)                                          \
