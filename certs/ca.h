@@ -55,6 +55,9 @@ void ca_free(struct ca *ca); /* wipes the key; NULL is fine */
 struct span ca_root(const struct ca *ca);         /* DER, valid until ca_free */
 struct span ca_intermediate(const struct ca *ca); /* DER, valid until ca_free */
 
+/* Writes a private key as PEM into a new file, 0600. */
+int ca_key_create(const char *path, const struct pkey *k, struct err *e) MUST_USE;
+
 /* One certificate, as DER. */
 struct ca_cert {
     uint8_t der[CERT_MAX];
