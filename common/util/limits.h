@@ -62,6 +62,23 @@ enum {
     ROOM_ROWS_MAX = 1000, /* rooms in one answer to room-list */
 };
 
+/* The relay (server/core) */
+enum {
+    EMAIL_MAX = 254,
+    ROOM_KEY_MAX = 3 * NAME_MAX_LEN + 1, /* a room's canonical name, or "@" and two accounts */
+    LOGIN_SEALED_LEN = 24 + 2 * 32 + 16, /* nonce, StoredKey and ServerKey, tag */
+    INVITE_LIFE_MS = 24 * 3600 * 1000,
+    INVITE_ANSWER_MS = 3600 * 1000,   /* the same token and key get the same answer */
+    RESUME_IDLE_MS = 15 * 60 * 1000,  /* after the connection ended */
+    RESUME_MAX_MS = 12 * 3600 * 1000, /* after the password */
+    GUESSES_FREE = 5,                 /* failures without a wait; then it doubles */
+    GUESS_WAIT_MS = 1000,
+    GUESS_WAIT_MAX_MS = 15 * 60 * 1000,
+    PENALTIES_MAX = 10 * 1000, /* sources and accounts remembered */
+    AUDIT_SOURCES_MAX = 1000,  /* rows of refused strangers in one minute */
+    HEADS_KEPT = 64,           /* last heads of a room in memory */
+};
+
 /* Links and connections */
 enum {
     LINK_EARLY_MAX = 64 * 1024,     /* bytes from a peer not yet proven, handshake in all */

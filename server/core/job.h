@@ -1,0 +1,72 @@
+/* job.h -- what a loop asks of the sequencer, and what the sequencer has the loops do.
+ *
+ * Both name connections by id, never by pointer: a connection may be gone when the answer comes. A
+ * job and a frame belong to whoever holds them. */
+#ifndef SERVER_CORE_JOB_H
+#define SERVER_CORE_JOB_H
+
+#include "common/chat/account.h"
+#include "common/chat/entry.h"
+#include "common/chat/proto.h"
+#include "common/crypto/csr.h"
+
+/* One encoded frame (u32 and JSON), immutable, shared by all who send it, on any thread. */
+struct shared {
+    _Atomic unsigned refs;
+    size_t n;
+    uint8_t b[];
+};
+
+struct shared *shared_new(struct span bytes); /* one reference, the caller's; NULL: no memory */
+struct shared *shared_ref(struct shared *s);  /* gives s */
+void shared_unref(struct shared *s);          /* NULL is fine */
+
+enum { SOURCE_MAX = 63 };
+
+enum job_kind {
+    JOB_FRAME, /* a request that passed every check that needs no shared state */
+    JOB_GONE,  /* the connection ended */
+    JOB_AUDIT, /* a refusal before authentication: reason, source, auth.client_cert when known */
+};
+
+struct job {
+    struct job *next; /* for whoever queues it */
+    enum job_kind kind;
+    uint64_t conn;
+    struct frame frame;          /* JOB_FRAME: owned */
+    char source[SOURCE_MAX + 1]; /* address without port: login, resume, proof, join, audit */
+    char reason[64];             /* JOB_GONE, JOB_AUDIT: one word or few */
+    struct account_auth auth;    /* login, proof, resume: what is known on the loop */
+    struct entry_line line;      /* entry: taken apart, signature and body checked */
+    struct hash line_hash;
+    char policy[128]; /* entry: why it is to be voided; empty: it is not */
+    struct csr csr;   /* join */
+};
+
+struct job *job_new(enum job_kind kind, uint64_t conn); /* zeros; NULL: no memory */
+void job_free(struct job *j);                           /* wipes; NULL is fine */
+
+enum effect_kind {
+    EFFECT_SEND,     /* frame to conn */
+    EFFECT_WELCOME,  /* frame to conn, and call session_welcome: it is logged in */
+    EFFECT_PUBLISH,  /* frame to every connection in room but conn (0: to all) */
+    EFFECT_ENTER,    /* conn is in room from here on */
+    EFFECT_LEAVE,    /* conn is no longer in room */
+    EFFECT_CLOSE,    /* conn ends after what was sent to it; reason for the log */
+    EFFECT_EVERYONE, /* frame to every connection that is logged in */
+    EFFECT_DEVICE,   /* fp: what a link's judge has to say of it from now on */
+};
+
+struct effect {
+    enum effect_kind kind;
+    uint64_t conn;
+    struct room_id room;
+    struct shared *frame; /* one reference: the taker's */
+    const char *reason;   /* static text */
+    struct hash fp;
+    enum cert_fault fault;       /* CERT_OK or CERT_REVOKED */
+    struct account_id account;   /* WELCOME */
+    char name[NAME_MAX_LEN + 1]; /* WELCOME: of the account, for the log */
+};
+
+#endif

@@ -1,0 +1,198 @@
+/* store.h -- what the relay keeps: accounts, devices, sessions, rooms, members, messages, invites,
+ * audit log.
+ *
+ * A back end is a const struct of functions: memory (the specification that runs) and SQLite
+ * (server/store_sqlite.c). One test suite runs over both. One thread uses a handle. Functions give
+ * 0, or -1 and e; those that look something up give 1 (found), 0 (none), -1. Rows given to a
+ * callback live for the call. Nothing here judges: whoever calls has checked. */
+#ifndef SERVER_CORE_STORE_H
+#define SERVER_CORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/chat/id.h"
+#include "common/chat/name.h"
+#include "common/chat/proto.h"
+#include "common/crypto/crypto.h"
+#include "common/util/bytes.h"
+#include "common/util/err.h"
+#include "common/util/limits.h"
+
+struct store_user {
+    struct account_id id;
+    char name[NAME_MAX_LEN + 1];
+    char canonical[NAME_KEY_MAX], skeleton[NAME_KEY_MAX]; /* unique each */
+    char email[EMAIL_MAX + 1];                            /* empty: none */
+    uint8_t salt[SALT_LEN];
+    uint32_t t, m;                    /* Argon2id, m in KiB */
+    uint8_t sealed[LOGIN_SEALED_LEN]; /* StoredKey || ServerKey: see server/core/seal.h */
+    bool disabled, admin;
+    int64_t since;
+};
+
+struct store_device {
+    struct hash fp; /* key: SHA-256 of its certificate */
+    struct account_id account;
+    char name[NAME_MAX_LEN + 1];
+    int64_t since, revoked; /* ms; revoked 0: it is not */
+};
+
+/* A device's certificates as they were issued. */
+struct store_chain {
+    uint8_t leaf[CERT_MAX], issuer[CERT_MAX];
+    size_t leaf_n, issuer_n;
+};
+
+/* A login by password and the resume tokens that came from it; tokens as their SHA-256. */
+struct store_session {
+    uint64_t id;                 /* key; drawn by the caller */
+    struct hash current, former; /* former: zeros when there is none */
+    struct hash fp;
+    struct account_id account;
+    int64_t until; /* absolute end */
+    int64_t ended; /* when its connection ended; 0: it has not */
+};
+
+struct store_room {
+    struct room_id id;
+    char name[NAME_MAX_LEN + 1];
+    char canonical[ROOM_KEY_MAX], skeleton[ROOM_KEY_MAX]; /* unique each */
+    enum room_kind kind;
+    enum room_history history;
+    char topic[TOPIC_MAX + 1];
+    int64_t since;
+};
+
+/* Where a room's history ends. */
+struct store_tip {
+    uint64_t number; /* 0: empty */
+    struct hash head;
+};
+
+enum member_state { STATE_INVITED, STATE_MEMBER, STATE_LEFT };
+
+struct store_member { /* key: room and account */
+    struct room_id room;
+    struct account_id account;
+    enum member_state state;
+    enum member_role role;
+    uint64_t from;      /* first number he may read; 0: never was a member */
+    uint64_t delivered; /* everything up to it is verified and kept by him */
+    int64_t since;
+    struct account_id by; /* who invited; zeros: nobody */
+};
+
+struct store_message { /* key: room and number; room, fp and seq are unique too */
+    struct room_id room;
+    uint64_t number;
+    int64_t time;
+    struct account_id account;
+    struct hash fp;
+    uint64_t seq;
+    struct hash head; /* head(number) */
+    struct str line;
+    struct span sig, body;
+    struct str why; /* voided: the reason; then body is empty */
+};
+
+struct store_invite {
+    struct hash token;         /* key: SHA-256 of the token */
+    bool bound;                /* for an account that exists: */
+    struct account_id account; /* that one; after use the one that was made */
+    bool keep;                 /* bound: its former devices stay */
+    bool admin;                /* the new account is one */
+    int64_t made, expires;
+    int64_t used;    /* ms; 0: it is not */
+    struct hash key; /* used: SHA-256 of the SubjectPublicKeyInfo that it enrolled */
+    struct hash fp;  /* used: and its certificate */
+};
+
+struct store_audit {
+    struct str event, account, fp, reason, address;
+    int64_t time;
+    uint64_t count;
+    bool folded; /* one row per event, reason, address and minute: time is cut, count adds up */
+};
+
+typedef int store_each_user(void *ctx, const struct store_user *row);
+typedef int store_each_device(void *ctx, const struct store_device *row);
+typedef int store_each_room(void *ctx, const struct store_room *row, const struct store_tip *tip);
+typedef int store_each_member(void *ctx, const struct store_member *row);
+typedef int store_each_message(void *ctx, const struct store_message *row);
+typedef int store_each_invite(void *ctx, const struct store_invite *row);
+typedef int store_each_audit(void *ctx, const struct store_audit *row);
+
+/* `each` stops when its callback gives other than 0 and returns that. put replaces the row of the
+ * same key; add refuses it. Everything between begin and commit is on disk when commit gives 0, or
+ * nothing of it is: after a -1 of commit nothing may be acknowledged. */
+struct store_ops {
+    const char *name;
+    void (*close)(void *db); /* NULL is fine */
+
+    int (*begin)(void *db, struct err *e); /* ERR_AGAIN: another process holds it too long */
+    int (*commit)(void *db, struct err *e);
+    void (*rollback)(void *db);
+    int (*changed)(void *db, struct err *e); /* 1: another process wrote since the last call */
+
+    int (*user_put)(void *db, const struct store_user *row, struct err *e);
+    int (*user_get)(void *db, const struct account_id *id, struct store_user *out, struct err *e);
+    int (*user_find)(void *db, const char *canonical, struct store_user *out, struct err *e);
+    int (*user_like)(void *db, const char *skeleton, struct err *e);             /* 1: taken */
+    int (*user_each)(void *db, store_each_user *each, void *ctx, struct err *e); /* by canonical */
+
+    int (*device_add)(void *db, const struct store_device *row, const struct store_chain *chain,
+                      struct err *e);
+    int (*device_revoke)(void *db, const struct hash *fp, int64_t when, struct err *e);
+    int (*device_chain)(void *db, const struct hash *fp, struct store_chain *out, struct err *e);
+    int (*device_each)(void *db, store_each_device *each, void *ctx, struct err *e); /* by since */
+
+    int (*session_put)(void *db, const struct store_session *row, struct err *e);
+    int (*session_find)(void *db, const struct hash *token, struct store_session *out,
+                        struct err *e); /* by its current or former token */
+    int (*session_end)(void *db, uint64_t id, int64_t when, struct err *e);
+    int (*session_end_all)(void *db, int64_t when, struct err *e);       /* those not ended */
+    int (*session_drop)(void *db, const struct hash *fp, struct err *e); /* all of a device */
+    int (*session_purge)(void *db, int64_t until, int64_t ended, struct err *e); /* older ones */
+
+    int (*room_put)(void *db, const struct store_room *row, struct err *e);
+    int (*room_each)(void *db, store_each_room *each, void *ctx, struct err *e);
+
+    int (*member_put)(void *db, const struct store_member *row, struct err *e);
+    int (*member_each)(void *db, store_each_member *each, void *ctx, struct err *e);
+
+    int (*message_add)(void *db, const struct store_message *row, struct err *e);
+    /* The out of these three: callback with the one row. */
+    int (*message_seq)(void *db, const struct room_id *room, const struct hash *fp, uint64_t seq,
+                       store_each_message *each, void *ctx, struct err *e);
+    int (*message_last)(void *db, const struct room_id *room, const struct hash *fp,
+                        store_each_message *each, void *ctx, struct err *e); /* highest seq */
+    int (*message_former)(void *db, const struct room_id *room, const struct account_id *account,
+                          store_each_message *each, void *ctx, struct err *e); /* highest number */
+    int (*message_head)(void *db, const struct room_id *room, uint64_t number, struct hash *out,
+                        struct err *e);
+    /* Numbers first .. last upwards, or downwards when first > last. */
+    int (*message_range)(void *db, const struct room_id *room, uint64_t first, uint64_t last,
+                         store_each_message *each, void *ctx, struct err *e);
+
+    int (*invite_put)(void *db, const struct store_invite *row, struct err *e);
+    int (*invite_get)(void *db, const struct hash *token, struct store_invite *out, struct err *e);
+    /* 1: it was unused and is used now; 0: it was used before, or is not there. */
+    int (*invite_use)(void *db, const struct store_invite *row, struct err *e);
+    int (*invite_each)(void *db, store_each_invite *each, void *ctx, struct err *e);
+
+    int (*audit_add)(void *db, const struct store_audit *row, struct err *e);
+    int (*audit_each)(void *db, int64_t since, store_each_audit *each, void *ctx, struct err *e);
+};
+
+struct store {
+    const struct store_ops *ops;
+    void *db;
+};
+
+extern const struct store_ops store_memory;
+void *store_memory_new(void); /* NULL: no memory */
+
+void store_close(struct store *s);
+
+#endif
