@@ -93,6 +93,15 @@ enum {
     DRAIN_MS = 10 * 1000,
 };
 
+/* The screen */
+enum {
+    WINDOW_MESSAGES_MAX = 5000, /* kept in one window; older ones are paged in again */
+    DRAFT_MAX = TEXT_MAX,       /* what is longer cannot be sent, so it is not taken */
+    PASTE_MAX = 8 * 1024 * 1024, /* what is longer is dropped unread */
+    INPUT_HISTORY_MAX = 1000,   /* lines of the input history kept on disk */
+    OLDER_PAGE = 50,            /* messages asked for when the top is reached */
+};
+
 static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_MAX,
               "the longest entry fits a frame in base64");
 static_assert(CONTENT_MAX >= TEXT_MAX * 6 + 64, "any text fits its content object");

@@ -1,0 +1,273 @@
+/* model.h -- what the screen shows: connection, handshake, rooms, messages, people, draft.
+ *
+ * Pure state, filled from the engine's events (show.h) and commands (act.h), drawn by view.h. Every
+ * text that a peer or a relay chose passes text_clean on its way in, here and nowhere else; what
+ * stands in the model may be drawn as it is. All texts are owned copies. */
+#ifndef CLIENT_CORE_MODEL_H
+#define CLIENT_CORE_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/core/keep.h"
+#include "common/crypto/randomart.h"
+#include "common/link/link.h"
+#include "common/util/bytes.h"
+#include "common/util/limits.h"
+
+/* Local time of day, as people read it. */
+struct stamp {
+    int year, mon, day, hour, min; /* mon, day from 1 */
+    int wday;                      /* 0: Sunday */
+};
+
+/* State of a message: a character first, a colour second. */
+#define MARKS(X)                                                                                   \
+    X(MARK_NONE, ' ', "good, from a certificate you verified")                                     \
+    X(MARK_QUEUED, '.', "queued on this computer")                                                 \
+    X(MARK_RELAY, '>', "the relay has it")                                                         \
+    X(MARK_DELIVERED, '+', "on a device of the other person")                                      \
+    X(MARK_FAILED, '!', "failed, the row says why")                                                \
+    X(MARK_UNVERIFIED, '?', "signature good, certificate not verified by you")                     \
+    X(MARK_REFUSED, 'X', "refused, the text is withheld")
+
+#define X(id, glyph, text) id,
+enum mark { MARKS(X) };
+#undef X
+
+char mark_glyph(enum mark m);
+const char *mark_text(enum mark m);
+
+enum { MODEL_TEXT_SHORT = 160, MODEL_TRIES = 5, MODEL_STEPS = 24, MODEL_CERTS = 4 };
+
+struct message {
+    uint64_t serial;      /* unique in this model, for anchors */
+    uint64_t number, seq; /* number 0: the relay has not numbered it, or a line of our own */
+    int64_t at;           /* ms since 1970 */
+    struct stamp when;    /* the same in local time */
+    enum mark mark;
+    bool own, system, alarm;
+    unsigned delivered, members; /* 0, 0: not told */
+    struct hash fp;
+    char *sender; /* "" for system lines: they are shown as from "--" */
+    char *text;   /* "" when withheld */
+    char *note;   /* why it was refused, voided or is odd; NULL */
+};
+
+struct person {
+    char name[MODEL_TEXT_SHORT];
+    bool online, owner, left, verified;
+    unsigned devices;
+};
+
+enum room_kind { ROOM_STATUS, ROOM_PUBLIC, ROOM_PRIVATE, ROOM_DIRECT };
+
+/* One window. The first one is the client's own, without a room behind it. */
+struct window {
+    enum room_kind kind;
+    struct room_id id;
+    char name[MODEL_TEXT_SHORT];
+    char topic[TOPIC_MAX * 2];
+    bool joined, broken, read_only, begun;
+    bool loading;     /* an older page has been asked for */
+    bool verified;    /* direct: the newest certificate of the other was verified */
+    int64_t verified_at;
+    struct hash peer; /* direct: that certificate; zeros when not known */
+    char peer_device[MODEL_TEXT_SHORT];
+    unsigned unread, mentions, queued;
+    uint64_t refused;
+    struct message *messages; /* owned, in order of number */
+    size_t messages_n, messages_cap;
+    uint64_t fresh; /* serial of the first unread one when the window was entered; 0: none */
+    /* Where the view stands: `anchor` is the lowest message shown, `below` of its rows are under
+     * the edge. anchor 0: at the bottom. */
+    uint64_t anchor;
+    unsigned below;
+    struct person *people; /* owned */
+    size_t people_n;
+    char *draft; /* kept while another window is shown; NULL */
+};
+
+enum conn {
+    CONN_OFF,     /* not connected and not trying */
+    CONN_TRYING,  /* name, socket */
+    CONN_SHAKING, /* handshake */
+    CONN_LOGIN,
+    CONN_READY,
+    CONN_WAITING /* the next try comes in retry_ms */
+};
+
+/* One row of the handshake: a step of the link, or the login and its answer. */
+struct step {
+    unsigned number;
+    bool out, waiting, failed, above; /* above: of the login, over the link */
+    size_t bytes;
+    uint64_t at_us, took_us;
+    char name[32], wire[48], proves[96], detail[200];
+};
+
+/* A certificate as people read it. */
+struct shown_cert {
+    char subject[MODEL_TEXT_SHORT], issuer[MODEL_TEXT_SHORT], names[MODEL_TEXT_SHORT];
+    char key[32], signature[40], usage[96], serial[48];
+    int64_t from, until;
+    struct stamp from_day, until_day;
+    struct hash fp;
+};
+
+/* One try to connect, from the first byte to the welcome. */
+struct attempt {
+    unsigned number;
+    char where[MODEL_TEXT_SHORT];
+    struct step steps[MODEL_STEPS];
+    unsigned steps_n, total;
+    char version[32], suite[64], group[32];
+    struct shown_cert peer[MODEL_CERTS], own[MODEL_CERTS];
+    unsigned peer_n, own_n;
+    struct shown_cert pin; /* the root of the invite; fp zeros: none */
+    bool pinned;           /* the relay's chain ends in it */
+    bool done;
+    char failure[300], next[120]; /* what failed and was expected; one command */
+};
+
+struct shown_device {
+    char name[MODEL_TEXT_SHORT];
+    struct hash fp;
+    int64_t since, revoked, verified_at;
+    struct stamp since_day, revoked_day, verified_day;
+    bool verified, fetched;
+    char problem[200]; /* the certificate is not in order */
+    struct shown_cert leaf, issuer;
+    struct randomart art;
+};
+
+/* The inspector's page. */
+struct inspection {
+    char name[MODEL_TEXT_SHORT];
+    bool self, online;
+    struct shown_device devices[DEVICES_MAX];
+    unsigned devices_n, device;
+    unsigned good, refused; /* messages of his in the windows here */
+    struct stamp first, last;
+};
+
+struct page_line {
+    char *text;
+    bool strong;
+};
+
+/* A page of text: help, why, status. */
+struct page {
+    char title[MODEL_TEXT_SHORT];
+    struct page_line *lines; /* owned */
+    size_t lines_n, top;
+};
+
+enum view { VIEW_CHAT, VIEW_HANDSHAKE, VIEW_INSPECT, VIEW_PAGE };
+
+/* The line editor's state, copied here before drawing. */
+struct input {
+    char *text; /* owned; not NUL-terminated */
+    size_t n, cap, point;
+    char prompt[MODEL_TEXT_SHORT]; /* of an incremental search; "": the window's */
+    size_t held;                   /* bytes of a paste that waits for a yes; 0: none */
+};
+
+struct model_conf {
+    void (*local)(void *ctx, int64_t ms, struct stamp *out);
+    void *ctx;
+};
+
+struct model {
+    struct model_conf conf;
+    int64_t now; /* ms; set by the program before it draws */
+    struct stamp clock;
+
+    char relay[MODEL_TEXT_SHORT], account[MODEL_TEXT_SHORT], device[MODEL_TEXT_SHORT];
+    enum conn conn;
+    unsigned attempt;
+    int64_t retry_at, offline_since; /* ms; 0: none */
+    char why[300];                   /* why we are not connected */
+
+    struct attempt tries[MODEL_TRIES]; /* the newest is tries[tries_n - 1] */
+    unsigned tries_n, shown_try, shown_step;
+    bool explain; /* the selected step is explained */
+    bool hs_auto; /* opened by connecting: closes when the chat is ready */
+
+    struct window *windows; /* owned */
+    size_t windows_n, windows_cap, current, previous;
+
+    enum view view;
+    struct inspection inspect;
+    struct page page;
+    char *alarm; /* the oldest not yet seen; NULL */
+    unsigned alarms;
+    char hint[MODEL_TEXT_SHORT]; /* an answer to the last key, gone with the next */
+    struct input input;
+    uint64_t serial;
+    bool quiet; /* joins and presence are not written into windows */
+};
+
+/* NULL: no memory. The first window is there. */
+struct model *model_new(const struct model_conf *conf);
+void model_free(struct model *m); /* NULL is fine */
+void model_clock(struct model *m, int64_t now);
+
+/* Copies text with every byte that a terminal could take amiss made visible. _name: on one row. */
+void model_clean(char *out, size_t cap, const char *text);
+char *model_clean_text(struct str text); /* newlines stay; owned by the caller; never NULL */
+
+/* --- windows --- */
+
+struct window *model_window(struct model *m, const struct room_id *id); /* NULL: none */
+struct window *model_window_named(struct model *m, struct str name); /* "room", "@name", unique start */
+struct window *model_window_add(struct model *m, const struct room_id *id, enum room_kind kind,
+                                const char *name);
+void model_window_drop(struct model *m, const struct room_id *id);
+struct window *model_current(struct model *m);
+void model_switch(struct model *m, size_t index);   /* marks it read */
+bool model_next_active(struct model *m, size_t *index); /* mentions first; false: none */
+bool model_name_is(const struct window *w, const char *name);
+
+/* --- messages --- */
+
+/* What a message is made from; texts as the peer sent them. */
+struct message_in {
+    uint64_t number, seq;
+    int64_t at;
+    enum mark mark;
+    bool own, older, silent; /* silent: counts as read */
+    unsigned delivered, members;
+    struct hash fp;
+    const char *sender;
+    struct str text;
+    const char *note;
+};
+
+/* Puts it where its number belongs; an entry already there (same author and seq) is changed. */
+void model_message(struct model *m, struct window *w, const struct message_in *in);
+struct message *model_find(struct window *w, const struct hash *fp, uint64_t seq);
+/* A line of our own, from "--". w NULL: in the current window. */
+void model_say(struct model *m, struct window *w, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void model_alarm(struct model *m, struct window *w, const char *text);
+void model_alarms_seen(struct model *m);
+void model_window_clear(struct window *w);
+/* Marks in every window what this certificate signed as verified. */
+void model_verified(struct model *m, const struct hash *fp);
+
+/* --- handshakes --- */
+
+struct attempt *model_try(struct model *m, unsigned number); /* begins one */
+struct attempt *model_last_try(struct model *m);             /* NULL: none yet */
+struct attempt *model_shown_try(struct model *m);
+void model_step(struct model *m, const struct link_step *s);
+/* A step above the link: the login. The same name again changes the row. */
+void model_step_above(struct model *m, const struct step *s);
+void model_try_failed(struct model *m, const char *why, const char *next);
+
+/* --- pages --- */
+
+void model_page(struct model *m, const char *title); /* an empty one, and shows it */
+void model_page_line(struct model *m, bool strong, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+#endif
