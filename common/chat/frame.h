@@ -18,12 +18,12 @@ void frames_init(struct frames *f, size_t max); /* FRAME_MAX_EARLY until login, 
 void frames_free(struct frames *f);             /* wipes */
 void frames_bound(struct frames *f, size_t max);
 
-/* Takes any bytes, but no more than one frame beyond what frames_next has taken: -1 and e when the
- * peer announced a frame longer than the bound, or of no bytes, or when memory is out. Sticky.
- * Call frames_next until it gives 0 after each. Invalidates the span of frames_next. */
+/* Takes any bytes up to the size of the biggest frame. Call frames_next until it gives 0 after
+ * each. -1 and e: there is no room (frames were not taken out), or frames_next had failed. Ends the
+ * life of the span of frames_next. */
 int frames_feed(struct frames *f, struct span in, struct err *e) MUST_USE;
 /* 1: *out is the JSON of one frame, valid until the next call. 0: more bytes are needed. -1 and e:
- * the length in front is impossible; for good. */
+ * the length in front is 0 or above the bound; for good. */
 int frames_next(struct frames *f, struct span *out, struct err *e) MUST_USE;
 size_t frames_waiting(const struct frames *f); /* bytes of a frame begun but not complete */
 

@@ -26,7 +26,8 @@ struct json *json_parse(struct span s, struct err *e); /* NULL and e (ERR_PEER, 
 void json_free(struct json *j);                        /* wipes; NULL is fine */
 void *json_alloc(struct json *j, size_t n);            /* zeros, freed with j; NULL: no memory */
 
-/* One object of the tree being read. Copy it freely; `fail` is shared by all that came from it. */
+/* One object of the tree being read. e is clean at first; all that comes from one
+ * root shares it. */
 struct jget {
     struct json *tree;
     const void *node; /* NULL after a failure: later getters do nothing */
@@ -55,7 +56,8 @@ struct jarr jget_arr(struct jget *g, const char *key, size_t max);
 struct jget jarr_obj(struct jarr *a);
 struct str jarr_str(struct jarr *a, size_t min, size_t max);
 struct span jarr_bytes(struct jarr *a, size_t min, size_t max);
-int jget_done(const struct jget *g) MUST_USE; /* 0, or -1: see e */
+void jget_fail(struct jget *g, const char *key, const char *what); /* "key" what */
+int jget_done(const struct jget *g) MUST_USE;                      /* 0, or -1: see e */
 
 /* Writer. Sticky: jput_done says whether everything fitted. */
 struct jput {

@@ -57,9 +57,10 @@ enum {
     JSON_NODES_MAX = 128 * 1024, /* values in one frame: bounds the memory of its tree */
     FEATURES_MAX = 32,
     FEATURE_MAX = 64,
-    RELAY_NAME_MAX = 253, /* a DNS name */
-    REASON_MAX = 1024,    /* sentences: error, again, void */
-    ROOM_ROWS_MAX = 1000, /* rooms in one answer to room-list */
+    RELAY_NAME_MAX = 253,  /* a DNS name */
+    REASON_MAX = 1024,     /* sentences: error, again, void */
+    NAME_ASKED_MAX = 1024, /* of a name somebody asks for: longer is malformed, not bad-name */
+    ROOM_ROWS_MAX = 1000,  /* rooms in one answer to room-list */
 };
 
 /* The relay (server/core) */

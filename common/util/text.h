@@ -24,13 +24,21 @@ size_t text_points(struct str s);            /* code points; s is well-formed */
 int text_nfc(char *out, size_t cap, size_t *n, struct str s) MUST_USE;
 int text_fold(char *out, size_t cap, size_t *n, struct str s) MUST_USE; /* NFKC, case folded */
 
+/* What kind of character it is, as far as names and marks need to know. */
+enum text_class { TEXT_LETTER, TEXT_MARK, TEXT_DIGIT, TEXT_OTHER };
+
+enum text_class text_class(int32_t point);
+/* Its full canonical decomposition (NFD), at most TEXT_PARTS_MAX points; gives how many. */
+enum { TEXT_PARTS_MAX = 8 };
+size_t text_decompose(int32_t out[TEXT_PARTS_MAX], int32_t point);
+
 /* What text_clean does with a newline. */
 enum text_lines {
     TEXT_ONE_LINE, /* shown as ^J */
     TEXT_LINES,    /* kept */
 };
 
-enum { TEXT_CLEAN_GROWS = 9, TEXT_MARKS_MAX = 4 };
+enum { TEXT_CLEAN_GROWS = 4, TEXT_MARKS_MAX = 4 };
 
 /* Writes what may be shown of any bytes, at most cap - 1 bytes and a NUL, never half a character:
  * C0, DEL -> ^X, C1 -> <9B>, bytes that are no UTF-8 -> <FF>; controls of direction, invisible,
