@@ -212,12 +212,23 @@ static int mbed_failed(struct tls *t, int r, unsigned alert)
     return tls_fail(t, ERR_PEER, "handshake with the %s failed: %s", peer_name(t), text);
 }
 
-/* A step of mbedTLS failed and may have written an alert behind out_before, sealed in a way that
- * the peer cannot read: take it back and say the reason ourselves. */
+/* Says `alert` in place of what mbedTLS may have said behind out_before, unless that is readable.
+ */
+static void alert_instead(struct tls *t, unsigned alert, size_t out_before)
+{
+    const struct traffic *secret = alert_secret(t);
+    bool said = t->taps[true].alert != ALERT_NONE;
+
+    if (secret == NULL && (t->secrets_seen || (said && t->alert == ALERT_NONE)))
+        return;
+    buf_cut(&t->out, out_before);
+    (void)!alert_send(t, alert, secret); /* without room the peer learns it from the end */
+}
+
+/* A step of mbedTLS failed. */
 static int handshake_failed(struct tls *t, int r, size_t out_before)
 {
     bool told = r == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE || r == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
-    const struct traffic *secret = alert_secret(t);
     unsigned alert = t->alert;
 
     if (told && t->taps[false].alert != ALERT_NONE)
@@ -230,10 +241,7 @@ static int handshake_failed(struct tls *t, int r, size_t out_before)
     if (alert == ALERT_NONE)
         alert = t->taps[true].alert; /* what mbedTLS wanted to say */
     mbed_failed(t, r, alert);
-    if (alert == ALERT_NONE)
-        alert = ALERT_HANDSHAKE_FAILURE;
-    buf_cut(&t->out, out_before);
-    (void)!alert_send(t, alert, secret); /* without room the peer learns it from the end */
+    alert_instead(t, alert == ALERT_NONE ? ALERT_HANDSHAKE_FAILURE : alert, out_before);
     return -1;
 }
 
@@ -388,6 +396,8 @@ static int record_ready(struct tls *t)
 
 static int record_run(struct tls *t)
 {
+    if (t->over && buf_span(&t->rec).p[0] != RECORD_DATA)
+        return give_up(t, ALERT_UNEXPECTED, ERR_PEER, "an unsealed record behind the handshake");
     tap_record(t, false, buf_span(&t->rec));
     t->rec_read = 0;
     int r = t->over ? data_run(t) : handshake_run(t);

@@ -46,6 +46,7 @@ struct want {
     const char *host;    /* relay */
     const struct ca *by; /* NULL: ours */
     struct pkey *key;    /* NULL: the role's */
+    bool no_eku;
 };
 
 struct world *world_new(void);
@@ -53,6 +54,7 @@ void world_free(struct world *w);
 void world_issue(struct world *w, struct want want, struct der *out);
 /* The CRL of our intermediate names this certificate and goes into w->trust. */
 void world_revoke(struct world *w, const struct der *d);
+void world_forgive(struct world *w); /* a w->trust without any list */
 
 /* Two ends. conf and chains may be changed between pair_conf and pair_start. */
 struct pair {
@@ -65,6 +67,11 @@ struct pair {
     size_t steps_n[2];
     bool established[2], closed[2], failed[2];
     unsigned order_bad; /* events that came where they may not */
+    size_t moved[2];    /* bytes so far, by sender */
+    bool flipping;      /* a man in the middle changes one byte */
+    enum role flip_from;
+    size_t flip_at;
+    uint8_t flip_mask;
 };
 
 void pair_conf(struct pair *p, struct world *w);
