@@ -99,6 +99,7 @@ struct engine_entry {
     const char *device;
     bool own, vouched;           /* our account's; the user compared this fingerprint */
     bool older;                  /* loaded by engine_older: belongs above what is shown */
+    bool is_signed;              /* by the certificate that it names, for this room */
     bool skewed;                 /* sender's and relay's time differ by more than SKEW_SHOWN_MS */
     const char *kind;            /* "say"; another kind is shown as needing a newer client */
     struct str text;             /* of a say; empty otherwise */

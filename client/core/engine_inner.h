@@ -1,0 +1,217 @@
+/* engine_inner.h -- what the files of the engine share. Nobody else includes it. */
+#ifndef CLIENT_CORE_ENGINE_INNER_H
+#define CLIENT_CORE_ENGINE_INNER_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "client/core/engine.h"
+#include "common/chat/account.h"
+#include "common/chat/entry.h"
+#include "common/chat/frame.h"
+#include "common/chat/proto.h"
+
+enum {
+    ASKS_MAX = 512,         /* requests under way */
+    BATCHES_MAX = 256,      /* of one room: more pushes are dropped and fetched again later */
+    MINE_MAX = 512,         /* own entries whose delivery is watched, a room */
+    PAGE_FIRST = 50,        /* entries of a room never seen */
+    AUTHORS_MAX = 16 * 1024 /* certificates held at once */
+};
+
+/* A person's certificate. */
+struct author {
+    struct hash fp;
+    enum { AUTHOR_ASKED, AUTHOR_HERE, AUTHOR_MISSING, AUTHOR_BAD } state;
+    struct cert *cert;
+    struct cert *issuer;
+    char account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
+    int64_t revoked;
+    struct err why; /* AUTHOR_BAD */
+    UT_hash_handle hh;
+};
+
+/* A request that waits for its answer. */
+struct ask {
+    uint64_t id; /* 0: free */
+    enum frame_type type;
+    struct room_id room;
+    struct hash fp;
+    bool quiet; /* asked by the engine itself: no ENGINE_ANSWER */
+};
+
+/* Entries that wait for certificates, in the order in which they came. */
+enum batch_kind { BATCH_PUSH, BATCH_FORWARD, BATCH_LAST, BATCH_OLDER, BATCH_OWN };
+
+struct batch {
+    STAILQ_ENTRY(batch) link;
+    enum batch_kind kind;
+    struct frame frame; /* owned: F_ENTRY or F_HISTORY; BATCH_OWN: its parts point into data */
+    struct f_entry own; /* BATCH_OWN */
+    uint8_t *data;      /* BATCH_OWN */
+    uint64_t id;        /* request to answer when done; 0: none */
+    bool asked_members; /* of this batch's room, to know its author */
+};
+
+/* An own entry that the relay has not acknowledged. */
+struct out {
+    TAILQ_ENTRY(out) link;
+    uint64_t seq;
+    bool failed; /* not a member: kept, and sent when we are one again */
+    char why[256];
+    size_t line_n, sig_n, body_n;
+    uint8_t *data; /* line, sig, body */
+};
+
+struct mine {
+    uint64_t seq, number;
+};
+
+struct room {
+    struct engine_room pub;
+    struct keep_room kept;
+    uint64_t from;         /* first number we may read */
+    struct hash from_head; /* head(from - 1), as the relay says */
+    uint64_t shown;        /* lowest number given out in this run; 0: none */
+    uint64_t reported;     /* last `delivered` we said */
+    bool asking, asking_older, asking_members, caught, denied;
+    bool own_pending; /* the account's former line waits for its certificate */
+    char own_line[LINE_MAX_LEN + 1];
+    uint8_t own_sig[SIG_MAX];
+    size_t own_sig_n;
+    struct hash own_fp;
+    struct engine_member *members;
+    size_t members_cap;
+    struct mine mine[MINE_MAX];
+    unsigned mine_n;
+    uint64_t sending; /* seq in flight; 0: none */
+    int64_t send_at;  /* not before, after `again`; mono ms */
+    TAILQ_HEAD(, out) outs;
+    STAILQ_HEAD(batches, batch) batches;
+    size_t batches_n;
+};
+
+struct happened {
+    STAILQ_ENTRY(happened) link;
+    struct engine_event ev;
+    char *owned[8];
+    size_t owned_n;
+};
+
+struct engine {
+    struct engine_conf conf;
+    char account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
+    enum engine_phase phase;
+    bool closing, admin;
+    struct engine_peer peer;
+    struct frames in;
+    struct buf out;
+    struct err err;
+    int64_t heard, pinged; /* mono ms; pinged 0: not waiting for a pong */
+
+    /* login */
+    uint64_t login_id;
+    bool resuming, has_token, has_salted, ready_due;
+    uint8_t token[RESUME_LEN];
+    uint8_t salt[ARGON_SALT_LEN];
+    struct key salted;
+    struct account_auth auth;
+
+    uint64_t next_id;
+    struct ask asks[ASKS_MAX];
+    struct room *rooms[ROOMS_MAX];
+    size_t rooms_n;
+    struct author *authors;
+    STAILQ_HEAD(, happened) events;
+    struct happened *given;
+};
+
+/* engine.c */
+int engine_fail(struct engine *g, enum err_code code, bool again, const char *fmt, ...)
+    PRINTF_LIKE(4, 5); /* ENGINE_CLOSE; always -1 */
+int engine_put(struct engine *g, enum frame_type type, const void *body); /* -1: closing */
+void event_add(struct engine *g, const struct engine_event *ev);          /* copies its texts */
+void event_text(struct engine *g, enum engine_event_kind kind, const struct room *r,
+                const char *fmt, ...) PRINTF_LIKE(4, 5);
+void event_room(struct engine *g, enum engine_event_kind kind, const struct room *r);
+void event_answer(struct engine *g, uint64_t id, enum err_code code, const char *text);
+int64_t engine_now(const struct engine *g);
+int64_t engine_mono(const struct engine *g);
+/* A request; NULL and e when offline or too many are under way. */
+struct ask *ask_new(struct engine *g, enum frame_type type, struct err *e);
+struct ask *ask_find(struct engine *g, uint64_t id, enum frame_type type); /* NULL: none */
+void ask_done(struct engine *g, struct ask *a, enum err_code code, const char *text);
+
+/* engine_login.c */
+int login_hello(struct engine *g, struct frame *f);
+int login_challenge(struct engine *g, struct frame *f);
+int login_welcome(struct engine *g, struct frame *f);
+int login_error(struct engine *g, const struct f_error *x);
+void login_ready(struct engine *g); /* ENGINE_READY once nothing is pending */
+int crl_take(struct engine *g, struct frame *f);
+void crl_use(struct engine *g, struct span crl);
+
+/* engine_rooms.c */
+struct room *room_find(const struct engine *g, const struct room_id *id);
+int room_take(struct engine *g, const struct f_room_info *info); /* -1: closing */
+void room_free(struct room *r);
+void room_lost(struct room *r);
+int room_save(struct engine *g, struct room *r); /* keeps r->kept; -1: closing */
+void room_own_settle(struct engine *g, struct room *r);
+struct engine_member *member_by_id(struct room *r, const struct account_id *id);
+struct engine_member *member_by_name(struct room *r, const char *name);
+void members_ask(struct engine *g, struct room *r);
+int take_room(struct engine *g, struct frame *f);
+int take_rooms(struct engine *g, struct frame *f);
+int take_members(struct engine *g, struct frame *f);
+int take_member(struct engine *g, struct frame *f);
+int take_topic(struct engine *g, struct frame *f);
+int take_presence(struct engine *g, struct frame *f);
+int take_device(struct engine *g, struct frame *f);
+int take_ok(struct engine *g, struct frame *f);
+int take_error(struct engine *g, struct frame *f);
+
+/* engine_certs.c */
+struct author *author_get(struct engine *g, const struct hash *fp);  /* NULL: not asked for */
+struct author *author_want(struct engine *g, const struct hash *fp); /* asks when needed */
+void author_gone(struct engine *g, const struct hash *fp);           /* the relay has none */
+void authors_free(struct engine *g);
+void authors_lost(struct engine *g); /* their answers will not come */
+int author_own(struct engine *g, struct err *e);
+/* Is its chain in order at a time, for a person's device? */
+int author_check(struct engine *g, const struct author *a, int64_t at, struct err *e);
+int take_cert(struct engine *g, struct frame *f);
+bool vouched(struct engine *g, const struct hash *fp);
+
+/* engine_entries.c */
+int take_entry(struct engine *g, struct frame *f);
+int take_history(struct engine *g, struct frame *f);
+/* Works off what waits in a room as far as certificates are here, then asks for more. */
+int room_settle(struct engine *g, struct room *r);
+void room_break(struct engine *g, struct room *r, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int batch_add(struct engine *g, struct room *r, struct batch *b); /* takes b */
+void batch_free(struct batch *b);
+bool head_at(struct engine *g, const struct room *r, uint64_t number, struct hash *out);
+
+/* engine_show.c */
+void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, bool older);
+void entry_of_kept(struct engine *g, const struct room *r, const struct keep_entry *t,
+                   struct engine_entry *out, struct content *content);
+void mine_add(struct room *r, uint64_t seq, uint64_t number);
+void mine_delivered(struct engine *g, struct room *r, uint64_t after, uint64_t upto);
+void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
+                  struct engine_entry *out);
+int take_delivered(struct engine *g, struct frame *f);
+
+/* engine_outbox.c */
+int outbox_load(struct engine *g, struct err *e);
+int room_send(struct engine *g, struct room *r); /* the next one, when it may go */
+struct out *out_find(struct room *r, uint64_t seq);
+void out_free(struct out *o);
+int take_numbered(struct engine *g, struct frame *f);
+int take_again(struct engine *g, struct frame *f);
+int take_voided(struct engine *g, struct frame *f);
+void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why);
+struct room *room_offline(struct engine *g, const struct room_id *id); /* of the outbox */
+
+#endif

@@ -1,0 +1,372 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/core/engine_inner.h"
+
+struct out *out_find(struct room *r, uint64_t seq)
+{
+    struct out *o;
+
+    TAILQ_FOREACH(o, &r->outs, link)
+    if (o->seq == seq)
+        return o;
+    return NULL;
+}
+
+void out_free(struct out *o)
+{
+    free(o->data);
+    free(o);
+}
+
+static struct str out_line(const struct out *o)
+{
+    return str_from(o->data, o->line_n);
+}
+
+static struct span out_sig(const struct out *o)
+{
+    return span_of(o->data + o->line_n, o->sig_n);
+}
+
+static struct span out_body(const struct out *o)
+{
+    return span_of(o->data + o->line_n + o->sig_n, o->body_n);
+}
+
+/* A copy of what is to be sent, in order of seq behind the others. */
+static struct out *out_add(struct room *r, const struct keep_out *k)
+{
+    struct out *o = calloc(1, sizeof *o);
+    uint8_t *data = malloc(k->line.n + k->sig.n + k->body.n + 1);
+
+    if (o == NULL || data == NULL) {
+        free(o);
+        free(data);
+        return NULL;
+    }
+    memcpy(data, k->line.p, k->line.n);
+    memcpy(data + k->line.n, k->sig.p, k->sig.n);
+    memcpy(data + k->line.n + k->sig.n, k->body.p, k->body.n);
+    *o = (struct out){.seq = k->seq,
+                      .failed = k->state == KEEP_FAILED,
+                      .line_n = k->line.n,
+                      .sig_n = k->sig.n,
+                      .body_n = k->body.n,
+                      .data = data};
+    snprintf(o->why, sizeof o->why, "%.*s", (int)k->why.n, k->why.p);
+    TAILQ_INSERT_TAIL(&r->outs, o, link);
+    r->pub.queued++;
+    return o;
+}
+
+static void out_show(struct engine *g, struct room *r, const struct out *o)
+{
+    struct engine_event ev = {.kind = ENGINE_ENTRY, .room = r->pub.id, .roomed = true};
+    struct entry_line l;
+    struct content c = {0};
+    struct span content;
+    struct err e = {0};
+
+    if (entry_line_take(&l, out_line(o), &e) < 0 ||
+        entry_body_open(&l, out_body(o), &content, &e) < 0 || content_take(&c, content, &e) < 0)
+        return;
+    ev.entry = (struct engine_entry){
+        .room = r->pub.id,
+        .seq = o->seq,
+        .sent = (uint64_t)l.ts,
+        .fp = g->conf.fp,
+        .author = g->account,
+        .device = g->device,
+        .own = true,
+        .vouched = true,
+        .is_signed = true,
+        .kind = "say",
+        .text = c.text,
+        .state = o->failed ? ENGINE_FAILED : ENGINE_QUEUED,
+    };
+    event_add(g, &ev);
+    content_free(&c);
+}
+
+static void state_event(struct engine *g, struct room *r, uint64_t seq, uint64_t number,
+                        uint64_t time, enum engine_own state, const char *why)
+{
+    struct engine_event ev = {
+        .kind = ENGINE_STATE,
+        .room = r->pub.id,
+        .roomed = true,
+        .text = why,
+        .entry = {.room = r->pub.id,
+                  .seq = seq,
+                  .number = number,
+                  .time = time,
+                  .fp = g->conf.fp,
+                  .own = true,
+                  .state = state},
+    };
+
+    if (state == ENGINE_RELAY)
+        delivered_of(g, r, number, &ev.entry);
+    if (state == ENGINE_FAILED && number != 0)
+        ev.entry.voided = why;
+    event_add(g, &ev);
+}
+
+static int load_one(void *ctx, const struct keep_out *k)
+{
+    struct engine *g = ctx;
+    struct room *r = room_offline(g, &k->room);
+    struct out *o = r == NULL ? NULL : out_add(r, k);
+
+    if (o == NULL)
+        return -1;
+    out_show(g, r, o);
+    return 0;
+}
+
+int outbox_load(struct engine *g, struct err *e)
+{
+    if (g->conf.keep.ops->out_each(g->conf.keep.k, load_one, g, e) < 0)
+        return err_set(e, ERR_IO, "the outbox cannot be read");
+    return 0;
+}
+
+/* One entry of a room is on its way at a time: when the relay says "later" to one, the next one
+ * must not overtake it. The bytes are those on our disk. */
+int room_send(struct engine *g, struct room *r)
+{
+    struct out *o = TAILQ_FIRST(&r->outs);
+
+    if (o == NULL || g->phase != ENGINE_ONLINE || g->closing || g->ready_due || !r->pub.joined ||
+        r->denied || r->pub.read_only || r->own_pending || r->sending != 0 || r->send_at != 0)
+        return 0;
+    r->sending = o->seq;
+    const struct f_entry_say say = {out_line(o), out_sig(o), out_body(o)};
+    return engine_put(g, F_ENTRY_SAY, &say);
+}
+
+/* --- saying --- */
+
+static int may_say(const struct engine *g, const struct room *r, struct str text, struct err *e)
+{
+    if (r == NULL || !r->pub.joined)
+        return err_set(e, ERR_INPUT, "you are not a member of that room: nothing was sent");
+    if (r->pub.read_only)
+        return err_set(e, ERR_PEER,
+                       "the relay lost or changed our own messages there: nothing was sent");
+    if (r->own_pending || (g->phase != ENGINE_ONLINE && r->kept.seq == 0))
+        return err_set(e, ERR_AGAIN, "not connected yet: nothing was sent");
+    if (text.n == 0)
+        return err_set(e, ERR_USAGE, "there is no text: nothing was sent");
+    if (text.n > TEXT_MAX)
+        return err_set(e, ERR_DATA,
+                       "the text has %zu bytes, one message holds at most %d: nothing was sent",
+                       text.n, TEXT_MAX);
+    return 0;
+}
+
+static int entry_build(struct engine *g, struct room *r, struct str text, struct entry_made *made,
+                       struct err *e)
+{
+    const struct keep_room *k = &r->kept;
+    struct entry_line l = {
+        .room = r->pub.id,
+        .seq = k->seq + 1,
+        .ts = engine_now(g),
+        .author = g->conf.fp,
+        .prev = k->seq > 0 ? k->line : k->prev,
+    };
+    struct buf content;
+    int ret = -1;
+
+    if (k->based && !r->pub.broken) {
+        l.seen_number = k->number;
+        l.seen_head = k->number == 0 ? (struct hash){{0}} : k->head;
+    }
+    buf_init(&content, CONTENT_MAX);
+    if (content_say_put(&content, text, e) < 0)
+        err_set(e, ERR_DATA, "the text is not UTF-8: nothing was sent");
+    else
+        ret = entry_make(made, &l, buf_span(&content), g->conf.key, &g->conf.rng, e);
+    buf_free(&content);
+    return ret;
+}
+
+/* Line and body are on our disk, with the new end of our chain, before the first byte leaves. */
+static int out_commit(struct engine *g, struct room *r, const struct keep_out *o, struct err *e)
+{
+    const struct keep *k = &g->conf.keep;
+    struct keep_room after = r->kept;
+
+    after.seq = o->seq;
+    entry_line_hash(o->line, &after.line);
+    if (k->ops->begin(k->k, e) < 0)
+        return -1;
+    if (k->ops->out_put(k->k, o, e) < 0 || k->ops->room_put(k->k, &after, e) < 0 ||
+        k->ops->commit(k->k, e) < 0) {
+        k->ops->rollback(k->k);
+        return -1;
+    }
+    r->kept = after;
+    return 0;
+}
+
+uint64_t engine_say(struct engine *g, const struct room_id *room, struct str text, struct err *e)
+{
+    struct room *r = room_find(g, room);
+    struct entry_made made = {0};
+    uint64_t seq = 0;
+
+    if (may_say(g, r, text, e) < 0)
+        return 0;
+    if (entry_build(g, r, text, &made, e) < 0)
+        goto out;
+    const struct keep_out k = {
+        .room = r->pub.id,
+        .seq = r->kept.seq + 1,
+        .state = KEEP_QUEUED,
+        .line = str_from(made.line, made.line_n),
+        .sig = span_of(made.sig, made.sig_n),
+        .body = buf_span(&made.body),
+    };
+    if (out_commit(g, r, &k, e) < 0)
+        goto out;
+    seq = k.seq;
+    struct out *o = out_add(r, &k);
+    if (o == NULL) {
+        event_text(g, ENGINE_NOTE, r, "no memory: it is kept and will be sent at the next start");
+        goto out;
+    }
+    out_show(g, r, o);
+    if (r->pub.members_n == 0)
+        members_ask(g, r); /* to tell whom it reached */
+    (void)!room_send(g, r);
+out:
+    entry_made_free(&made);
+    return seq;
+}
+
+/* --- what the relay answers --- */
+
+static struct out *out_answered(struct engine *g, const struct room_id *id, uint64_t seq,
+                                struct room **r)
+{
+    *r = room_find(g, id);
+    struct out *o = *r == NULL ? NULL : out_find(*r, seq);
+
+    if (o == NULL || (*r)->sending != seq) {
+        engine_fail(g, ERR_PEER, true,
+                    "the relay broke the protocol: it answers an entry that was not sent");
+        return NULL;
+    }
+    (*r)->sending = 0;
+    return o;
+}
+
+/* The relay has it on its disk: it leaves the outbox and takes its place among the entries. */
+static int out_done(struct engine *g, struct room *r, struct out *o)
+{
+    const struct keep *k = &g->conf.keep;
+    struct err e = {0};
+
+    r->kept.acked = o->seq;
+    entry_line_hash(out_line(o), &r->kept.acked_line);
+    TAILQ_REMOVE(&r->outs, o, link);
+    r->pub.queued--;
+    if (k->ops->begin(k->k, &e) < 0)
+        return engine_fail(g, e.code, false, "%s", e.text);
+    if (k->ops->out_drop(k->k, &r->pub.id, o->seq, &e) < 0 || room_save(g, r) < 0 ||
+        k->ops->commit(k->k, &e) < 0) {
+        k->ops->rollback(k->k);
+        return engine_fail(g, ERR_IO, false, "%s", e.text);
+    }
+    return 0;
+}
+
+/* Queues our own entry behind those that came before it. Takes o. */
+static int out_place(struct engine *g, struct room *r, struct out *o, uint64_t number, int64_t time,
+                     const char *voided)
+{
+    struct batch *b = calloc(1, sizeof *b);
+
+    if (b == NULL) {
+        out_free(o);
+        return engine_fail(g, ERR_OS, true, "no memory");
+    }
+    b->kind = BATCH_OWN;
+    b->own = (struct f_entry){.number = number,
+                              .time = time,
+                              .line = out_line(o),
+                              .sig = out_sig(o),
+                              .body = voided == NULL ? out_body(o) : span_of(NULL, 0),
+                              .why = str_of(voided)};
+    b->data = o->data;
+    free(o);
+    return batch_add(g, r, b);
+}
+
+int take_numbered(struct engine *g, struct frame *f)
+{
+    const struct f_numbered *x = &f->u.numbered;
+    struct room *r;
+    struct out *o = out_answered(g, &x->room, x->seq, &r);
+
+    if (o == NULL || out_done(g, r, o) < 0)
+        return -1;
+    state_event(g, r, x->seq, x->number, (uint64_t)x->time, ENGINE_RELAY, NULL);
+    mine_add(r, x->seq, x->number);
+    if (out_place(g, r, o, x->number, x->time, NULL) < 0)
+        return -1;
+    return room_send(g, r);
+}
+
+int take_voided(struct engine *g, struct frame *f)
+{
+    const struct f_voided *x = &f->u.voided;
+    char why[256];
+    struct room *r;
+    struct out *o = out_answered(g, &x->room, x->seq, &r);
+
+    if (o == NULL || out_done(g, r, o) < 0)
+        return -1;
+    snprintf(why, sizeof why, "%.*s", (int)x->text.n, x->text.p);
+    state_event(g, r, x->seq, x->number, (uint64_t)x->time, ENGINE_FAILED, why);
+    if (out_place(g, r, o, x->number, x->time, "policy") < 0)
+        return -1;
+    return room_send(g, r);
+}
+
+/* Temporary: the same bytes later. */
+int take_again(struct engine *g, struct frame *f)
+{
+    enum { WAIT_MAX = 10 * 60 * 1000 };
+    const struct f_again *x = &f->u.again;
+    struct room *r;
+    struct out *o = out_answered(g, &x->room, x->seq, &r);
+
+    if (o == NULL)
+        return -1;
+    r->send_at = engine_mono(g) + (int64_t)(x->wait > WAIT_MAX ? WAIT_MAX : x->wait) + 1;
+    return 0;
+}
+
+/* Not a member (any more): the bytes stay, for the day on which we are one again. */
+void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why)
+{
+    struct out *o = out_find(r, seq);
+    struct err e = {0};
+
+    if (o == NULL)
+        return;
+    r->sending = 0;
+    r->denied = true;
+    o->failed = true;
+    snprintf(o->why, sizeof o->why, "%.*s", (int)why.n, why.p);
+    const struct keep_out k = {r->pub.id,  seq,         KEEP_FAILED,   out_line(o),
+                               out_sig(o), out_body(o), str_of(o->why)};
+    if (g->conf.keep.ops->out_put(g->conf.keep.k, &k, &e) < 0)
+        event_text(g, ENGINE_NOTE, r, "%s", e.text);
+    state_event(g, r, seq, 0, 0, ENGINE_FAILED, o->why);
+}

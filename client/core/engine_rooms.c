@@ -1,0 +1,705 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/core/engine_inner.h"
+#include "common/chat/name.h"
+
+static bool id_same(const struct room_id *a, const struct room_id *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+static bool account_same(const struct account_id *a, const struct account_id *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+struct room *room_find(const struct engine *g, const struct room_id *id)
+{
+    for (size_t i = 0; i < g->rooms_n; i++)
+        if (id_same(&g->rooms[i]->pub.id, id))
+            return g->rooms[i];
+    return NULL;
+}
+
+/* A room with what our disk knows of it; NULL: no memory, too many, or the disk failed. */
+static struct room *room_new(struct engine *g, const struct room_id *id, struct err *e)
+{
+    struct room *r = g->rooms_n < ROOMS_MAX ? calloc(1, sizeof *r) : NULL;
+
+    if (r == NULL) {
+        err_set(e, ERR_LIMIT, "more than %d rooms", ROOMS_MAX);
+        return NULL;
+    }
+    if (g->conf.keep.ops->room_get(g->conf.keep.k, id, &r->kept, e) < 0) {
+        free(r);
+        return NULL;
+    }
+    r->pub.id = r->kept.id = *id;
+    if (r->kept.based) {
+        r->pub.first = r->kept.first;
+        r->pub.number = r->kept.number;
+    }
+    TAILQ_INIT(&r->outs);
+    STAILQ_INIT(&r->batches);
+    g->rooms[g->rooms_n++] = r;
+    return r;
+}
+
+struct room *room_offline(struct engine *g, const struct room_id *id)
+{
+    struct err e = {0};
+    struct room *r = room_find(g, id);
+
+    return r != NULL ? r : room_new(g, id, &e);
+}
+
+void room_free(struct room *r)
+{
+    struct batch *b;
+    struct out *o;
+
+    while ((b = STAILQ_FIRST(&r->batches)) != NULL) {
+        STAILQ_REMOVE_HEAD(&r->batches, link);
+        batch_free(b);
+    }
+    while ((o = TAILQ_FIRST(&r->outs)) != NULL) {
+        TAILQ_REMOVE(&r->outs, o, link);
+        out_free(o);
+    }
+    free(r->members);
+    free(r);
+}
+
+/* What hung on the connection; entries that waited are fetched again. */
+void room_lost(struct room *r)
+{
+    struct batch *b;
+
+    while ((b = STAILQ_FIRST(&r->batches)) != NULL) {
+        STAILQ_REMOVE_HEAD(&r->batches, link);
+        batch_free(b);
+    }
+    r->batches_n = 0;
+    r->asking = r->asking_older = r->asking_members = r->own_pending = false;
+    r->sending = 0;
+    r->reported = 0;
+    for (size_t i = 0; i < r->pub.members_n; i++)
+        r->members[i].online = false;
+}
+
+int room_save(struct engine *g, struct room *r)
+{
+    struct err e = {0};
+
+    r->pub.first = r->kept.first;
+    r->pub.number = r->kept.number;
+    r->pub.begun = r->kept.based && r->kept.first <= r->from;
+    if (g->conf.keep.ops->room_put(g->conf.keep.k, &r->kept, &e) < 0)
+        return engine_fail(g, e.code, false, "%s", e.text);
+    return 0;
+}
+
+/* --- what the relay says of a room, against what we know --- */
+
+/* The relay's last number may not be below ours, nor its head before the first number another. */
+static void position_check(struct engine *g, struct room *r)
+{
+    struct keep_room *k = &r->kept;
+    struct hash known;
+
+    r->pub.broken = false;
+    if (k->based && r->from > k->number + 1)
+        k->based = false; /* we were away: what lies between is not ours to read */
+    if (k->based && r->pub.last < k->number)
+        room_break(g, r, "the relay has lost messages: it ends at %llu, we verified up to %llu",
+                   (unsigned long long)r->pub.last, (unsigned long long)k->number);
+    else if (k->based && r->from > 0 && head_at(g, r, r->from - 1, &known) &&
+             !hash_same(&known, &r->from_head))
+        room_break(g, r, "the relay has changed its history before number %llu",
+                   (unsigned long long)r->from);
+    if (!k->based && g->conf.follow && (g->conf.whole || r->pub.last + 1 == r->from)) {
+        k->based = true;
+        k->first = r->from;
+        k->number = r->from - 1;
+        k->base = k->head = r->from_head;
+    }
+}
+
+static void own_alarm(struct engine *g, struct room *r, const char *what)
+{
+    r->pub.read_only = true;
+    event_text(g, ENGINE_ALARM, r,
+               "the relay %s our own messages in %s: nothing more is sent there; ask who runs it",
+               what, r->pub.name);
+}
+
+/* Does the line of the outbox with this seq have this hash? */
+static bool out_is(struct room *r, uint64_t seq, const struct hash *line)
+{
+    struct hash own;
+    const struct out *o = out_find(r, seq);
+
+    if (o == NULL)
+        return false;
+    entry_line_hash(str_from(o->data, o->line_n), &own);
+    return hash_same(&own, line);
+}
+
+/* Our disk lags behind (a restored backup): adopted only because our own signature is on it. */
+static void own_adopt(struct engine *g, struct room *r, const struct entry_line *l,
+                      const struct hash *line, const struct f_own *own)
+{
+    struct err e = {0};
+    const struct author *me = author_get(g, &g->conf.fp);
+
+    if (me == NULL || me->cert == NULL ||
+        entry_sig_check(me->cert, l, own->line, own->sig, &e) < 0 || !TAILQ_EMPTY(&r->outs)) {
+        own_alarm(g, r, "shows a line that we did not write among");
+        return;
+    }
+    r->kept.seq = r->kept.acked = l->seq;
+    r->kept.line = r->kept.acked_line = *line;
+    event_text(g, ENGINE_NOTE, r,
+               "this computer did not know its own last message in %s: taken over from the relay "
+               "(the signature is ours)",
+               r->pub.name);
+}
+
+/* docs/protocol.md 7: the relay's idea of our last line. */
+static void own_check(struct engine *g, struct room *r, const struct f_room_info *info)
+{
+    struct keep_room *k = &r->kept;
+    struct entry_line l;
+    struct hash line;
+    struct err e = {0};
+
+    r->pub.read_only = r->own_pending = false;
+    if (!info->has_own) {
+        if (k->acked > 0)
+            own_alarm(g, r, "has lost");
+        return;
+    }
+    if (entry_line_take(&l, info->own.line, &e) < 0 || !id_same(&l.room, &r->pub.id)) {
+        own_alarm(g, r, "shows a malformed line among");
+        return;
+    }
+    entry_line_hash(info->own.line, &line);
+    if (!hash_same(&l.author, &g->conf.fp)) {
+        if (k->acked > 0) {
+            own_alarm(g, r, "has lost");
+        } else if (k->seq == 0 && info->own.line.n <= LINE_MAX_LEN && info->own.sig.n <= SIG_MAX) {
+            /* the account's former device: our first line follows its last one */
+            memcpy(r->own_line, info->own.line.p, info->own.line.n);
+            r->own_line[info->own.line.n] = '\0';
+            memcpy(r->own_sig, info->own.sig.p, info->own.sig.n);
+            r->own_sig_n = info->own.sig.n;
+            r->own_fp = l.author;
+            r->own_pending = true;
+        }
+        return;
+    }
+    if (l.seq < k->acked || (l.seq == k->acked && !hash_same(&line, &k->acked_line)))
+        own_alarm(g, r, "has lost or changed");
+    else if (l.seq > k->acked && l.seq <= k->seq && !out_is(r, l.seq, &line))
+        own_alarm(g, r, "has changed");
+    else if (l.seq > k->seq)
+        own_adopt(g, r, &l, &line, &info->own);
+}
+
+/* The former device's certificate is here, or cannot be had. */
+void room_own_settle(struct engine *g, struct room *r)
+{
+    struct entry_line l;
+    struct err e = {0};
+
+    if (!r->own_pending)
+        return;
+    struct author *a = author_want(g, &r->own_fp);
+    if (a != NULL && a->state == AUTHOR_ASKED)
+        return;
+    r->own_pending = false;
+    if (a == NULL || a->state != AUTHOR_HERE || strcmp(a->account, g->account) != 0 ||
+        entry_line_take(&l, str_of(r->own_line), &e) < 0 ||
+        entry_sig_check(a->cert, &l, str_of(r->own_line), span_of(r->own_sig, r->own_sig_n), &e) <
+            0) {
+        own_alarm(g, r, "shows a line of another device, without its signature, as one of");
+        return;
+    }
+    entry_line_hash(str_of(r->own_line), &r->kept.prev);
+    (void)!room_save(g, r);
+}
+
+static void room_copy(struct room *r, const struct f_room_info *info)
+{
+    static const enum engine_kind kinds[] = {
+        [ROOM_PUBLIC] = ENGINE_PUBLIC,
+        [ROOM_PRIVATE] = ENGINE_PRIVATE,
+        [ROOM_DIRECT] = ENGINE_DIRECT,
+    };
+
+    snprintf(r->pub.name, sizeof r->pub.name, "%.*s", (int)info->name.n, info->name.p);
+    snprintf(r->pub.topic, sizeof r->pub.topic, "%.*s", (int)info->topic.n, info->topic.p);
+    r->pub.kind = kinds[info->kind];
+    r->pub.joined = true;
+    r->pub.last = info->number;
+    r->from = info->from == 0 ? 1 : info->from;
+    r->from_head = r->from > 1 ? info->head : (struct hash){{0}};
+    r->denied = r->caught = false;
+}
+
+int room_take(struct engine *g, const struct f_room_info *info)
+{
+    struct err e = {0};
+    struct room *r = room_find(g, &info->id);
+
+    if (r == NULL)
+        r = room_new(g, &info->id, &e);
+    if (r == NULL)
+        return engine_fail(g, e.code, false, "%s", e.text);
+    room_copy(r, info);
+    position_check(g, r);
+    own_check(g, r, info);
+    if (room_save(g, r) < 0)
+        return -1;
+    event_room(g, ENGINE_ROOM, r);
+    room_own_settle(g, r);
+    if (g->conf.follow)
+        members_ask(g, r);
+    return room_settle(g, r);
+}
+
+/* --- members --- */
+
+struct engine_member *member_by_id(struct room *r, const struct account_id *id)
+{
+    for (size_t i = 0; i < r->pub.members_n; i++)
+        if (account_same(&r->members[i].id, id))
+            return r->members + i;
+    return NULL;
+}
+
+struct engine_member *member_by_name(struct room *r, const char *name)
+{
+    for (size_t i = 0; i < r->pub.members_n; i++)
+        if (strcmp(r->members[i].name, name) == 0)
+            return r->members + i;
+    return NULL;
+}
+
+static struct engine_member *member_new(struct room *r)
+{
+    if (r->pub.members_n == r->members_cap) {
+        size_t cap = r->members_cap == 0 ? 8 : r->members_cap * 2;
+        struct engine_member *at = realloc(r->members, cap * sizeof *at);
+        if (at == NULL || r->members_cap >= 2 * MEMBERS_MAX)
+            return NULL;
+        r->members = at;
+        r->members_cap = cap;
+        r->pub.members = at;
+    }
+    struct engine_member *m = r->members + r->pub.members_n++;
+    memset(m, 0, sizeof *m);
+    return m;
+}
+
+void members_ask(struct engine *g, struct room *r)
+{
+    struct err e = {0};
+
+    if (r->asking_members || !r->pub.joined)
+        return;
+    struct ask *a = ask_new(g, F_MEMBERS_ASK, &e);
+    if (a == NULL)
+        return;
+    a->room = r->pub.id;
+    a->quiet = true;
+    r->asking_members = true;
+    const struct f_members_ask ask = {a->id, r->pub.id};
+    (void)!engine_put(g, F_MEMBERS_ASK, &ask);
+}
+
+static void member_copy(struct engine_member *m, const struct f_member_info *info)
+{
+    uint64_t delivered = m->delivered;
+
+    *m = (struct engine_member){
+        .id = info->account,
+        .owner = info->role == ROLE_OWNER,
+        .online = info->online,
+        .delivered = info->delivered > delivered ? info->delivered : delivered,
+    };
+    snprintf(m->name, sizeof m->name, "%.*s", (int)info->name.n, info->name.p);
+    for (size_t i = 0; i < info->devices_n && m->devices_n < DEVICES_MAX; i++) {
+        const struct f_device_info *from = info->devices + i;
+        struct engine_device *d = m->devices + m->devices_n++;
+        d->fp = from->fp;
+        d->since = from->since;
+        d->revoked = from->revoked;
+        snprintf(d->name, sizeof d->name, "%.*s", (int)from->name.n, from->name.p);
+    }
+}
+
+int take_members(struct engine *g, struct frame *f)
+{
+    const struct f_members *x = &f->u.members;
+    struct ask *a = ask_find(g, x->re, F_MEMBERS_ASK);
+    struct room *r = room_find(g, &x->room);
+
+    if (a == NULL || r == NULL || !id_same(&a->room, &x->room))
+        return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: stray members");
+    for (size_t i = 0; i < r->pub.members_n; i++)
+        r->members[i].left = true;
+    for (size_t i = 0; i < x->members_n; i++) {
+        struct engine_member *m = member_by_id(r, &x->members[i].account);
+        if (m == NULL)
+            m = member_new(r);
+        if (m == NULL)
+            return engine_fail(g, ERR_LIMIT, true, "too many members in one room");
+        uint64_t before = m->delivered;
+        member_copy(m, x->members + i);
+        mine_delivered(g, r, before, m->delivered);
+    }
+    r->asking_members = false;
+    event_room(g, ENGINE_MEMBERS, r);
+    ask_done(g, a, ERR_NONE, NULL);
+    return room_settle(g, r);
+}
+
+int take_member(struct engine *g, struct frame *f)
+{
+    const struct f_member *x = &f->u.member;
+    struct room *r = room_find(g, &x->room);
+
+    if (r == NULL)
+        return 0; /* a room we left a moment ago */
+    struct engine_member *m = member_by_id(r, &x->account);
+    if (m == NULL && x->what == MEMBER_JOINED && (m = member_new(r)) != NULL) {
+        m->id = x->account;
+        m->online = true;
+        snprintf(m->name, sizeof m->name, "%.*s", (int)x->name.n, x->name.p);
+    }
+    if (m != NULL)
+        m->left = x->what == MEMBER_LEFT;
+    event_text(g, ENGINE_NOTE, r, "%.*s %s %s", (int)x->name.n, x->name.p,
+               x->what == MEMBER_LEFT ? "left" : "joined", r->pub.name);
+    event_room(g, ENGINE_MEMBERS, r);
+    if (x->what == MEMBER_JOINED && g->conf.follow)
+        members_ask(g, r); /* his devices */
+    return 0;
+}
+
+int take_topic(struct engine *g, struct frame *f)
+{
+    const struct f_topic *x = &f->u.topic;
+    struct room *r = room_find(g, &x->room);
+
+    if (r == NULL)
+        return 0;
+    snprintf(r->pub.topic, sizeof r->pub.topic, "%.*s", (int)x->topic.n, x->topic.p);
+    event_text(g, ENGINE_NOTE, r, "%.*s set the topic: %.*s", (int)x->name.n, x->name.p,
+               (int)x->topic.n, x->topic.p);
+    event_room(g, ENGINE_ROOM, r);
+    return 0;
+}
+
+int take_presence(struct engine *g, struct frame *f)
+{
+    const struct f_presence *x = &f->u.presence;
+
+    for (size_t i = 0; i < g->rooms_n; i++) {
+        struct engine_member *m = member_by_id(g->rooms[i], &x->account);
+        if (m == NULL || m->online == x->online)
+            continue;
+        m->online = x->online;
+        event_room(g, ENGINE_MEMBERS, g->rooms[i]);
+    }
+    return 0;
+}
+
+/* A new certificate for a name we know is the moment in which an impostor would come. */
+int take_device(struct engine *g, struct frame *f)
+{
+    const struct f_device *x = &f->u.device;
+
+    event_text(g, ENGINE_ALARM, NULL,
+               "%.*s has a new device \"%.*s\": nobody vouched for it, compare its fingerprint "
+               "(/verify)%s",
+               (int)x->name.n, x->name.p, (int)x->device.n, x->device.p,
+               x->kept ? "" : "; the former ones were revoked");
+    for (size_t i = 0; i < g->rooms_n; i++)
+        if (member_by_id(g->rooms[i], &x->account) != NULL)
+            members_ask(g, g->rooms[i]);
+    return 0;
+}
+
+/* --- answers --- */
+
+static const enum frame_type room_asks[] = {F_ROOM_CREATE, F_ROOM_JOIN, F_ROOM_OPEN};
+
+int take_room(struct engine *g, struct frame *f)
+{
+    const struct f_room *x = &f->u.room;
+    struct ask *a = NULL;
+
+    for (size_t i = 0; i < COUNT(room_asks) && a == NULL; i++)
+        a = ask_find(g, x->re, room_asks[i]);
+    if (a == NULL && x->re != 0)
+        return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray room");
+    if (room_take(g, &x->room) < 0)
+        return -1;
+    struct room *r = room_find(g, &x->room.id);
+    if (a == NULL) {
+        if (x->by.n > 0)
+            event_text(g, ENGINE_NOTE, r, "%.*s invited you into %s", (int)x->by.n, x->by.p,
+                       r->pub.name);
+        return room_send(g, r);
+    }
+    event_add(g, &(struct engine_event){
+                     .kind = ENGINE_ANSWER, .id = a->id, .room = r->pub.id, .roomed = true});
+    a->id = 0;
+    return room_send(g, r);
+}
+
+int take_rooms(struct engine *g, struct frame *f)
+{
+    const struct f_rooms *x = &f->u.rooms;
+    struct ask *a = ask_find(g, x->re, F_ROOM_LIST);
+    char name[NAME_MAX_LEN + 1], topic[TOPIC_MAX + 1];
+
+    if (a == NULL)
+        return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: stray rooms");
+    for (size_t i = 0; i < x->rooms_n; i++) {
+        snprintf(name, sizeof name, "%.*s", (int)x->rooms[i].name.n, x->rooms[i].name.p);
+        snprintf(topic, sizeof topic, "%.*s", (int)x->rooms[i].topic.n, x->rooms[i].topic.p);
+        event_add(g, &(struct engine_event){.kind = ENGINE_LISTED,
+                                            .id = a->id,
+                                            .room = x->rooms[i].id,
+                                            .roomed = true,
+                                            .text = name,
+                                            .topic = topic,
+                                            .members = (unsigned)x->rooms[i].members,
+                                            .joined = x->rooms[i].joined});
+    }
+    ask_done(g, a, ERR_NONE, NULL);
+    return 0;
+}
+
+int take_ok(struct engine *g, struct frame *f)
+{
+    struct ask *a = ask_find(g, f->u.ok.re, FRAME_TYPES);
+
+    if (a == NULL ||
+        (a->type != F_ROOM_LEAVE && a->type != F_ROOM_INVITE && a->type != F_ROOM_TOPIC))
+        return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray ok");
+    struct room *r = room_find(g, &a->room);
+    if (a->type == F_ROOM_LEAVE && r != NULL) {
+        r->pub.joined = false;
+        event_room(g, ENGINE_ROOM, r);
+    }
+    ask_done(g, a, ERR_NONE, NULL);
+    return 0;
+}
+
+/* What the relay's codes mean for the caller. */
+static enum err_code code_err(enum proto_code code)
+{
+    static const enum err_code map[CODE_COUNT] = {
+        [CODE_MALFORMED] = ERR_LOCAL,      [CODE_STATE] = ERR_LOCAL,
+        [CODE_BAD_ENTRY] = ERR_PEER,       [CODE_AUTH] = ERR_AUTH,
+        [CODE_NO_SUCH] = ERR_INPUT,        [CODE_TAKEN] = ERR_CREATE,
+        [CODE_BAD_NAME] = ERR_DATA,        [CODE_DENIED] = ERR_AUTH,
+        [CODE_LIMIT] = ERR_LIMIT,          [CODE_BUSY] = ERR_AGAIN,
+        [CODE_SHUTDOWN] = ERR_UNAVAILABLE,
+    };
+    return map[code];
+}
+
+/* The connection ends with it. A refused entry would be refused again: its room is closed first. */
+static int error_final(struct engine *g, const struct f_error *x)
+{
+    for (size_t i = 0; x->code == CODE_BAD_ENTRY && i < g->rooms_n; i++)
+        if (g->rooms[i]->sending != 0)
+            own_alarm(g, g->rooms[i], "does not accept what follows");
+    bool again = x->code == CODE_SHUTDOWN || x->code == CODE_BUSY || x->code == CODE_BAD_ENTRY;
+    return engine_fail(g, code_err(x->code), again, "the relay closed the connection: %.*s",
+                       (int)x->text.n, x->text.p);
+}
+
+/* A request of our own failed: what hangs on it must not wait for ever. */
+static int ask_failed(struct engine *g, struct ask *a)
+{
+    struct room *r = room_find(g, &a->room);
+
+    if (a->type == F_CERT_ASK)
+        author_gone(g, &a->fp);
+    if (r == NULL)
+        return 0;
+    if (a->type == F_MEMBERS_ASK)
+        r->asking_members = false;
+    if (a->type == F_HISTORY_ASK)
+        r->asking = r->asking_older = false;
+    return a->type == F_MEMBERS_ASK ? room_settle(g, r) : 0;
+}
+
+int take_error(struct engine *g, struct frame *f)
+{
+    const struct f_error *x = &f->u.error;
+    struct ask *a = ask_find(g, x->re, FRAME_TYPES);
+    struct room *r = x->has_room ? room_find(g, &x->room) : NULL;
+
+    if (g->phase != ENGINE_ONLINE)
+        return login_error(g, x);
+    if (r != NULL && x->code == CODE_DENIED && x->seq != 0) {
+        out_denied(g, r, x->seq, x->text);
+        return 0;
+    }
+    if (a == NULL)
+        return error_final(g, x);
+    char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)x->text.n, x->text.p);
+    struct ask copy = *a;
+    ask_done(g, a, code_err(x->code), text);
+    if (ask_failed(g, &copy) < 0)
+        return -1;
+    return proto_code_closes(x->code) ? error_final(g, x) : 0;
+}
+
+/* --- what can be asked --- */
+
+size_t engine_rooms(const struct engine *g)
+{
+    return g->rooms_n;
+}
+
+const struct engine_room *engine_room_at(const struct engine *g, size_t i)
+{
+    return i < g->rooms_n ? &g->rooms[i]->pub : NULL;
+}
+
+const struct engine_room *engine_room_get(const struct engine *g, const struct room_id *id)
+{
+    const struct room *r = room_find(g, id);
+    return r == NULL ? NULL : &r->pub;
+}
+
+const struct engine_room *engine_room_named(const struct engine *g, struct str name)
+{
+    char want[NAME_KEY_MAX], have[NAME_KEY_MAX];
+    bool direct = name.n > 0 && name.p[0] == '@';
+
+    if (direct || (name.n > 0 && name.p[0] == '#'))
+        name = str_from(name.p + 1, name.n - 1);
+    if (name_canonical(want, name) < 0)
+        return NULL;
+    for (size_t i = 0; i < g->rooms_n; i++) {
+        const struct engine_room *r = &g->rooms[i]->pub;
+        if (r->joined && (r->kind == ENGINE_DIRECT) == direct &&
+            name_canonical(have, str_of(r->name)) == 0 && strcmp(have, want) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+/* Puts a request whose id is the first member of body; gives the id, or 0. */
+static uint64_t ask_put(struct engine *g, struct ask *a, const void *body, struct err *e)
+{
+    if (engine_put(g, a->type, body) < 0) {
+        a->id = 0;
+        err_set(e, ERR_LOCAL, "the request could not be sent");
+        return 0;
+    }
+    return a->id;
+}
+
+uint64_t engine_room_create(struct engine *g, struct str name, bool secret, bool whole_history,
+                            struct err *e)
+{
+    struct ask *a = name_check(name, NAME_ROOM, e) < 0 ? NULL : ask_new(g, F_ROOM_CREATE, e);
+
+    if (a == NULL)
+        return 0;
+    const struct f_room_create f = {a->id, name, secret,
+                                    whole_history ? HISTORY_ALL : HISTORY_JOINED};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_room_list(struct engine *g, struct err *e)
+{
+    struct ask *a = ask_new(g, F_ROOM_LIST, e);
+
+    if (a == NULL)
+        return 0;
+    const struct f_room_list f = {a->id};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_room_join(struct engine *g, struct str name, struct err *e)
+{
+    struct ask *a = ask_new(g, F_ROOM_JOIN, e);
+
+    if (a == NULL)
+        return 0;
+    const struct f_room_join f = {a->id, name};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_room_leave(struct engine *g, const struct room_id *room, struct err *e)
+{
+    struct ask *a = ask_new(g, F_ROOM_LEAVE, e);
+
+    if (a == NULL)
+        return 0;
+    a->room = *room;
+    const struct f_room_leave f = {a->id, *room};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_room_invite(struct engine *g, const struct room_id *room, struct str name,
+                            struct err *e)
+{
+    struct ask *a = ask_new(g, F_ROOM_INVITE, e);
+
+    if (a == NULL)
+        return 0;
+    a->room = *room;
+    const struct f_room_invite f = {a->id, *room, name};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_room_topic(struct engine *g, const struct room_id *room, struct str topic,
+                           struct err *e)
+{
+    struct ask *a = topic.n > TOPIC_MAX ? NULL : ask_new(g, F_ROOM_TOPIC, e);
+
+    if (a == NULL) {
+        err_set(e, ERR_LIMIT, "a topic has at most %d bytes", TOPIC_MAX);
+        return 0;
+    }
+    a->room = *room;
+    const struct f_room_topic f = {a->id, *room, topic};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_room_direct(struct engine *g, struct str person, struct err *e)
+{
+    struct ask *a = ask_new(g, F_ROOM_OPEN, e);
+
+    if (a == NULL)
+        return 0;
+    const struct f_room_open f = {a->id, person};
+    return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_members(struct engine *g, const struct room_id *room, struct err *e)
+{
+    struct ask *a = ask_new(g, F_MEMBERS_ASK, e);
+
+    if (a == NULL)
+        return 0;
+    a->room = *room;
+    const struct f_members_ask f = {a->id, *room};
+    return ask_put(g, a, &f, e);
+}

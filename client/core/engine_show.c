@@ -1,0 +1,178 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "client/core/engine_inner.h"
+
+/* How many other members have everything up to a number. */
+void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
+                  struct engine_entry *out)
+{
+    out->delivered = out->members = 0;
+    for (size_t i = 0; i < r->pub.members_n; i++) {
+        const struct engine_member *m = r->members + i;
+        if (m->left || strcmp(m->name, g->account) == 0)
+            continue;
+        out->members++;
+        out->delivered += m->delivered >= number;
+    }
+    if (out->members > 0)
+        out->state = out->delivered > 0 ? ENGINE_DELIVERED : ENGINE_RELAY;
+}
+
+void mine_add(struct room *r, uint64_t seq, uint64_t number)
+{
+    if (r->mine_n == MINE_MAX) {
+        memmove(r->mine, r->mine + 1, sizeof r->mine - sizeof r->mine[0]);
+        r->mine_n--;
+    }
+    r->mine[r->mine_n++] = (struct mine){seq, number};
+}
+
+void mine_delivered(struct engine *g, struct room *r, uint64_t after, uint64_t upto)
+{
+    for (unsigned i = 0; i < r->mine_n; i++) {
+        const struct mine *m = r->mine + i;
+        if (m->number <= after || m->number > upto)
+            continue;
+        struct engine_event ev = {
+            .kind = ENGINE_STATE,
+            .room = r->pub.id,
+            .roomed = true,
+            .entry = {.room = r->pub.id,
+                      .number = m->number,
+                      .seq = m->seq,
+                      .fp = g->conf.fp,
+                      .own = true,
+                      .state = ENGINE_DELIVERED},
+        };
+        delivered_of(g, r, m->number, &ev.entry);
+        if (ev.entry.state == ENGINE_DELIVERED)
+            event_add(g, &ev);
+    }
+}
+
+int take_delivered(struct engine *g, struct frame *f)
+{
+    const struct f_delivered *x = &f->u.delivered;
+    struct room *r = room_find(g, &x->room);
+    struct engine_member *m = r == NULL ? NULL : member_by_id(r, &x->account);
+
+    if (m == NULL || strcmp(m->name, g->account) == 0 || x->number <= m->delivered)
+        return 0;
+    uint64_t before = m->delivered;
+    m->delivered = x->number > r->pub.last ? r->pub.last : x->number;
+    mine_delivered(g, r, before, m->delivered);
+    return 0;
+}
+
+/* Fills what people see from what is kept. content owns the text until content_free. */
+void entry_of_kept(struct engine *g, const struct room *r, const struct keep_entry *t,
+                   struct engine_entry *out, struct content *content)
+{
+    struct entry_line l = {0};
+    struct err e = {0};
+    struct span plain;
+    const struct author *a = author_get(g, &t->fp);
+
+    *content = (struct content){0};
+    *out = (struct engine_entry){
+        .room = t->room,
+        .number = t->number,
+        .time = t->time,
+        .seq = t->seq,
+        .fp = t->fp,
+        .author = "",
+        .device = a != NULL && a->state == AUTHOR_HERE ? a->device : "",
+        .is_signed = t->proven,
+        .vouched = hash_same(&t->fp, &g->conf.fp) || vouched(g, &t->fp),
+        .arrival = t->arrival,
+        .kind = "",
+        .state = ENGINE_RELAY,
+    };
+    if (entry_line_take(&l, t->line, &e) == 0)
+        out->sent = (uint64_t)l.ts;
+    int64_t skew = (int64_t)out->sent - (int64_t)t->time;
+    out->skewed = out->sent != 0 && (skew > SKEW_SHOWN_MS || skew < -SKEW_SHOWN_MS);
+    if (t->refused.n > 0 || t->body.n == 0 || entry_body_open(&l, t->body, &plain, &e) < 0 ||
+        content_take(content, plain, &e) < 0)
+        return;
+    out->kind = "say";
+    if (content->kind == CONTENT_SAY)
+        out->text = content->text;
+    if (r != NULL)
+        delivered_of(g, r, t->number, out);
+}
+
+void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, bool older)
+{
+    char author[NAME_MAX_LEN + 1], refused[256], kind[CONTENT_KIND_MAX + 1];
+    struct engine_event ev = {.kind = ENGINE_ENTRY, .room = r->pub.id, .roomed = true};
+    struct content content;
+
+    entry_of_kept(g, r, t, &ev.entry, &content);
+    snprintf(author, sizeof author, "%.*s", (int)t->account.n, t->account.p);
+    snprintf(refused, sizeof refused, "%.*s", (int)t->refused.n, t->refused.p);
+    ev.entry.author = author;
+    ev.entry.own = t->proven && strcmp(author, g->account) == 0;
+    ev.entry.older = older;
+    if (content.tree != NULL) {
+        snprintf(kind, sizeof kind, "%.*s", (int)content.name.n, content.name.p);
+        ev.entry.kind = kind;
+    }
+    if (t->refused.n > 0)
+        ev.entry.refused = refused;
+    else if (t->body.n == 0) {
+        ev.entry.voided = "the relay's policy refused it and dropped its text";
+        ev.entry.state = ENGINE_FAILED;
+    }
+    if (ev.entry.own && hash_same(&t->fp, &g->conf.fp))
+        mine_add(r, t->seq, t->number);
+    if (r->shown == 0 || t->number < r->shown)
+        r->shown = t->number;
+    event_add(g, &ev);
+    content_free(&content);
+}
+
+struct since {
+    struct engine *g;
+    engine_each *each;
+    void *ctx;
+};
+
+static int since_each(void *ctx, const struct keep_entry *t)
+{
+    struct since *s = ctx;
+    char author[NAME_MAX_LEN + 1], refused[256], kind[CONTENT_KIND_MAX + 1];
+    struct engine_entry out;
+    struct content content;
+
+    entry_of_kept(s->g, NULL, t, &out, &content);
+    snprintf(author, sizeof author, "%.*s", (int)t->account.n, t->account.p);
+    snprintf(refused, sizeof refused, "%.*s", (int)t->refused.n, t->refused.p);
+    snprintf(kind, sizeof kind, "%.*s", (int)content.name.n, content.name.p);
+    out.author = author;
+    out.own = t->proven && strcmp(author, s->g->account) == 0;
+    out.kind = kind;
+    out.refused = t->refused.n > 0 ? refused : NULL;
+    out.voided = t->refused.n == 0 && t->body.n == 0
+                     ? "the relay's policy refused it and dropped its text"
+                     : NULL;
+    int ret = s->each(s->ctx, &out);
+    content_free(&content);
+    return ret;
+}
+
+int engine_kept(struct engine *g, uint64_t since, engine_each *each, void *ctx, struct err *e)
+{
+    struct since s = {g, each, ctx};
+
+    return g->conf.keep.ops->entries_since(g->conf.keep.k, since, since_each, &s, e);
+}
+
+uint64_t engine_arrival(struct engine *g)
+{
+    uint64_t last = 0;
+    struct err e = {0};
+
+    return g->conf.keep.ops->arrival_last(g->conf.keep.k, &last, &e) < 0 ? 0 : last;
+}
