@@ -104,9 +104,12 @@ static int ca_load(struct ca *ca, struct err *e)
     cert_info(ca->intermediate, &info);
     ca->until = info.not_after;
     ca->trust = trust_new(TRUST_CRL_OPTIONAL, e);
-    if (ca->trust == NULL || trust_add_root(ca->trust, ca_root(ca), e) < 0 ||
-        trust_add_intermediate(ca->trust, ca_intermediate(ca), e) < 0)
+    if (ca->trust == NULL)
         return -1;
+    if (trust_add_root(ca->trust, ca_root(ca), e) < 0)
+        return err_in(e, "%s/%s", ca->dir, CA_FILE_ROOT);
+    if (trust_add_intermediate(ca->trust, ca_intermediate(ca), e) < 0)
+        return err_in(e, "%s/%s", ca->dir, CA_FILE_INTERMEDIATE);
     return 0;
 }
 
