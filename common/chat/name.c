@@ -66,14 +66,17 @@ static const struct {
     const char *word;
     unsigned of; /* bits 1 << enum name_of */
 } reserved[] = {
-    {"admin", 1},        {"administrator", 1}, {"root", 1},     {"owner", 1},
-    {"moderator", 1},    {"operator", 1},      {"security", 1}, {"support", 1},
-    {"help", 1},         {"anonymous", 1},     {"unknown", 1},  {"nobody", 1},
-    {"everyone", 1},     {"all", 1},           {"here", 1},     {"me", 5},
-    {"you", 1},          {"self", 1},          {"system", 5},   {"relay", 5},
-    {"server", 5},       {"status", 5},        {"notice", 5},   {"countersign", 7},
-    {"countersignd", 7}, {"none", 5},          {"null", 5},     {"countersign-ca", 7},
-    {"intermediate", 1}, {"proxy", 1},         {"daemon", 1},   {"localhost", 1},
+    {"admin", 1},        {"administrator", 1}, {"root", 1},
+    {"owner", 1},        {"moderator", 1},     {"operator", 1},
+    {"security", 1},     {"support", 1},       {"help", 1},
+    {"anonymous", 1},    {"unknown", 1},       {"nobody", 1},
+    {"everyone", 1},     {"here", 1},          {"me", 5},
+    {"you", 1},          {"self", 1},          {"system", 5},
+    {"relay", 5},        {"server", 5},        {"status", 5},
+    {"notice", 5},       {"countersign", 7},   {"countersignd", 7},
+    {"none", 5},         {"null", 5},          {"countersign-ca", 7},
+    {"intermediate", 1}, {"proxy", 1},         {"daemon", 1},
+    {"localhost", 1},
 };
 
 static bool is_reserved(struct str name, enum name_of of)

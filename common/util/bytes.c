@@ -246,7 +246,7 @@ static bool buf_grow(struct buf *b, size_t n)
 {
     size_t want = b->len + n;
 
-    if (want <= b->cap) {
+    if (b->p != NULL && want <= b->cap) {
         memmove(b->p, b->p + b->off, b->len);
         b->off = 0;
         return true;
