@@ -19,7 +19,7 @@ MAKEFLAGS += --no-builtin-rules
 # --- flags -----------------------------------------------------------------------------------
 
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 \
-    -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings \
+    -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wcast-qual -Wwrite-strings -Wno-format-zero-length \
     $(if $(filter true,$(CI)),-Werror)
 hardening := -fPIE -fstack-protector-strong -fstack-clash-protection \
     $(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
