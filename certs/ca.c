@@ -480,12 +480,17 @@ struct birth {
     struct ca_cert root_cert, cert;
 };
 
+/* Everything that can be refused before keys are made. */
 static int birth_paths(struct birth *b, struct err *e)
 {
     static const char *const names[] = {CA_FILE_ROOT, CA_FILE_ROOT_KEY, CA_FILE_KEY,
                                         CA_FILE_INTERMEDIATE, CA_FILE_INDEX};
     char path[PATH_MAX];
+    size_t len = strlen(b->setup->name);
 
+    if (len == 0 || len > CA_NAME_MAX)
+        return err_set(e, ERR_USAGE, "\"%.80s\": the name of a CA has 1 to %d bytes",
+                       b->setup->name, CA_NAME_MAX);
     if (dir_make(b->setup->dir, e) < 0)
         return -1;
     for (size_t i = 0; i < COUNT(names); i++) {
@@ -506,13 +511,13 @@ static int ca_cert_issue(const struct birth *b, enum cert_role role, const struc
 {
     const struct ca_setup *s = b->setup;
     struct cert_form f = cert_form_of(role);
-    char cn[65]; /* ub-common-name is 64 */
+    char cn[CA_NAME_MAX + 9];
     uint8_t spki[SPKI_MAX];
     size_t n;
     int len = snprintf(cn, sizeof cn, "%s%s", s->name, role == CERT_ROOT ? " root CA" : " CA");
 
-    if (s->name[0] == '\0' || len < 0 || (size_t)len >= sizeof cn)
-        return err_set(e, ERR_USAGE, "%.80s: the name of a CA has 1 to 56 bytes", s->name);
+    if (len < 0 || (size_t)len >= sizeof cn)
+        return err_set(e, ERR_USAGE, "%.80s: too long a name", s->name);
     if (pkey_spki(subject, spki, &n, e) < 0)
         return -1;
     f.cn = str_of(cn);

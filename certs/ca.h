@@ -24,6 +24,7 @@ enum {
     CA_CRL_DAYS = 30,
     CA_ROOT_CRL_DAYS = 365,
     CA_DAYS_MAX = 3650,
+    CA_NAME_MAX = 64 - 8, /* a common name has at most 64 bytes (RFC 5280, A.1) */
 };
 
 #define CA_FILE_ROOT         "root.crt"

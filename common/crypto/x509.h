@@ -98,7 +98,7 @@ struct cert_info {
     char serial[2 * CERT_SERIAL_MAX + 1];                                /* hex */
     int64_t not_before, not_after;                                       /* ms */
     char sans[CERT_SANS_MAX]; /* "DNS:relay.example, IP:192.0.2.1, URI:..." */
-    char usage[128];          /* "digitalSignature, nonRepudiation; clientAuth" */
+    char usage[128];          /* "digitalSignature, nonRepudiation, clientAuth" */
     const char *key;          /* "RSA", "P-256" or "other" */
     unsigned bits;
     const char *signature; /* "RSA with SHA-256" */

@@ -83,10 +83,19 @@ static const struct {
     {MBEDTLS_X509_KU_CRL_SIGN, "cRLSign"},
 };
 
+static const char *eku_name(const mbedtls_x509_buf *oid)
+{
+    if (span_same(BUF_SPAN(*oid),
+                  span_of(MBEDTLS_OID_SERVER_AUTH, strlen(MBEDTLS_OID_SERVER_AUTH))))
+        return "serverAuth";
+    if (span_same(BUF_SPAN(*oid),
+                  span_of(MBEDTLS_OID_CLIENT_AUTH, strlen(MBEDTLS_OID_CLIENT_AUTH))))
+        return "clientAuth";
+    return "another use";
+}
+
 static void usage_put(char *out, size_t cap, const mbedtls_x509_crt *crt)
 {
-    const char *name;
-
     out[0] = '\0';
     for (size_t i = 0; i < COUNT(usages); i++)
         if (mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_KEY_USAGE) &&
@@ -94,11 +103,8 @@ static void usage_put(char *out, size_t cap, const mbedtls_x509_crt *crt)
             list_add(out, cap, usages[i].name, str_of(""));
     if (!mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE))
         return;
-    for (const mbedtls_x509_sequence *s = &crt->ext_key_usage; s != NULL; s = s->next) {
-        const char *known =
-            mbedtls_oid_get_extended_key_usage(&s->buf, &name) == 0 ? name : "another use";
-        list_add(out, cap, known, str_of(""));
-    }
+    for (const mbedtls_x509_sequence *s = &crt->ext_key_usage; s != NULL; s = s->next)
+        list_add(out, cap, eku_name(&s->buf), str_of(""));
 }
 
 static void key_put(struct cert_info *out, const mbedtls_pk_context *pk)
