@@ -226,21 +226,18 @@ static bool may_miss(const char *optional, const char *key)
 static void spoil(const cJSON *root, cJSON *node, size_t i)
 {
     unsigned from = sender(frames[i].type);
-    int count = cJSON_GetArraySize(node);
 
-    for (int k = 0; k < count; k++) {
-        cJSON *child = cJSON_GetArrayItem(node, k);
-        if (child->string != NULL) {
-            char *key = strdup(child->string);
-            cJSON *held = cJSON_DetachItemViaPointer(node, child);
+    for (cJSON *child = node->child; child != NULL; child = child->next) {
+        char other[] = "another", *key = child->string;
+        int type = child->type;
+        if (key != NULL) {
             print_message("# %s without %s\n", frames[i].json, key);
+            child->string = other;
             assert_int_equal(take_tree(root, from), may_miss(frames[i].optional, key) ? 0 : -1);
-            cJSON_AddNullToObject(node, key);
+            child->string = key;
+            child->type = cJSON_NULL;
             assert_int_equal(take_tree(root, from), -1);
-            cJSON_DeleteItemFromObjectCaseSensitive(node, key);
-            cJSON_InsertItemInArray(node, k, held);
-            assert_non_null(cJSON_GetObjectItemCaseSensitive(node, key));
-            free(key);
+            child->type = type;
         }
         spoil(root, child, i);
     }
@@ -268,8 +265,9 @@ static void the_wrong_side_is_refused(void **state)
         unsigned other = sender(frames[i].type) == FROM_CLIENT ? FROM_RELAY : FROM_CLIENT;
         int rc = frame_take(&f, span_of(frames[i].json, strlen(frames[i].json)), other, &e);
         if (rc == 0) {
-            bool both = f.type == F_PING || f.type == F_PONG || f.type == F_ENTRY_SAY;
-            assert_true(both || f.type == F_HELLO_CLIENT);
+            /* Whose fields are among those of the other side's frame of that name. */
+            assert_true(f.type == F_PING || f.type == F_PONG || f.type == F_ENTRY_SAY ||
+                        f.type == F_HELLO_CLIENT || f.type == F_DELIVERED_SAY);
             frame_free(&f);
         }
     }
