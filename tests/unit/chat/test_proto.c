@@ -44,7 +44,7 @@ static const struct {
     {F_HELLO_CLIENT, "{\"type\":\"hello\",\"v\":1,\"features\":[]}", ""},
     {F_HELLO_CLIENT, "{\"type\":\"hello\",\"v\":2,\"features\":[\"x\",\"y\"]}", ""},
     {F_LOGIN, "{\"type\":\"login\",\"id\":1,\"nonce\":\"" B32 "\"}", ""},
-    {F_PROOF, "{\"type\":\"proof\",\"id\":9007199254740991,\"proof\":\"" B32 "\"}", ""},
+    {F_PROOF, "{\"type\":\"proof\",\"id\":4294967296,\"proof\":\"" B32 "\"}", ""},
     {F_RESUME, "{\"type\":\"resume\",\"id\":1,\"token\":\"" B32 "\"}", ""},
     {F_ROOM_CREATE,
      "{\"type\":\"room-create\",\"id\":1,\"name\":\"lobby\",\"private\":true,\"history\":\"all\"}",
