@@ -113,6 +113,14 @@ static void fingerprint(const struct ca_cert *c, struct hash *fp)
     cert_fingerprint(span_of(c->der, c->n), fp);
 }
 
+static void spoil(const char *name, const char *how)
+{
+    char cmd[160];
+
+    snprintf(cmd, sizeof cmd, "cd %s && f=%s && %s", home, name, how);
+    assert_int_equal(system(cmd), 0);
+}
+
 static void what_is_issued_is_in_order(void **state)
 {
     static const char *const hosts[] = {"relay.example", "192.0.2.1", "2001:db8::1"};
@@ -154,6 +162,7 @@ static void what_is_revoked_is_refused_from_then_on(void **state)
     assert_int_equal(ca_revoke(ca, NOW + 2 * DAY, &fp, REVOKE_SUPERSEDED, &e), 0);
     assert_int_equal(ca_crl(ca, NOW + 2 * DAY, &e), 0);
     assert_int_equal(judge(ca, &device, CERT_DEVICE, NOW + 2 * DAY), CERT_REVOKED);
+    spoil(CA_FILE_INDEX, "test $(grep -c revoked $f) = 1");
     ca_free(ca);
 }
 
@@ -305,12 +314,21 @@ static void a_ca_is_never_overwritten(void **state)
     ca_free(ca);
 }
 
-static void spoil(const char *name, const char *how)
+/* One file of a former CA is enough; nothing is added to it. */
+static void rests_of_a_ca_are_not_built_upon(void **state)
 {
-    char cmd[160];
+    static const char *const files[] = {CA_FILE_ROOT, CA_FILE_ROOT_KEY, CA_FILE_INTERMEDIATE,
+                                        CA_FILE_KEY, CA_FILE_INDEX};
+    (void)state;
 
-    snprintf(cmd, sizeof cmd, "cd %s && f=%s && %s", home, name, how);
-    assert_int_equal(system(cmd), 0);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        struct err e = {0};
+        assert_int_equal(dir_make(home, &e), 0);
+        spoil(files[i], "touch $f");
+        assert_int_equal(create(&e), -1);
+        assert_int_equal(e.code, ERR_CREATE);
+        spoil(files[i], "rm $f && test -z \"$(ls -A)\"");
+    }
 }
 
 static void damaged_directories_are_refused(void **state)
@@ -427,6 +445,7 @@ int main(void)
         cmocka_unit_test_teardown(what_was_refused_is_not_in_the_index, clean),
         cmocka_unit_test_teardown(nothing_outlives_the_intermediate, clean),
         cmocka_unit_test_teardown(a_ca_is_never_overwritten, clean),
+        cmocka_unit_test_teardown(rests_of_a_ca_are_not_built_upon, clean),
         cmocka_unit_test_teardown(damaged_directories_are_refused, clean),
         cmocka_unit_test_teardown(a_key_of_another_ca_does_not_sign, clean),
         cmocka_unit_test_teardown(damaged_indexes_revoke_nothing, clean),

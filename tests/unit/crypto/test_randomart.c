@@ -53,6 +53,19 @@ static void one_bit_changes_the_picture(void **state)
     assert_memory_not_equal(&a, &b, sizeof a);
 }
 
+/* Sixty-four steps to and fro: a square has no mark beyond the last but two. */
+static void often_visited_squares_stay_at_the_last_mark(void **state)
+{
+    struct randomart art;
+    struct hash h;
+    (void)state;
+
+    memset(h.b, 0x33, sizeof h.b);
+    randomart(&h, "RSA 2048", &art);
+    assert_string_equal(art.row[5], "|        E        |");
+    assert_string_equal(art.row[6], "|         ^       |");
+}
+
 static void long_titles_keep_the_frame(void **state)
 {
     static const char *const titles[] = {"", "x", "a key of a kind with a very long name"};
@@ -73,6 +86,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_are_those_of_ssh_keygen),
         cmocka_unit_test(one_bit_changes_the_picture),
+        cmocka_unit_test(often_visited_squares_stay_at_the_last_mark),
         cmocka_unit_test(long_titles_keep_the_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -888,23 +888,22 @@ static void entry_signatures_are_judged_by_the_certificate(void **state)
     free(s);
 }
 
+/* The padding of an RSA key is set by whoever used it last: PSS for entries, v1.5 here. */
 static void signing_entries_does_not_spoil_signing_certificates(void **state)
 {
-    struct cert_form f;
-    struct issuer by = {.key = device_key};
-    uint8_t der[CERT_MAX], sig[SIG_MAX];
+    struct scene *s = malloc(sizeof *s);
+    uint8_t sig[SIG_MAX];
     struct err e = {0};
     size_t n;
     (void)state;
 
-    form_fill(&f, CERT_ROOT, "rsa root", "", span_of(device_spki, device_spki_n));
+    scene_relay(s);
+    s->form[1].spki = span_of(device_spki, device_spki_n);
+    s->signer[2] = device_key;
     assert_int_equal(pkey_sign_pss(device_key, &rng, span_of("x", 1), sig, &n, &e), 0);
-    assert_int_equal(cert_issue(&f, &by, &rng, der, &n, &e), 0);
-    struct cert *c = cert_parse(span_of(der, n), NULL, &e);
-    struct cert_info info;
-    cert_info(c, &info);
-    assert_string_equal(info.signature, "RSA with SHA-256");
-    cert_free(c);
+    if (scene_judge(s, &e) != CERT_OK)
+        fail_msg("%s", e.text);
+    free(s);
 }
 
 /* --- trust --- */
