@@ -18,11 +18,12 @@ struct client; /* opaque */
 struct uv_loop_s;
 
 struct client_conf {
-    const char *profile;     /* --profile NAME; NULL: "default" */
-    int password_fd;         /* --password-fd N; -1: none */
-    unsigned lock_wait_ms;   /* how long another process may hold the outbox */
-    bool follow, whole;      /* see struct engine_conf */
-    struct argon_cost *cost; /* NULL: the real one. Only test programs lower it. */
+    const char *profile;       /* --profile NAME; NULL: "default" */
+    int password_fd;           /* --password-fd N; -1: none */
+    const char *password_file; /* --password-file; NULL: that of the configuration, or none */
+    unsigned lock_wait_ms;     /* how long another process may hold the outbox */
+    bool follow, whole;        /* see struct engine_conf */
+    struct argon_cost *cost;   /* NULL: the real one. Only test programs lower it. */
 };
 
 enum client_net {

@@ -1,0 +1,194 @@
+#include "client/ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "certs/file.h"
+#include "common/util/text.h"
+
+/* Reads up to a newline or the end; the newline is not part of it. Byte by byte: what follows
+ * belongs to somebody else. */
+static int read_line(int fd, char *out, size_t cap, size_t *n, struct err *e)
+{
+    *n = 0;
+    for (;;) {
+        char c;
+        ssize_t got = read(fd, &c, 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_set(e, ERR_IO, "cannot read: %s", strerror(errno));
+        if (got == 0 || c == '\n')
+            return 0;
+        if (*n == cap)
+            return err_set(e, ERR_DATA, "the line is longer than %zu bytes", cap);
+        out[(*n)++] = c;
+    }
+}
+
+bool ask_possible(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static void say(int fd, const char *text)
+{
+    (void)!write(fd, text, strlen(text));
+}
+
+int ask_line(const char *prompt, bool hidden, char *out, size_t cap, size_t *n, struct err *e)
+{
+    struct termios was, quiet;
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_set(e, ERR_AUTH, "there is no terminal to ask at");
+    bool set = hidden && tcgetattr(fd, &was) == 0;
+    if (set) {
+        quiet = was;
+        quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+        tcsetattr(fd, TCSAFLUSH, &quiet);
+    }
+    say(fd, prompt);
+    int ret = read_line(fd, out, cap, n, e);
+    if (set) {
+        tcsetattr(fd, TCSAFLUSH, &was);
+        say(fd, "\n");
+    }
+    close(fd);
+    return ret;
+}
+
+void password_wipe(struct password *p)
+{
+    wipe(p, sizeof *p);
+}
+
+/* $XDG_CONFIG_HOME/countersign/conf, else ~/.config/...; may say "password_file = PATH". 1 found.
+ */
+static int conf_password_file(char *out, size_t cap, struct err *e)
+{
+    static const char key[] = "password_file = ";
+    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    char path[PROFILE_PATH_MAX];
+    struct buf b;
+    int ret = 0;
+
+    if (xdg != NULL && xdg[0] == '/')
+        snprintf(path, sizeof path, "%s/countersign/conf", xdg);
+    else if (home != NULL && home[0] == '/')
+        snprintf(path, sizeof path, "%s/.config/countersign/conf", home);
+    else
+        return 0;
+    if (!file_exists(path))
+        return 0;
+    buf_init(&b, 64 * 1024);
+    if (file_read(path, FILE_PUBLIC, &b, e) < 0)
+        ret = -1;
+    struct str rest = str_from(buf_span(&b).p, b.len);
+    while (ret == 0 && rest.n > 0) {
+        struct str line = str_cut(&rest, '\n');
+        size_t n = strlen(key);
+        if (line.n == 0 || line.p[0] == '#')
+            continue;
+        if (line.n <= n || memcmp(line.p, key, n) != 0)
+            ret = err_set(e, ERR_CONFIG, "%s: the only setting is \"password_file = PATH\"", path);
+        else
+            ret = str_copy(out, cap, str_from(line.p + n, line.n - n)) < 0 ? -1 : 1;
+    }
+    buf_free(&b);
+    return ret;
+}
+
+static int password_read_file(const char *path, struct password *out, struct err *e)
+{
+    struct buf b;
+    int ret = -1;
+
+    buf_init(&b, sizeof out->text + 1);
+    if (file_read(path, FILE_SECRET, &b, e) < 0)
+        goto out;
+    struct str all = str_from(buf_span(&b).p, b.len), line = str_cut(&all, '\n');
+    if (line.n > sizeof out->text || all.n > 0) {
+        err_set(e, ERR_DATA, "%s holds more than one line with a password", path);
+        goto out;
+    }
+    memcpy(out->text, line.p, line.n);
+    out->n = line.n;
+    ret = 0;
+out:
+    buf_free(&b);
+    return ret;
+}
+
+/* 1 taken, 0 there is no such source, -1. */
+static int password_given(const struct client_conf *conf, struct password *out, struct err *e)
+{
+    char path[PROFILE_PATH_MAX];
+
+    out->n = 0;
+    if (conf->password_fd >= 0) {
+        if (read_line(conf->password_fd, out->text, sizeof out->text, &out->n, e) < 0)
+            return err_in(e, "--password-fd");
+        return 1;
+    }
+    if (conf->password_file != NULL)
+        return password_read_file(conf->password_file, out, e) < 0 ? -1 : 1;
+    int found = conf_password_file(path, sizeof path, e);
+    if (found == 1)
+        return password_read_file(path, out, e) < 0 ? -1 : 1;
+    return found;
+}
+
+int password_get(const struct client_conf *conf, const char *prompt, struct password *out,
+                 struct err *e)
+{
+    int given = password_given(conf, out, e);
+
+    if (given < 0)
+        return -1;
+    if (given == 0 && !ask_possible())
+        return err_set(e, ERR_AUTH,
+                       "the password is needed and there is no terminal to ask at: give it with "
+                       "--password-fd N, or in a file of mode 0600 with --password-file");
+    if (given == 0 && ask_line(prompt, true, out->text, sizeof out->text, &out->n, e) < 0)
+        return -1;
+    return out->n > 0 ? 0 : err_set(e, ERR_AUTH, "the password is empty");
+}
+
+static int password_good(const struct password *p, struct err *e)
+{
+    struct str s = str_from(p->text, p->n);
+
+    if (!text_utf8_ok(s))
+        return err_set(e, ERR_DATA, "the password is not UTF-8");
+    if (text_points(s) < PASSWORD_CHARS_MIN)
+        return err_set(e, ERR_DATA, "a password has at least %d characters", PASSWORD_CHARS_MIN);
+    return 0;
+}
+
+int password_new(const struct client_conf *conf, struct password *out, struct err *e)
+{
+    struct password again = {{0}, 0};
+    int given = password_given(conf, out, e);
+
+    if (given != 0)
+        return given < 0 ? -1 : password_good(out, e);
+    if (password_get(conf, "New password (8 characters or more): ", out, e) < 0 ||
+        password_good(out, e) < 0 ||
+        ask_line("The same again: ", true, again.text, sizeof again.text, &again.n, e) < 0)
+        return -1;
+    bool same = again.n == out->n && secret_same(again.text, out->text, out->n);
+    password_wipe(&again);
+    return same ? 0 : err_set(e, ERR_DATA, "the two passwords differ: nothing was done");
+}
