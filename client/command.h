@@ -1,0 +1,28 @@
+/* command.h -- what the command line asks for, and the commands that need no screen. */
+#ifndef CLIENT_COMMAND_H
+#define CLIENT_COMMAND_H
+
+#include "client/client.h"
+
+/* What follows the name of the program, taken apart. Strings live in argv. */
+struct call {
+    struct client_conf conf;
+    const char *command; /* as typed */
+    char **args;         /* behind the command, ended by NULL */
+    int args_n;
+    bool json, follow, no_open, secret, delivered, plain;
+    const char *since, *room, *name, *device, *history;
+    unsigned rsa_bits;  /* join; 0: 2048 */
+    unsigned timeout_s; /* 0: the command's own */
+    bool opened;        /* set by join: the screen is wanted now */
+};
+
+/* Every command: 0, or -1 and e, whose code gives the exit status. */
+int command_join(struct call *c, struct err *e) MUST_USE;
+int command_send(struct call *c, struct err *e) MUST_USE;
+int command_recv(struct call *c, struct err *e) MUST_USE;
+int command_room(struct call *c, struct err *e) MUST_USE;
+int command_handshake(struct call *c, struct err *e) MUST_USE;
+int command_me(struct call *c, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,259 @@
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/command.h"
+#include "client/print.h"
+#if __has_include("client/screen.h")
+#include "client/screen.h"
+#define HAVE_SCREEN 1
+#endif
+
+#define VERSION "0.1"
+
+static int command_help(struct call *c, struct err *e);
+
+static int command_screen(struct call *c, struct err *e)
+{
+#ifdef HAVE_SCREEN
+    return screen_run(&c->conf, c->plain, e);
+#else
+    (void)c;
+    return err_set(e, ERR_USAGE, "a command is needed; see countersign --help");
+#endif
+}
+
+/* Every command: what it is called, what it takes, what runs. The first is the default. */
+static const struct command {
+    const char *name, *args, *help;
+    int (*run)(struct call *c, struct err *e);
+} commands[] = {
+    {"", "", "the full-screen client", command_screen},
+    {"join", "[INVITE|-]", "make an account with an invite", command_join},
+    {"send", "ROOM|@NAME [TEXT|-]", "send one message", command_send},
+    {"recv", "", "print what arrives", command_recv},
+    {"room", "VERB ...", "create, join, leave, invite, members, topic, list", command_room},
+    {"handshake", "[HOST:PORT]", "show a handshake step by step", command_handshake},
+    {"me", "", "who you are here", command_me},
+    {"help", "", "this text", command_help},
+};
+
+enum option_id { O_PROFILE = 256, O_FD, O_FILE, O_JSON, O_WAIT, O_TIMEOUT, O_FOLLOW, O_SINCE };
+enum option_id_2 {
+    O_ROOM = 300,
+    O_NAME,
+    O_DEVICE,
+    O_RSA,
+    O_NO_OPEN,
+    O_PRIVATE,
+    O_HISTORY,
+    O_PLAIN
+};
+
+/* Every option: getopt's part, the commands it belongs to ("" all), value and help. */
+static const struct setting {
+    const char *name, *value;
+    int id;
+    const char *of, *help;
+} settings[] = {
+    {"profile", "NAME", O_PROFILE, "", "which account of yours; default: default"},
+    {"password-fd", "N", O_FD, "", "read the password from this descriptor"},
+    {"password-file", "FILE", O_FILE, "", "read it from a file of mode 0600"},
+    {"json", NULL, O_JSON, "send recv room handshake me", "one JSON object per line"},
+    {"wait", "relay|delivered", O_WAIT, "send", "what to wait for; default: relay"},
+    {"timeout", "S", O_TIMEOUT, "send recv room", "seconds to wait at most"},
+    {"follow", NULL, O_FOLLOW, "recv", "go on until interrupted"},
+    {"since", "CURSOR", O_SINCE, "recv", "everything after this cursor"},
+    {"room", "ROOM", O_ROOM, "recv", "only this room, or @NAME"},
+    {"name", "NAME", O_NAME, "join", "your name on the relay"},
+    {"device", "NAME", O_DEVICE, "join", "name of this computer"},
+    {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
+    {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
+    {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
+    {"history", "all|joined", O_HISTORY, "room", "create: what new members may read"},
+    {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
+    {"help", NULL, 'h', "", "this text"},
+    {"version", NULL, 'V', "", "version"},
+};
+
+static int command_help(struct call *c, struct err *e)
+{
+    (void)c;
+    print_line("usage: countersign [options] [command]");
+    for (size_t i = 0; i < COUNT(commands); i++)
+        print_line("  %-9s %-20s %s", commands[i].name, commands[i].args, commands[i].help);
+    for (size_t i = 0; i < COUNT(settings); i++)
+        print_line("  --%s%s%-*s %s", settings[i].name, settings[i].value == NULL ? "" : " ",
+                   27 - (int)strlen(settings[i].name) - (settings[i].value != NULL),
+                   settings[i].value == NULL ? "" : settings[i].value, settings[i].help);
+    return print_flush(e);
+}
+
+static int version(struct err *e)
+{
+    print_line("countersign %s (mbedTLS, libsodium, libuv, SQLite, ncursesw, readline)", VERSION);
+    return print_flush(e);
+}
+
+static int number_take(const char *name, const char *text, uint64_t max, uint64_t *out,
+                       struct err *e)
+{
+    if (str_u64(str_of(text), max, out) < 0)
+        return err_set(e, ERR_USAGE, "--%s wants a number, not \"%s\"", name, text);
+    return 0;
+}
+
+static int wait_take(struct call *c, const char *text, struct err *e)
+{
+    c->delivered = strcmp(text, "delivered") == 0;
+    if (!c->delivered && strcmp(text, "relay") != 0)
+        return err_set(e, ERR_USAGE, "--wait is relay or delivered");
+    return 0;
+}
+
+static int setting_take(struct call *c, int id, const char *value, struct err *e)
+{
+    uint64_t n = 0;
+
+    switch (id) {
+    case O_PROFILE: c->conf.profile = value; return 0;
+    case O_FD:
+        if (number_take("password-fd", value, 1 << 20, &n, e) < 0)
+            return -1;
+        c->conf.password_fd = (int)n;
+        return 0;
+    case O_FILE: c->conf.password_file = value; return 0;
+    case O_JSON: c->json = true; return 0;
+    case O_WAIT: return wait_take(c, value, e);
+    case O_TIMEOUT:
+        if (number_take("timeout", value, 24 * 60 * 60, &n, e) < 0)
+            return -1;
+        c->timeout_s = (unsigned)n;
+        return 0;
+    case O_FOLLOW: c->follow = true; return 0;
+    case O_SINCE: c->since = value; return 0;
+    case O_ROOM: c->room = value; return 0;
+    case O_NAME: c->name = value; return 0;
+    case O_DEVICE: c->device = value; return 0;
+    case O_RSA:
+        if (number_take("rsa", value, 4096, &n, e) < 0)
+            return -1;
+        c->rsa_bits = (unsigned)n;
+        return 0;
+    case O_NO_OPEN: c->no_open = true; return 0;
+    case O_PRIVATE: c->secret = true; return 0;
+    case O_HISTORY: c->history = value; return 0;
+    case O_PLAIN: c->plain = true; return 0;
+    }
+    return err_set(e, ERR_USAGE, "unknown option; see countersign --help");
+}
+
+/* Is this word one of the list? */
+static bool among(const char *list, const char *word)
+{
+    struct str rest = str_of(list);
+
+    while (rest.n > 0)
+        if (str_is(str_cut(&rest, ' '), word))
+            return true;
+    return false;
+}
+
+static int setting_fits(const struct setting *s, const char *command, struct err *e)
+{
+    if (s->of[0] == '\0' || among(s->of, command))
+        return 0;
+    return err_set(e, ERR_USAGE, "--%s belongs to: %s", s->name, s->of);
+}
+
+enum parsed { PARSED_RUN, PARSED_HELP, PARSED_VERSION, PARSED_BAD };
+
+static enum parsed parse(struct call *c, int argc, char **argv, struct err *e)
+{
+    struct option longs[COUNT(settings) + 1] = {0};
+    bool used[COUNT(settings)] = {false};
+    int id, at;
+
+    for (size_t i = 0; i < COUNT(settings); i++)
+        longs[i] = (struct option){settings[i].name,
+                                   settings[i].value == NULL ? no_argument : required_argument,
+                                   NULL, settings[i].id};
+    opterr = 0;
+    while ((id = getopt_long(argc, argv, "hV", longs, &at)) != -1) {
+        if (id == 'h' || id == 'V')
+            return id == 'h' ? PARSED_HELP : PARSED_VERSION;
+        if (id == '?') {
+            err_set(e, ERR_USAGE, "\"%s\" is no option, or lacks its value", argv[optind - 1]);
+            return PARSED_BAD;
+        }
+        used[at] = true;
+        if (setting_take(c, id, optarg, e) < 0)
+            return PARSED_BAD;
+    }
+    c->command = optind < argc ? argv[optind] : "";
+    c->args = argv + optind + (optind < argc);
+    c->args_n = argc - optind - (optind < argc);
+    for (size_t i = 0; i < COUNT(settings); i++)
+        if (used[i] && setting_fits(settings + i, c->command, e) < 0)
+            return PARSED_BAD;
+    return PARSED_RUN;
+}
+
+static int run(struct call *c, struct err *e)
+{
+    for (size_t i = 0; i < COUNT(commands); i++)
+        if (strcmp(commands[i].name, c->command) == 0) {
+            int ret = commands[i].run(c, e);
+            return ret == 0 && c->opened ? command_screen(c, e) : ret;
+        }
+    return err_set(e, ERR_USAGE, "\"%s\" is no command; see countersign --help", c->command);
+}
+
+/* No core, no debugger of the same user, nothing readable by others, no death by a closed pipe. */
+static int harden(struct err *e)
+{
+    const struct rlimit none = {0, 0};
+
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    setlocale(LC_ALL, "");
+    setlocale(LC_NUMERIC, "C");
+#ifdef __SANITIZE_ADDRESS__
+    const unsigned long dumpable = 1; /* the leak check looks at us from outside */
+#else
+    const unsigned long dumpable = 0;
+#endif
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, dumpable) < 0)
+        return err_set(e, ERR_OS, "core dumps cannot be turned off");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct call c = {.conf = {.password_fd = -1}};
+    struct err e = {0};
+    int ret = -1;
+
+    if (harden(&e) < 0 || crypto_init(&e) < 0)
+        goto out;
+    switch (parse(&c, argc, argv, &e)) {
+    case PARSED_RUN: ret = run(&c, &e); break;
+    case PARSED_HELP: ret = command_help(&c, &e); break;
+    case PARSED_VERSION: ret = version(&e); break;
+    case PARSED_BAD: break;
+    }
+out:
+    if (ret == 0)
+        return 0;
+    struct clean text = {0};
+    fprintf(stderr, "countersign: %s\n", clean(&text, e.text));
+    clean_free(&text);
+    return err_status(e.code == ERR_NONE ? ERR_LOCAL : e.code);
+}
