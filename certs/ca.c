@@ -96,7 +96,7 @@ static int ca_load(struct ca *ca, struct err *e)
     char path[PATH_MAX];
     struct cert_info info;
 
-    if (cert_load(ca->dir, CA_FILE_ROOT, &ca->root, e) < 0 ||
+    if (dir_check(ca->dir, e) < 0 || cert_load(ca->dir, CA_FILE_ROOT, &ca->root, e) < 0 ||
         cert_load(ca->dir, CA_FILE_INTERMEDIATE, &ca->intermediate, e) < 0 ||
         path_join(path, sizeof path, ca->dir, CA_FILE_KEY, e) < 0 ||
         (ca->key = key_load(path, &ca->rng, e)) == NULL)

@@ -258,12 +258,12 @@ bool file_exists(const char *path)
 
 /* --- directories and locks --- */
 
-static int dir_check(const char *path, struct err *e)
+int dir_check(const char *path, struct err *e)
 {
     struct stat st;
 
     if (stat(path, &st) < 0)
-        return fail(e, ERR_CREATE, path, "cannot be created");
+        return fail(e, ERR_INPUT, path, "cannot be opened");
     if (!S_ISDIR(st.st_mode))
         return err_set(e, ERR_CREATE, "%s is %s, not a directory", path, kind_name(st.st_mode));
     if ((st.st_mode & 022) != 0)

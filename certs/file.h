@@ -36,6 +36,8 @@ bool file_exists(const char *path); /* anything at all, symbolic links included 
 /* mkdir -p, new ones 0700. An existing last component must be a directory that nobody but us and
  * root may write to. */
 int dir_make(const char *path, struct err *e) MUST_USE;
+/* The same judgement of a directory that must be there. */
+int dir_check(const char *path, struct err *e) MUST_USE;
 
 /* Takes the lock file (created 0600), waiting up to wait_ms: a descriptor for file_unlock, or -1;
  * ERR_AGAIN when another process still holds it. The lock ends with the process. */

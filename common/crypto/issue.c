@@ -442,7 +442,8 @@ const char *revoke_reason_name(enum revoke_reason r)
     return reasons[r].name;
 }
 
-/* { serial, time, [reasonCode] }: "unspecified" is said by leaving it out (RFC 5280 5.3.1). */
+/* { serial, time, [reasonCode] }: "unspecified" is said by leaving it out (RFC 5280 5.3.1). The
+ * time is rounded up to a second: what was accepted before the revocation must stay good. */
 static void bw_revoked(struct bw *w, const struct crl_entry *i)
 {
     size_t mark = bw_len(w);
@@ -452,7 +453,7 @@ static void bw_revoked(struct bw *w, const struct crl_entry *i)
         bw_extension(w, mark, "\x55\x1d\x15", false); /* id-ce-cRLReasons 2.5.29.21 */
         bw_wrap(w, mark, SEQUENCE);
     }
-    bw_time(w, i->when);
+    bw_time(w, i->when + 999);
     bw_integer(w, i->serial);
     bw_wrap(w, mark, SEQUENCE);
 }

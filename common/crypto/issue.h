@@ -77,7 +77,7 @@ const char *revoke_reason_name(enum revoke_reason r);
 
 struct crl_entry {
     struct span serial; /* as in the certificate, without leading zeros */
-    int64_t when;       /* ms */
+    int64_t when;       /* ms, rounded up to a second */
     enum revoke_reason reason;
 };
 

@@ -1,9 +1,12 @@
 """countersign-ca, judged by openssl: what it issues verifies strictly, what it revokes does not,
 and what must be refused is refused with a sentence and the right exit status."""
 
+import fcntl
 import hashlib
 import os
 import re
+import resource
+import shutil
 import stat
 import subprocess
 
@@ -344,6 +347,34 @@ def test_open_directory_is_refused(tmp_path):
     os.chmod(tmp_path / "open", 0o777)
     out = ca("init", "--dir", "open", "x", cwd=tmp_path, status=78)
     assert "chmod go-w open" in out and os.listdir(tmp_path / "open") == []
+
+
+def test_lock(home):
+    """While another process changes the index nobody else does: an answer after five seconds."""
+    with open(home / "ca/lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        out = ca("crl", "--dir", "ca", cwd=home, status=75)
+    assert "ca/lock is held by another process" in out
+    ca("crl", "--dir", "ca", cwd=home)
+
+
+@pytest.mark.parametrize("limit", [0, 100, 800, 3000])
+def test_full_disk(home, tmp_path, limit):
+    """Writing stops at any size: an error, no half file, and the index as it was."""
+    def small():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    shutil.copytree(home / "ca", tmp_path / "ca")
+    index = (tmp_path / "ca/index").read_bytes()
+    names = sorted(os.listdir(tmp_path / "ca"))
+    p = subprocess.run([CA, "issue", "--dir", "ca", "device", "alice", "laptop"], cwd=tmp_path,
+                       preexec_fn=small, restore_signals=False, text=True, timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.returncode == 74 and "File too large" in p.stderr, p
+    assert sorted(os.listdir(tmp_path)) == ["ca"]
+    assert sorted(os.listdir(tmp_path / "ca")) == names
+    if limit < 3000:
+        assert (tmp_path / "ca/index").read_bytes() == index
+    ca("crl", "--dir", "ca", cwd=tmp_path)
 
 
 def test_default_directory(tmp_path):

@@ -345,6 +345,8 @@ static void damaged_directories_are_refused(void **state)
         {CA_FILE_ROOT, "head -c 100 $f >k && mv k $f"},
         {CA_FILE_ROOT, "rm $f && mkfifo $f"},
         {CA_FILE_ROOT, "cp intermediate.crt $f"},
+        {"", "chmod 770 ."},
+        {"", "chmod 1777 ."},
     };
     (void)state;
 

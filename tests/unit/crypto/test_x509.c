@@ -247,6 +247,12 @@ static void revoked_later(struct scene *s)
     s->revoked =
         (struct crl_entry){span_of(LEAF.serial.b, SERIAL_LEN), NOW + 1000, REVOKE_KEY_COMPROMISE};
 }
+static void revoked_within_this_second(struct scene *s)
+{
+    revoked_later(s);
+    s->revoked.when = NOW + 900;
+    s->ask.at = NOW + 300;
+}
 static void other_revoked(struct scene *s)
 {
     revoked_later(s);
@@ -625,6 +631,7 @@ static const struct row {
     {scene_relay, chain_at_the_limit, CERT_OK, "CHAIN_MAX certificates below the root"},
     {scene_device, clean_list, CERT_OK, "a fresh list without us"},
     {scene_device, revoked_later, CERT_OK, "revoked later: good for what came before"},
+    {scene_device, revoked_within_this_second, CERT_OK, "revoked later in the same second"},
     {scene_device, other_revoked, CERT_OK, "another one was revoked"},
     {scene_device, list_fresh_at_its_own_clock, CERT_OK, "an old time, a new list"},
 
