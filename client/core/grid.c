@@ -160,9 +160,8 @@ unsigned area_cutoff(struct area a, int row, unsigned col, enum style s, struct 
         return area_text(a, row, col, s, text);
     struct area room = a;
     room.cols = a.cols - 1;
-    for (col = area_text(room, row, col, s, text); col < a.cols;)
-        col = area_text(a, row, col, s, str_of(">"));
-    return col;
+    area_text(room, row, col, s, text);
+    return area_text(a, row, a.cols - 1, s, str_of(">"));
 }
 
 unsigned area_print(struct area a, int row, unsigned col, enum style s, const char *fmt, ...)

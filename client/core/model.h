@@ -69,8 +69,8 @@ struct window {
     char name[MODEL_TEXT_SHORT];
     char topic[TOPIC_MAX * 2];
     bool joined, broken, read_only, begun;
-    bool loading;     /* an older page has been asked for */
-    bool verified;    /* direct: the newest certificate of the other was verified */
+    bool loading;  /* an older page has been asked for */
+    bool verified; /* direct: the newest certificate of the other was verified */
     int64_t verified_at;
     struct hash peer; /* direct: that certificate; zeros when not known */
     char peer_device[MODEL_TEXT_SHORT];
@@ -220,12 +220,13 @@ char *model_clean_text(struct str text); /* newlines stay; owned by the caller; 
 /* --- windows --- */
 
 struct window *model_window(struct model *m, const struct room_id *id); /* NULL: none */
-struct window *model_window_named(struct model *m, struct str name); /* "room", "@name", unique start */
+struct window *model_window_named(struct model *m,
+                                  struct str name); /* "room", "@name", unique start */
 struct window *model_window_add(struct model *m, const struct room_id *id, enum room_kind kind,
                                 const char *name);
 void model_window_drop(struct model *m, const struct room_id *id);
 struct window *model_current(struct model *m);
-void model_switch(struct model *m, size_t index);   /* marks it read */
+void model_switch(struct model *m, size_t index);       /* marks it read */
 bool model_next_active(struct model *m, size_t *index); /* mentions first; false: none */
 bool model_name_is(const struct window *w, const char *name);
 

@@ -45,6 +45,11 @@ void sheet_add(struct sheet *s, enum style style, const char *fmt, ...)
         sheet_row(s, style, indent, row);
 }
 
+void sheet_blank(struct sheet *s)
+{
+    sheet_row(s, STYLE_TEXT, 0, str_of(""));
+}
+
 void fingerprint_short(const struct hash *fp, unsigned groups, char out[80])
 {
     struct wr w = wr_of(out, 79);

@@ -239,8 +239,10 @@ unsigned view_page(const struct model *m, unsigned rows, unsigned cols)
 
 static void page_scroll(struct model *m, struct area a, int by)
 {
-    unsigned total = view_page_rows(m, a.cols);
-    size_t most = total > a.rows ? total - a.rows : 0;
+    bool steps = m->view == VIEW_HANDSHAKE;
+    unsigned total = steps ? view_handshake_rows(m, a.cols) : view_page_rows(m, a.cols);
+    unsigned seen = steps ? 3 : a.rows;
+    size_t most = total > seen ? total - seen : 0;
     size_t top = m->page.top;
 
     if (by > 0)
@@ -259,8 +261,7 @@ bool view_scroll(struct model *m, unsigned rows, unsigned cols, int by)
         return false;
     if (m->view == VIEW_CHAT)
         return view_chat_scroll(model_current(m), a, by);
-    if (m->view != VIEW_HANDSHAKE)
-        page_scroll(m, a, by);
+    page_scroll(m, a, by);
     return false;
 }
 

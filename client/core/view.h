@@ -21,8 +21,8 @@ void view_layout(const struct model *m, struct grid *g, struct layout *out);
 /* Draws everything and sets the cursor. */
 void view_render(const struct model *m, struct grid *g);
 
-/* Moves the chat (or the page) by so many rows, up when positive. true: the top is reached and older
- * messages are wanted. */
+/* Moves the chat (or the page) by so many rows, up when positive. true: the top is reached and
+ * older messages are wanted. */
 bool view_scroll(struct model *m, unsigned rows, unsigned cols, int by);
 unsigned view_page(const struct model *m, unsigned rows, unsigned cols); /* rows of a page */
 void view_top(struct model *m);

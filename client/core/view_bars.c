@@ -99,10 +99,11 @@ static void title_handshake(const struct model *m, struct area a)
         snprintf(text, sizeof text, "%s  try %u  %s mutual X.509", t->where, t->number,
                  t->version[0] != '\0' ? t->version : "TLS 1.3");
     segment(a, col + 1, STYLE_BAR, text);
-    snprintf(text, sizeof text, a.cols < 60 ? " %.1f ms" : "   step %u of %u  %.1f ms",
-             last != NULL ? last->number : 0, t->total, ms);
     if (a.cols < 60)
         snprintf(text, sizeof text, " %.1f ms", ms);
+    else
+        snprintf(text, sizeof text, "   step %u of %u  %.1f ms", last != NULL ? last->number : 0,
+                 t->total, ms);
     area_right(a, 0, t->failure[0] != '\0' ? STYLE_BAR_BAD : STYLE_BAR, text);
 }
 
@@ -152,10 +153,14 @@ static enum style conn_text(const struct model *m, bool wide, char *out, size_t 
     long off = m->offline_since != 0 ? (long)((m->now - m->offline_since) / 1000) : 0;
 
     switch (m->conn) {
-    case CONN_READY: snprintf(out, cap, wide ? "TLS 1.3 ok, both certificates" : "TLS 1.3 ok"); break;
+    case CONN_READY:
+        snprintf(out, cap, wide ? "TLS 1.3 ok, both certificates" : "TLS 1.3 ok");
+        break;
     case CONN_OFF: snprintf(out, cap, wide ? "OFFLINE, /connect" : "OFFLINE"); break;
     case CONN_TRYING: snprintf(out, cap, "connecting, try %u", m->attempt); break;
-    case CONN_SHAKING: snprintf(out, cap, wide ? "handshake, try %u" : "handshake", m->attempt); break;
+    case CONN_SHAKING:
+        snprintf(out, cap, wide ? "handshake, try %u" : "handshake", m->attempt);
+        break;
     case CONN_LOGIN: snprintf(out, cap, "login"); break;
     case CONN_WAITING:
         if (wide)
@@ -165,8 +170,9 @@ static enum style conn_text(const struct model *m, bool wide, char *out, size_t 
             snprintf(out, cap, "OFFLINE %lds", seconds_to(m, m->retry_at));
         return STYLE_BAR_BAD;
     }
-    return m->conn == CONN_READY ? STYLE_BAR_GOOD : m->conn == CONN_OFF ? STYLE_BAR_BAD
-                                                                         : STYLE_BAR_WARN;
+    return m->conn == CONN_READY ? STYLE_BAR_GOOD
+           : m->conn == CONN_OFF ? STYLE_BAR_BAD
+                                 : STYLE_BAR_WARN;
 }
 
 static unsigned queued(const struct model *m)
@@ -221,8 +227,9 @@ static const char *keys_of(const struct model *m)
     switch (m->view) {
     case VIEW_CHAT: break;
     case VIEW_HANDSHAKE: return "Up/Down step   Enter explain   Left/Right other tries   Esc chat";
-    case VIEW_INSPECT: return m->inspect.devices_n > 1 ? "Up/Down device   PgUp/PgDn   Esc chat"
-                                                       : "PgUp/PgDn   Esc chat";
+    case VIEW_INSPECT:
+        return m->inspect.devices_n > 1 ? "Up/Down device   PgUp/PgDn   Esc chat"
+                                        : "PgUp/PgDn   Esc chat";
     case VIEW_PAGE: return "PgUp/PgDn   Esc chat";
     }
     return "";
@@ -287,7 +294,8 @@ static int list_windows(const struct model *m, struct area a, int row)
         const struct window *w = &m->windows[i];
         bool here = i == m->current;
         enum style s = here ? STYLE_SELECT : w->unread > 0 ? STYLE_STRONG : STYLE_TEXT;
-        snprintf(text, sizeof text, "%c%2zu %s%s", here ? '>' : ' ', i, window_sign(w), w->name);
+        snprintf(text, sizeof text, "%c%2zu %s%.140s", here ? '>' : ' ', i, window_sign(w),
+                 w->name);
         snprintf(count, sizeof count, " %s%u", w->mentions > 0 ? "!" : "", w->unread);
         area_fill(area_cut(a, row >= 0 ? (unsigned)row : a.rows, 0, 1, a.cols), ' ', s);
         area_cutoff(a, row, 0, s, str_of(text));

@@ -167,8 +167,8 @@ static unsigned draw_message(const struct window *w, size_t i, struct area a, in
     const struct message *msg = &w->messages[i];
     struct columns c = columns_of(w, a.cols);
     unsigned used = rules_above(w, i, a, row);
-    bool time = c.time_always || i == 0 || used > 0 ||
-                !same_minute(&msg->when, &w->messages[i - 1].when);
+    bool time =
+        c.time_always || i == 0 || used > 0 || !same_minute(&msg->when, &w->messages[i - 1].when);
 
     draw_fixed(a, row + (int)used, &c, msg, time);
     if (c.own_row)

@@ -66,8 +66,8 @@ static void draw_steps(const struct model *m, const struct attempt *t, struct ar
     for (unsigned i = top; i < t->steps_n && i - top < room; i++) {
         const struct step *s = &t->steps[i];
         bool chosen = i == m->shown_step && (m->explain || m->shown_step > 0);
-        enum style style = chosen      ? STYLE_SELECT
-                           : s->failed ? STYLE_BAD
+        enum style style = chosen       ? STYLE_SELECT
+                           : s->failed  ? STYLE_BAD
                            : s->waiting ? STYLE_WARN
                                         : STYLE_TEXT;
         (wide ? step_wide : step_narrow)(s, a, (int)(head + i - top), style);
@@ -91,7 +91,7 @@ static void explain(const struct model *m, const struct attempt *t, struct sheet
     sheet_add(s, STYLE_TEXT, "  proves      %s", step->proves);
     if (step->detail[0] != '\0')
         sheet_add(s, STYLE_TEXT, "  seen        %s", step->detail);
-    sheet_add(s, STYLE_TEXT, "");
+    sheet_blank(s);
 }
 
 static void failure(const struct attempt *t, struct sheet *s)
@@ -105,7 +105,7 @@ static void failure(const struct attempt *t, struct sheet *s)
         sheet_add(s, STYLE_BAD, "FAILED before the first step");
     sheet_add(s, STYLE_BAD, "  %s", t->failure);
     sheet_add(s, STYLE_STRONG, "  next: %s", t->next);
-    sheet_add(s, STYLE_TEXT, "");
+    sheet_blank(s);
 }
 
 static void days_text(const struct model *m, const struct shown_cert *c, char out[80])
@@ -157,6 +157,16 @@ static void panel(const struct model *m, const struct attempt *t, struct sheet *
     chain(m, s, "you", t->own, t->own_n);
 }
 
+unsigned view_handshake_rows(const struct model *m, unsigned cols)
+{
+    struct sheet s = sheet_of(cols);
+
+    if (m->shown_try < m->tries_n)
+        panel(m, &m->tries[m->shown_try], &s);
+    sheet_free(&s);
+    return s.n;
+}
+
 void view_handshake(const struct model *m, struct area a)
 {
     const struct attempt *t = m->shown_try < m->tries_n ? &m->tries[m->shown_try] : NULL;
@@ -175,7 +185,9 @@ void view_handshake(const struct model *m, struct area a)
     draw_steps(m, t, area_cut(a, 0, 0, steps, a.cols));
     if (a.rows > steps + 1) {
         area_rule(a, (int)steps, '-', STYLE_DIM);
-        sheet_draw(&s, area_cut(a, steps + 1, 0, a.rows, a.cols), 0);
+        size_t most = s.n > a.rows - steps - 1 ? s.n - (a.rows - steps - 1) : 0;
+        sheet_draw(&s, area_cut(a, steps + 1, 0, a.rows, a.cols),
+                   m->page.top < most ? m->page.top : most);
     }
     sheet_free(&s);
 }

@@ -61,18 +61,20 @@ static void device_chain(const struct model *m, const struct shown_device *d, st
 
 static void how_to_verify(const struct inspection *p, const struct shown_device *d, struct sheet *s)
 {
-    sheet_add(s, STYLE_TEXT, "");
+    sheet_blank(s);
     if (p->self) {
-        sheet_add(s, STYLE_TEXT, "give these digits to others over another channel than this; they "
-                                 "type  /verify %s DIGITS",
+        sheet_add(s, STYLE_TEXT,
+                  "give these digits to others over another channel than this; they "
+                  "type  /verify %s DIGITS",
                   p->name);
         return;
     }
     if (d->verified || d->revoked != 0)
         return;
     sheet_add(s, STYLE_STRONG, "verify, best first:");
-    sheet_add(s, STYLE_TEXT, "  1 type /verify %s and paste the digits that %s sent you elsewhere: "
-                             "the computer compares",
+    sheet_add(s, STYLE_TEXT,
+              "  1 type /verify %s and paste the digits that %s sent you elsewhere: "
+              "the computer compares",
               p->name, p->name);
     sheet_add(s, STYLE_TEXT, "  2 call: %s opens /me and reads the groups out, you type them",
               p->name);
@@ -82,7 +84,7 @@ static void seen_rows(const struct inspection *p, struct sheet *s)
 {
     if (p->good + p->refused == 0)
         return;
-    sheet_add(s, STYLE_TEXT, "");
+    sheet_blank(s);
     sheet_add(s, STYLE_TEXT,
               "here  %u %s, all signatures good, from %d %s %02d:%02d to %d %s %02d:%02d", p->good,
               p->good == 1 ? "message" : "messages", p->first.day, month_name(p->first.mon),
@@ -102,12 +104,15 @@ static void inspect_sheet(const struct model *m, struct sheet *s)
     }
     const struct shown_device *d = &p->devices[p->device < p->devices_n ? p->device : 0];
     sheet_add(s, STYLE_STRONG, "%s  device %s (%u of %u)%s", p->name, d->name, p->device + 1,
-              p->devices_n, p->self ? "" : p->online ? "  online" : "  offline");
+              p->devices_n,
+              p->self     ? ""
+              : p->online ? "  online"
+                          : "  offline");
     state_row(p, d, s);
-    sheet_add(s, STYLE_TEXT, "");
+    sheet_blank(s);
     sheet_add(s, STYLE_STRONG, "SHA-256 of this device certificate");
     sheet_fingerprint(s, STYLE_TEXT, "  ", &d->fp);
-    sheet_add(s, STYLE_TEXT, "");
+    sheet_blank(s);
     device_chain(m, d, s);
     how_to_verify(p, d, s);
     seen_rows(p, s);

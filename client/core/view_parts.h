@@ -21,6 +21,7 @@ struct sheet sheet_of(unsigned cols);
 void sheet_free(struct sheet *s);
 /* Wraps at words; further rows of the text are indented like its first. */
 void sheet_add(struct sheet *s, enum style style, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void sheet_blank(struct sheet *s);
 /* `label` and the fingerprint in groups of four that never break; rows below it are indented. */
 void sheet_fingerprint(struct sheet *s, enum style style, const char *label, const struct hash *fp);
 void sheet_draw(const struct sheet *s, struct area a, size_t top);
@@ -36,6 +37,7 @@ void view_inspect(const struct model *m, struct area a);
 void view_page_text(const struct model *m, struct area a);
 /* Rows that the page or inspector has at this width. */
 unsigned view_page_rows(const struct model *m, unsigned cols);
+unsigned view_handshake_rows(const struct model *m, unsigned cols); /* of what is below the steps */
 bool view_chat_scroll(struct window *w, struct area a, int by);
 
 void view_title(const struct model *m, struct area a);
