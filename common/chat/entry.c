@@ -21,11 +21,16 @@ struct fields {
     const char *wrong;
 };
 
+enum { LAST = '\0' }; /* in place of a separator: all that is left */
+
 static struct str field_cut(struct fields *f, char sep, const char *name)
 {
-    struct str s = str_cut(&f->rest, sep);
+    struct str s = f->rest;
 
-    if (sep != '\0' && f->rest.p == NULL && f->wrong == NULL)
+    if (sep == LAST)
+        return s;
+    s = str_cut(&f->rest, sep);
+    if (f->rest.p == NULL && f->wrong == NULL)
         f->wrong = name; /* the separator was missing */
     return s;
 }
@@ -63,7 +68,7 @@ int entry_line_take(struct entry_line *l, struct str text, struct err *e)
     field_hex(&f, '|', "body hash", l->body_hash.b, HASH_LEN);
     field_hex(&f, '|', "commitment", l->commitment.b, HASH_LEN);
     l->seen_number = field_u64(&f, '.', "seen");
-    field_hex(&f, '\0', "seen", l->seen_head.b, HASH_LEN);
+    field_hex(&f, LAST, "seen", l->seen_head.b, HASH_LEN);
     if (f.wrong == NULL && l->seq == 0)
         f.wrong = "seq";
     return f.wrong == NULL ? 0 : err_set(e, ERR_PEER, "entry: the %s of the line", f.wrong);
