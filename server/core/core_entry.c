@@ -1,0 +1,191 @@
+/* Entries: the checks that need what the relay knows, then number, store, publish. The loop has
+ * checked grammar, signature, body, time and content already. */
+#include "server/core/core_inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct entering {
+    struct ask *a;
+    struct room *room;
+    const struct entry_line *line;
+    const struct f_entry_say *say;
+    struct entry_chain chain;
+    struct author *author; /* NULL: this certificate's first entry here */
+    struct err e;
+};
+
+/* A wrong entry ends its connection: no honest client sends one. */
+static void entry_bad(struct entering *g)
+{
+    struct conn *k = g->a->k;
+    struct audit_note n = {"bad-entry", "bad-entry", k->source, k->account, &k->device->row.fp,
+                           true};
+
+    core_audit(g->a->c, &n);
+    core_error(g->a->c, k->id, 0, CODE_BAD_ENTRY, g->e.text);
+    core_close(g->a->c, k, "bad-entry");
+}
+
+static void entry_denied(struct entering *g)
+{
+    struct f_error f = {.code = CODE_DENIED,
+                        .text = str_of("you are not a member of this room"),
+                        .has_room = true,
+                        .room = g->line->room,
+                        .seq = g->line->seq};
+    (void)core_send(g->a->c, g->a->k->id, F_ERROR, &f);
+}
+
+/* --- the author's chain --- */
+
+static int chain_of(void *ctx, const struct store_message *row)
+{
+    struct entry_chain *chain = ctx;
+    chain->seq = row->seq;
+    entry_line_hash(row->line, &chain->line);
+    return 0;
+}
+
+static int author_load(struct entering *g)
+{
+    struct core *c = g->a->c;
+    struct room *r = g->room;
+
+    HASH_FIND(hh, r->authors, &g->line->author, sizeof g->line->author, g->author);
+    if (g->author != NULL) {
+        g->chain = g->author->chain;
+        return 0;
+    }
+    int found = STORE(c, message_last, &r->row.id, &g->line->author, chain_of, &g->chain);
+    if (found != 0)
+        return found < 0 ? -1 : 0;
+    found = STORE(c, message_former, &r->row.id, &g->a->k->account->row.id, chain_of, &g->chain);
+    g->chain.seq = 0;
+    return found < 0 ? -1 : 0;
+}
+
+static int author_step(struct entering *g)
+{
+    entry_chain_step(&g->chain, g->line, &g->a->j->line_hash);
+    if (g->author == NULL) {
+        g->author = calloc(1, sizeof *g->author);
+        if (g->author == NULL) {
+            core_fail(g->a->c, &(struct err){0});
+            return -1;
+        }
+        g->author->fp = g->line->author;
+        HASH_ADD(hh, g->room->authors, fp, sizeof g->author->fp, g->author);
+    }
+    g->author->chain = g->chain;
+    return 0;
+}
+
+/* --- answers --- */
+
+static void entry_answer(struct entering *g, uint64_t number, int64_t time, struct str why)
+{
+    struct f_numbered ok = {g->line->room, g->line->seq, number, time};
+    struct f_voided no = {g->line->room, g->line->seq, number, time, why};
+
+    if (why.n > 0)
+        (void)core_send(g->a->c, g->a->k->id, F_VOIDED, &no);
+    else
+        (void)core_send(g->a->c, g->a->k->id, F_NUMBERED, &ok);
+}
+
+/* An entry that we have: the same answer as before, or a forgery of his own. */
+static int entry_known(void *ctx, const struct store_message *row)
+{
+    struct entering *g = ctx;
+
+    if (str_same(row->line, g->say->line)) {
+        entry_answer(g, row->number, row->time, row->why);
+    } else {
+        err_set(&g->e, ERR_PEER, "another line with a seq that was used");
+        entry_bad(g);
+    }
+    return 0;
+}
+
+static void entry_resent(struct entering *g)
+{
+    int found = STORE(g->a->c, message_seq, &g->line->room, &g->line->author, g->line->seq,
+                      entry_known, g);
+    if (found != 0)
+        return;
+    err_set(&g->e, ERR_PEER, "a seq below the last one that is not here");
+    entry_bad(g);
+}
+
+/* --- the new entry --- */
+
+static bool seen_right(struct entering *g)
+{
+    struct hash head = {{0}};
+    uint64_t seen = g->line->seen_number;
+
+    int found = room_head(g->a->c, g->room, seen, &head);
+    if (found < 0)
+        return false;
+    if (found == 0) {
+        err_set(&g->e, ERR_PEER, "seen is a number that is not here yet");
+        return false;
+    }
+    return entry_seen_check(g->line, g->room->number + 1, &head, &g->e) == 0;
+}
+
+static void entry_number(struct entering *g)
+{
+    struct core *c = g->a->c;
+    struct room *r = g->room;
+    struct conn *k = g->a->k;
+    struct str why = str_of(g->a->j->policy);
+    struct store_message row = {.room = r->row.id,
+                                .number = r->number + 1,
+                                .time = c->now,
+                                .account = k->account->row.id,
+                                .fp = g->line->author,
+                                .seq = g->line->seq,
+                                .head = r->head,
+                                .line = g->say->line,
+                                .sig = g->say->sig,
+                                .body = why.n > 0 ? span_of(NULL, 0) : g->say->body,
+                                .why = why};
+    struct f_entry f = {row.number, row.time, row.line, row.sig, row.body, why};
+
+    entry_head_next(&row.head, row.line, row.time);
+    if (STORE(c, message_add, &row) < 0 || author_step(g) < 0)
+        return;
+    room_step(r, &row.head);
+    c->counts.entries++;
+    core_publish(c, r, k->id, F_ENTRY, &f);
+    entry_answer(g, row.number, row.time, why);
+}
+
+void ask_entry(struct ask *a)
+{
+    struct entering g = {.a = a, .line = &a->j->line, .say = &a->j->frame.u.entry_say};
+
+    if (!hash_same(&g.line->author, &a->k->device->row.fp)) {
+        err_set(&g.e, ERR_PEER, "the author is not this connection's certificate");
+        entry_bad(&g);
+        return;
+    }
+    g.room = room_find(a->c, &g.line->room);
+    if (g.room == NULL) {
+        entry_denied(&g);
+        return;
+    }
+    if (author_load(&g) < 0)
+        return;
+    enum entry_order order = entry_order(&g.chain, g.line, &a->j->line_hash, &g.e);
+    if (order == ENTRY_SAME || order == ENTRY_OLDER)
+        entry_resent(&g);
+    else if (!member_is(g.room, a->k->account))
+        entry_denied(&g);
+    else if (order != ENTRY_NEXT || !seen_right(&g))
+        entry_bad(&g);
+    else
+        entry_number(&g);
+}

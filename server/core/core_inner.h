@@ -1,0 +1,195 @@
+/* core_inner.h -- the sequencer's state and the tools its requests share. For core*.c alone. */
+#ifndef SERVER_CORE_CORE_INNER_H
+#define SERVER_CORE_CORE_INNER_H
+
+#include <uthash.h>
+
+#include "server/core/core.h"
+
+struct account;
+struct room;
+
+struct device {
+    struct store_device row;
+    struct account *account;
+    struct device *next; /* of the account, newest first */
+    UT_hash_handle hh;   /* by row.fp */
+};
+
+struct conn {
+    uint64_t id;
+    struct account_auth auth; /* of the login under way */
+    bool challenged, closing;
+    struct device *device;   /* NULL: unknown */
+    struct account *account; /* NULL until welcome */
+    uint64_t session;
+    struct conn *next; /* of the account */
+    char source[SOURCE_MAX + 1];
+    UT_hash_handle hh;
+};
+
+struct member {
+    struct store_member row;
+    struct room *room;
+    struct account *account;
+    struct member *next; /* of the account */
+    UT_hash_handle hh;   /* in its room, by row.account */
+};
+
+struct account {
+    struct store_user row;
+    struct device *devices;
+    struct conn *conns;
+    struct member *members;
+    unsigned rooms_n;            /* where he is a member */
+    uint64_t mark;               /* visited in the walk of this number */
+    UT_hash_handle hh, hh_name;  /* by row.id, by row.canonical */
+};
+
+/* An author's last line in a room; only those with seq >= 1 are remembered. */
+struct author {
+    struct hash fp;
+    struct entry_chain chain;
+    UT_hash_handle hh;
+};
+
+struct room {
+    struct store_room row;
+    uint64_t number;
+    struct hash head;
+    struct hash heads[HEADS_KEPT]; /* of number n at n % HEADS_KEPT, for heads_from < n <= number */
+    uint64_t heads_from;
+    struct member *members; /* present, past and invited */
+    unsigned members_n;     /* present */
+    struct author *authors;
+    UT_hash_handle hh, hh_name; /* by row.id, by row.canonical */
+};
+
+struct penalty {
+    char key[2 * ACCOUNT_ID_LEN + SOURCE_MAX + 3];
+    unsigned failures;
+    int64_t until;
+    UT_hash_handle hh;
+};
+
+struct core {
+    struct core_conf conf;
+    struct buf root, crl, out; /* out: the frame being encoded */
+    struct err failed;         /* the store gave up: nothing more is done */
+    int64_t now;
+    bool open;
+    struct conn *conns;
+    struct device *devices;
+    struct account *accounts, *names;
+    struct room *rooms, *room_names;
+    struct penalty *penalties;
+    uint64_t mark;
+    struct effect *effects;
+    size_t effects_n, effects_cap, effects_at, effects_ready;
+    int64_t audit_minute;
+    unsigned audit_rows;
+    struct core_counts counts;
+};
+
+/* --- effects --- */
+
+void core_fail(struct core *c, const struct err *e); /* the first one stays */
+/* Calls the store; a failure is the core's. */
+#define STORE(c, call, ...) core_stored((c), (c)->conf.store.ops->call((c)->conf.store.db, __VA_ARGS__, &(c)->failed))
+int core_stored(struct core *c, int rc);
+
+struct effect *effect_add(struct core *c, enum effect_kind kind, uint64_t conn);
+struct shared *core_encode(struct core *c, enum frame_type t, const void *body); /* NULL: too big */
+int core_send(struct core *c, uint64_t conn, enum frame_type t, const void *body);
+void core_send_shared(struct core *c, uint64_t conn, struct shared *frame); /* takes a new ref */
+void core_publish(struct core *c, const struct room *r, uint64_t but, enum frame_type t,
+                  const void *body);
+void core_error(struct core *c, uint64_t conn, uint64_t re, enum proto_code code, const char *text);
+void core_close(struct core *c, struct conn *k, const char *reason);
+/* To each connection of each member of a room shared with a, but not to a's own. */
+void core_tell_peers(struct core *c, struct account *a, enum frame_type t, const void *body);
+void core_tell_own(struct core *c, struct account *a, uint64_t but, enum frame_type t,
+                   const void *body);
+
+struct audit_note {
+    const char *event, *reason, *source;
+    const struct account *account; /* may be NULL */
+    const struct hash *fp;         /* may be NULL */
+    bool folded;
+};
+void core_audit(struct core *c, const struct audit_note *n);
+
+/* --- state (core_state.c) --- */
+
+int state_load(struct core *c);
+void state_free(struct core *c);
+struct account *account_add(struct core *c, const struct store_user *row);
+struct account *account_find(struct core *c, const struct account_id *id);
+struct account *account_named(struct core *c, struct str name);
+struct device *device_add(struct core *c, const struct store_device *row);
+struct device *device_find(struct core *c, const struct hash *fp);
+unsigned devices_good(const struct account *a);
+struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip);
+struct room *room_find(struct core *c, const struct room_id *id);
+struct room *room_named(struct core *c, const char *canonical);
+struct member *member_find(const struct room *r, const struct account *a);
+bool member_is(const struct room *r, const struct account *a);
+/* Stores the row and makes memory agree with it. */
+struct member *member_set(struct core *c, struct room *r, struct account *a,
+                          const struct store_member *row);
+struct conn *conn_find(struct core *c, uint64_t id);
+void conn_login(struct core *c, struct conn *k, struct device *d);
+void conn_gone(struct core *c, struct conn *k);
+void room_step(struct room *r, const struct hash *head); /* one entry more */
+/* 1 and head(number); 0: no such number. */
+int room_head(struct core *c, const struct room *r, uint64_t number, struct hash *out);
+
+bool penalty_due(struct core *c, const struct account *a, const char *source);
+void penalty_add(struct core *c, const struct account *a, const char *source);
+void penalty_clear(struct core *c, const struct account *a, const char *source);
+void penalty_purge(struct core *c);
+
+/* --- requests: one function a frame --- */
+
+struct ask { /* k->account is set but for those of core_login.c and core_join.c */
+    struct core *c;
+    struct conn *k;
+    struct job *j;
+};
+
+void ask_login(struct ask *a);
+void ask_proof(struct ask *a);
+void ask_resume(struct ask *a);
+void ask_join(struct core *c, struct job *j);
+void ask_entry(struct ask *a);
+void ask_room_create(struct ask *a);
+void ask_room_list(struct ask *a);
+void ask_room_join(struct ask *a);
+void ask_room_leave(struct ask *a);
+void ask_room_invite(struct ask *a);
+void ask_room_topic(struct ask *a);
+void ask_room_open(struct ask *a);
+void ask_members(struct ask *a);
+void ask_cert(struct ask *a);
+void ask_history(struct ask *a);
+void ask_delivered(struct ask *a);
+
+void ask_error(struct ask *a, enum proto_code code, const char *text);
+
+void account_shut(struct core *c, struct account *a, const char *reason); /* all its connections */
+void device_shut(struct core *c, struct device *d, const char *reason);
+void presence_tell(struct core *c, struct account *a, bool online);
+
+/* --- ROOM as one account sees it (core_room.c) --- */
+
+struct own_copy {
+    char line[LINE_MAX_LEN];
+    uint8_t sig[SIG_MAX];
+};
+void room_info(struct core *c, const struct member *m, const struct hash *fp,
+               struct f_room_info *out, struct own_copy *own);
+struct str room_title(const struct core *c, const struct room *r, const struct account *reader);
+/* Tells an account's connections of a room, unasked. */
+void room_tell(struct core *c, const struct member *m, uint64_t but, struct str by);
+
+#endif

@@ -1,0 +1,433 @@
+/* What the sequencer keeps in memory, all of it found in constant time. */
+#include "server/core/core_inner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *state_alloc(struct core *c, size_t n)
+{
+    void *p = calloc(1, n);
+    if (p == NULL)
+        core_fail(c, &(struct err){0});
+    return p;
+}
+
+/* --- accounts and devices --- */
+
+struct account *account_add(struct core *c, const struct store_user *row)
+{
+    struct account *a = state_alloc(c, sizeof *a);
+
+    if (a == NULL)
+        return NULL;
+    a->row = *row;
+    HASH_ADD(hh, c->accounts, row.id, sizeof a->row.id, a);
+    HASH_ADD_KEYPTR(hh_name, c->names, a->row.canonical, strlen(a->row.canonical), a);
+    return a;
+}
+
+struct account *account_find(struct core *c, const struct account_id *id)
+{
+    struct account *a = NULL;
+    HASH_FIND(hh, c->accounts, id, sizeof *id, a);
+    return a;
+}
+
+struct account *account_named(struct core *c, struct str name)
+{
+    char key[NAME_KEY_MAX];
+    struct account *a = NULL;
+
+    if (name_canonical(key, name) == 0)
+        HASH_FIND(hh_name, c->names, key, strlen(key), a);
+    return a;
+}
+
+struct device *device_add(struct core *c, const struct store_device *row)
+{
+    struct account *a = account_find(c, &row->account);
+    struct device *d = a == NULL ? NULL : state_alloc(c, sizeof *d);
+
+    if (d == NULL)
+        return NULL;
+    d->row = *row;
+    d->account = a;
+    d->next = a->devices;
+    a->devices = d;
+    HASH_ADD(hh, c->devices, row.fp, sizeof d->row.fp, d);
+    struct effect *ef = effect_add(c, EFFECT_DEVICE, 0);
+    ef->fp = row->fp;
+    ef->fault = row->revoked == 0 ? CERT_OK : CERT_REVOKED;
+    return d;
+}
+
+struct device *device_find(struct core *c, const struct hash *fp)
+{
+    struct device *d = NULL;
+    HASH_FIND(hh, c->devices, fp, sizeof *fp, d);
+    return d;
+}
+
+unsigned devices_good(const struct account *a)
+{
+    unsigned n = 0;
+    for (const struct device *d = a->devices; d != NULL; d = d->next)
+        n += d->row.revoked == 0;
+    return n;
+}
+
+/* --- connections --- */
+
+struct conn *conn_find(struct core *c, uint64_t id)
+{
+    struct conn *k = NULL;
+    HASH_FIND(hh, c->conns, &id, sizeof id, k);
+    return k;
+}
+
+void conn_login(struct core *c, struct conn *k, struct device *d)
+{
+    struct account *a = d->account;
+    bool first = a->conns == NULL;
+
+    k->device = d;
+    k->account = a;
+    k->next = a->conns;
+    a->conns = k;
+    for (const struct member *m = a->members; m != NULL; m = m->next)
+        if (m->row.state == STATE_MEMBER)
+            effect_add(c, EFFECT_ENTER, k->id)->room = m->room->row.id;
+    if (first)
+        presence_tell(c, a, true);
+}
+
+/* A session that another connection has taken over goes on. */
+static bool session_shared(const struct conn *k)
+{
+    for (const struct conn *o = k->account->conns; o != NULL; o = o->next)
+        if (o != k && o->session == k->session)
+            return true;
+    return false;
+}
+
+void conn_gone(struct core *c, struct conn *k)
+{
+    struct account *a = k->account;
+
+    if (a != NULL) {
+        if (!session_shared(k))
+            (void)STORE(c, session_end, k->session, c->now);
+        struct conn **at = &a->conns;
+        while (*at != k)
+            at = &(*at)->next;
+        *at = k->next;
+        if (a->conns == NULL)
+            presence_tell(c, a, false);
+    }
+    HASH_DEL(c->conns, k);
+    wipe(k, sizeof *k);
+    free(k);
+}
+
+void account_shut(struct core *c, struct account *a, const char *reason)
+{
+    for (struct conn *k = a->conns; k != NULL; k = k->next)
+        core_close(c, k, reason);
+}
+
+void device_shut(struct core *c, struct device *d, const char *reason)
+{
+    for (struct conn *k = d->account->conns; k != NULL; k = k->next)
+        if (k->device == d)
+            core_close(c, k, reason);
+}
+
+/* --- rooms --- */
+
+struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip)
+{
+    struct room *r = state_alloc(c, sizeof *r);
+
+    if (r == NULL)
+        return NULL;
+    r->row = *row;
+    r->number = r->heads_from = tip->number;
+    r->head = tip->head;
+    HASH_ADD(hh, c->rooms, row.id, sizeof r->row.id, r);
+    HASH_ADD_KEYPTR(hh_name, c->room_names, r->row.canonical, strlen(r->row.canonical), r);
+    return r;
+}
+
+struct room *room_find(struct core *c, const struct room_id *id)
+{
+    struct room *r = NULL;
+    HASH_FIND(hh, c->rooms, id, sizeof *id, r);
+    return r;
+}
+
+struct room *room_named(struct core *c, const char *canonical)
+{
+    struct room *r = NULL;
+    HASH_FIND(hh_name, c->room_names, canonical, strlen(canonical), r);
+    return r;
+}
+
+void room_step(struct room *r, const struct hash *head)
+{
+    r->number++;
+    r->head = *head;
+    r->heads[r->number % HEADS_KEPT] = *head;
+    if (r->number - r->heads_from > HEADS_KEPT)
+        r->heads_from = r->number - HEADS_KEPT;
+}
+
+int room_head(struct core *c, const struct room *r, uint64_t number, struct hash *out)
+{
+    if (number > r->number)
+        return 0;
+    if (number == 0) {
+        *out = (struct hash){{0}};
+        return 1;
+    }
+    if (number != r->number && number <= r->heads_from)
+        return STORE(c, message_head, &r->row.id, number, out);
+    *out = number == r->number ? r->head : r->heads[number % HEADS_KEPT];
+    return 1;
+}
+
+/* --- members --- */
+
+struct member *member_find(const struct room *r, const struct account *a)
+{
+    struct member *m = NULL;
+    HASH_FIND(hh, r->members, &a->row.id, sizeof a->row.id, m);
+    return m;
+}
+
+bool member_is(const struct room *r, const struct account *a)
+{
+    const struct member *m = member_find(r, a);
+    return m != NULL && m->row.state == STATE_MEMBER;
+}
+
+static void member_count(struct member *m, const struct store_member *row)
+{
+    bool was = m->row.state == STATE_MEMBER, is = row->state == STATE_MEMBER;
+
+    m->room->members_n += (unsigned)is;
+    m->room->members_n -= (unsigned)was;
+    m->account->rooms_n += (unsigned)is;
+    m->account->rooms_n -= (unsigned)was;
+    m->row = *row;
+}
+
+static struct member *member_keep(struct core *c, struct room *r, struct account *a,
+                                  const struct store_member *row)
+{
+    struct member *m = member_find(r, a);
+
+    if (m == NULL) {
+        m = state_alloc(c, sizeof *m);
+        if (m == NULL)
+            return NULL;
+        m->row = (struct store_member){.room = row->room, .account = row->account,
+                                       .state = STATE_LEFT};
+        m->room = r;
+        m->account = a;
+        m->next = a->members;
+        a->members = m;
+        HASH_ADD(hh, r->members, row.account, sizeof m->row.account, m);
+    }
+    member_count(m, row);
+    return m;
+}
+
+struct member *member_set(struct core *c, struct room *r, struct account *a,
+                          const struct store_member *row)
+{
+    if (STORE(c, member_put, row) < 0)
+        return NULL;
+    return member_keep(c, r, a, row);
+}
+
+/* --- loading --- */
+
+static int load_user(void *ctx, const struct store_user *row)
+{
+    return account_add(ctx, row) == NULL ? -1 : 0;
+}
+
+static int load_device(void *ctx, const struct store_device *row)
+{
+    return device_add(ctx, row) == NULL ? -1 : 0;
+}
+
+static int load_room(void *ctx, const struct store_room *row, const struct store_tip *tip)
+{
+    return room_add(ctx, row, tip) == NULL ? -1 : 0;
+}
+
+static int load_member(void *ctx, const struct store_member *row)
+{
+    struct room *r = room_find(ctx, &row->room);
+    struct account *a = account_find(ctx, &row->account);
+    return r == NULL || a == NULL || member_keep(ctx, r, a, row) == NULL ? -1 : 0;
+}
+
+int state_load(struct core *c)
+{
+    if (STORE(c, user_each, load_user, c) == 0 && STORE(c, device_each, load_device, c) == 0 &&
+        STORE(c, room_each, load_room, c) == 0 && STORE(c, member_each, load_member, c) == 0)
+        return 0;
+    return err_set(&c->failed, ERR_DATA, "the store: rows that point nowhere");
+}
+
+static int refresh_user(void *ctx, const struct store_user *row)
+{
+    struct core *c = ctx;
+    struct account *a = account_find(c, &row->id);
+
+    if (a == NULL)
+        return account_add(c, row) == NULL ? -1 : 0;
+    if (row->disabled && !a->row.disabled)
+        account_shut(c, a, "disabled");
+    a->row.disabled = row->disabled;
+    a->row.admin = row->admin;
+    return 0;
+}
+
+static int refresh_device(void *ctx, const struct store_device *row)
+{
+    struct core *c = ctx;
+    struct device *d = device_find(c, &row->fp);
+
+    if (d == NULL)
+        return device_add(c, row) == NULL ? -1 : 0;
+    if (row->revoked != 0 && d->row.revoked == 0) {
+        d->row.revoked = row->revoked;
+        device_shut(c, d, "revoked");
+        struct effect *ef = effect_add(c, EFFECT_DEVICE, 0);
+        ef->fp = row->fp;
+        ef->fault = CERT_REVOKED;
+    }
+    return 0;
+}
+
+void core_refresh(struct core *c)
+{
+    if (STORE(c, user_each, refresh_user, c) == 0)
+        (void)STORE(c, device_each, refresh_device, c);
+}
+
+/* --- freeing --- */
+
+static void room_free(struct room *r)
+{
+    struct member *m, *m_next;
+    struct author *u, *u_next;
+
+    HASH_ITER (hh, r->members, m, m_next) {
+        HASH_DEL(r->members, m);
+        free(m);
+    }
+    HASH_ITER (hh, r->authors, u, u_next) {
+        HASH_DEL(r->authors, u);
+        free(u);
+    }
+    free(r);
+}
+
+#define FREE_ALL(type, head, release)                                                              \
+    do {                                                                                           \
+        type *at_, *next_;                                                                         \
+        HASH_ITER (hh, head, at_, next_) {                                                         \
+            HASH_DEL(head, at_);                                                                   \
+            release(at_);                                                                          \
+        }                                                                                          \
+    } while (0)
+
+void state_free(struct core *c)
+{
+    HASH_CLEAR(hh_name, c->room_names);
+    HASH_CLEAR(hh_name, c->names);
+    FREE_ALL(struct room, c->rooms, room_free);
+    FREE_ALL(struct conn, c->conns, free);
+    FREE_ALL(struct device, c->devices, free);
+    FREE_ALL(struct account, c->accounts, free);
+    FREE_ALL(struct penalty, c->penalties, free);
+}
+
+/* --- penalties: guessing costs time that doubles, by account and source --- */
+
+static void penalty_key(char *key, size_t cap, const struct account *a, const char *source)
+{
+    char id[2 * ACCOUNT_ID_LEN + 1] = "";
+
+    if (a != NULL)
+        hex_put(id, span_of(a->row.id.b, sizeof a->row.id.b));
+    snprintf(key, cap, "%s %s", id, source);
+}
+
+static struct penalty *penalty_find(struct core *c, const char *key)
+{
+    struct penalty *p = NULL;
+    HASH_FIND_STR(c->penalties, key, p);
+    return p;
+}
+
+bool penalty_due(struct core *c, const struct account *a, const char *source)
+{
+    char key[sizeof((struct penalty *)0)->key];
+
+    penalty_key(key, sizeof key, a, source);
+    const struct penalty *p = penalty_find(c, key);
+    return p != NULL && p->failures > GUESSES_FREE && c->now < p->until;
+}
+
+static void penalty_drop(struct core *c, struct penalty *p)
+{
+    if (p == NULL)
+        return;
+    HASH_DEL(c->penalties, p);
+    free(p);
+}
+
+void penalty_add(struct core *c, const struct account *a, const char *source)
+{
+    char key[sizeof((struct penalty *)0)->key];
+
+    penalty_key(key, sizeof key, a, source);
+    struct penalty *p = penalty_find(c, key);
+    if (p == NULL) {
+        if (HASH_COUNT(c->penalties) >= PENALTIES_MAX)
+            penalty_drop(c, c->penalties); /* the oldest */
+        p = state_alloc(c, sizeof *p);
+        if (p == NULL)
+            return;
+        memcpy(p->key, key, sizeof key);
+        HASH_ADD_STR(c->penalties, key, p);
+    }
+    p->failures++;
+    unsigned over = p->failures > GUESSES_FREE ? p->failures - GUESSES_FREE : 0;
+    int64_t wait = GUESS_WAIT_MS * (INT64_C(1) << (over < 20 ? over : 20));
+    p->until = c->now + (wait < GUESS_WAIT_MAX_MS ? wait : GUESS_WAIT_MAX_MS);
+}
+
+void penalty_clear(struct core *c, const struct account *a, const char *source)
+{
+    char key[sizeof((struct penalty *)0)->key];
+
+    penalty_key(key, sizeof key, a, source);
+    penalty_drop(c, penalty_find(c, key));
+}
+
+/* Forgotten when nothing was tried for as long as the longest wait. */
+void penalty_purge(struct core *c)
+{
+    struct penalty *p, *next;
+
+    HASH_ITER (hh, c->penalties, p, next)
+        if (c->now > p->until + GUESS_WAIT_MAX_MS)
+            penalty_drop(c, p);
+}

@@ -1,0 +1,51 @@
+#include "server/core/job.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct shared *shared_new(struct span bytes)
+{
+    struct shared *s = malloc(sizeof *s + bytes.n);
+
+    if (s == NULL)
+        return NULL;
+    atomic_init(&s->refs, 1);
+    s->n = bytes.n;
+    if (bytes.n > 0)
+        memcpy(s->b, bytes.p, bytes.n);
+    return s;
+}
+
+struct shared *shared_ref(struct shared *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+/* The last one to leave sees all that the others did to the frame. */
+void shared_unref(struct shared *s)
+{
+    if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+        free(s);
+}
+
+struct job *job_new(enum job_kind kind, uint64_t conn)
+{
+    struct job *j = calloc(1, sizeof *j);
+
+    if (j != NULL) {
+        j->kind = kind;
+        j->conn = conn;
+    }
+    return j;
+}
+
+void job_free(struct job *j)
+{
+    if (j == NULL)
+        return;
+    frame_free(&j->frame);
+    wipe(j, sizeof *j);
+    free(j);
+}

@@ -1,0 +1,740 @@
+/* The store as a specification that runs: rows in arrays, found by looking at all of them. */
+#include "server/core/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows are never changed in place: they are replaced (or become NULL), and the former one waits in
+ * the undo list until commit. */
+struct table {
+    void **rows;
+    size_t n, cap;
+};
+
+enum { USERS, DEVICES, SESSIONS, ROOMS, MEMBERS, MESSAGES, INVITES, AUDIT, TABLES };
+
+struct undo {
+    struct table *t;
+    size_t at;
+    void *former; /* owned; NULL: there was none */
+    bool appended;
+};
+
+struct memory {
+    struct table t[TABLES];
+    struct undo *undo;
+    size_t undo_n, undo_cap;
+    bool open; /* between begin and commit */
+};
+
+struct device_row {
+    struct store_device d;
+    struct store_chain chain;
+};
+
+void *store_memory_new(void)
+{
+    return calloc(1, sizeof(struct memory));
+}
+
+void store_close(struct store *s)
+{
+    if (s->ops != NULL)
+        s->ops->close(s->db);
+    *s = (struct store){0};
+}
+
+static int no_memory(struct err *e)
+{
+    return err_set(e, ERR_LOCAL, "the store: no memory");
+}
+
+/* Room for one more element of `size` bytes behind n. */
+static int grow(void **array, size_t *cap, size_t n, size_t size, struct err *e)
+{
+    if (n < *cap)
+        return 0;
+    size_t more = *cap == 0 ? 16 : *cap * 2;
+    void *p = realloc(*array, more * size);
+    if (p == NULL)
+        return no_memory(e);
+    *array = p;
+    *cap = more;
+    return 0;
+}
+
+static int remember(struct memory *m, struct undo u, struct err *e)
+{
+    void *p = m->undo;
+
+    if (grow(&p, &m->undo_cap, m->undo_n, sizeof u, e) < 0)
+        return -1;
+    m->undo = p;
+    m->undo[m->undo_n++] = u;
+    return 0;
+}
+
+static void forget(struct memory *m)
+{
+    for (size_t i = 0; i < m->undo_n; i++)
+        free(m->undo[i].former);
+    m->undo_n = 0;
+}
+
+/* Puts row (owned now, also on failure; NULL: none) at index `at`; at == n appends. */
+static int row_set(struct memory *m, struct table *t, size_t at, void *row, struct err *e)
+{
+    void *rows = t->rows;
+    bool append = at == t->n;
+
+    if (grow(&rows, &t->cap, t->n, sizeof *t->rows, e) < 0)
+        goto fail;
+    t->rows = rows;
+    struct undo u = {t, at, append ? NULL : t->rows[at], append};
+    if (remember(m, u, e) < 0)
+        goto fail;
+    t->rows[at] = row;
+    t->n += append;
+    if (!m->open)
+        forget(m);
+    return 0;
+fail:
+    free(row);
+    return -1;
+}
+
+static void *copy_of(const void *p, size_t n)
+{
+    void *c = malloc(n);
+    if (c != NULL)
+        memcpy(c, p, n);
+    return c;
+}
+
+static int row_put(struct memory *m, int table, size_t at, const void *row, size_t n,
+                   struct err *e)
+{
+    void *c = copy_of(row, n);
+    return c == NULL ? no_memory(e) : row_set(m, &m->t[table], at, c, e);
+}
+
+static void memory_close(void *db)
+{
+    struct memory *m = db;
+
+    if (m == NULL)
+        return;
+    forget(m);
+    for (size_t t = 0; t < TABLES; t++) {
+        for (size_t i = 0; i < m->t[t].n; i++)
+            free(m->t[t].rows[i]);
+        free(m->t[t].rows);
+    }
+    free(m->undo);
+    free(m);
+}
+
+static int memory_begin(void *db, struct err *e)
+{
+    struct memory *m = db;
+    if (m->open)
+        return err_set(e, ERR_LOCAL, "the store: begun twice");
+    m->open = true;
+    return 0;
+}
+
+static int memory_commit(void *db, struct err *e)
+{
+    struct memory *m = db;
+    if (!m->open)
+        return err_set(e, ERR_LOCAL, "the store: committed without a beginning");
+    m->open = false;
+    forget(m);
+    return 0;
+}
+
+static void memory_rollback(void *db)
+{
+    struct memory *m = db;
+
+    while (m->undo_n > 0) {
+        struct undo *u = &m->undo[--m->undo_n];
+        free(u->t->rows[u->at]);
+        u->t->rows[u->at] = u->former;
+        u->t->n -= u->appended;
+    }
+    m->open = false;
+}
+
+static int memory_changed(void *db, struct err *e)
+{
+    (void)db;
+    (void)e;
+    return 0;
+}
+
+static bool same_id(const void *a, const void *b)
+{
+    return memcmp(a, b, ACCOUNT_ID_LEN) == 0;
+}
+
+static bool same_hash(const struct hash *a, const struct hash *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+static int unique(struct err *e)
+{
+    return err_set(e, ERR_LOCAL, "the store: the key is taken");
+}
+
+/* Walks the rows that are there. */
+#define EACH(m, table, type, row)                                                                  \
+    for (size_t row##_at = 0; row##_at < (m)->t[table].n; row##_at++)                              \
+        for (const type *row = (m)->t[table].rows[row##_at]; row != NULL; row = NULL)
+
+/* --- users --- */
+
+static int memory_user_put(void *db, const struct store_user *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[USERS].n;
+
+    EACH (m, USERS, struct store_user, u) {
+        if (same_id(&u->id, &row->id))
+            at = u_at;
+        else if (strcmp(u->canonical, row->canonical) == 0 ||
+                 strcmp(u->skeleton, row->skeleton) == 0)
+            return unique(e);
+    }
+    return row_put(m, USERS, at, row, sizeof *row, e);
+}
+
+static int memory_user_get(void *db, const struct account_id *id, struct store_user *out,
+                           struct err *e)
+{
+    struct memory *m = db;
+    (void)e;
+    EACH (m, USERS, struct store_user, u) {
+        if (same_id(&u->id, id)) {
+            *out = *u;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_user_find(void *db, const char *canonical, struct store_user *out, struct err *e)
+{
+    struct memory *m = db;
+    (void)e;
+    EACH (m, USERS, struct store_user, u) {
+        if (strcmp(u->canonical, canonical) == 0) {
+            *out = *u;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_user_like(void *db, const char *skeleton, struct err *e)
+{
+    struct memory *m = db;
+    (void)e;
+    EACH (m, USERS, struct store_user, u) {
+        if (strcmp(u->skeleton, skeleton) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int by_canonical(const void *a, const void *b)
+{
+    const struct store_user *const *x = a, *const *y = b;
+    return strcmp((*x)->canonical, (*y)->canonical);
+}
+
+/* Users are never removed, so their table has no holes. */
+static int memory_user_each(void *db, store_each_user *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    size_t n = m->t[USERS].n;
+    int rc = 0;
+
+    void **sorted = calloc(n + 1, sizeof *sorted);
+    if (sorted == NULL)
+        return no_memory(e);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = m->t[USERS].rows[i];
+    qsort(sorted, n, sizeof *sorted, by_canonical);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = each(ctx, sorted[i]);
+    free(sorted);
+    return rc;
+}
+
+/* --- devices --- */
+
+static int memory_device_add(void *db, const struct store_device *row,
+                             const struct store_chain *chain, struct err *e)
+{
+    struct memory *m = db;
+    struct device_row both = {*row, *chain};
+
+    EACH (m, DEVICES, struct device_row, d) {
+        if (same_hash(&d->d.fp, &row->fp))
+            return unique(e);
+    }
+    return row_put(m, DEVICES, m->t[DEVICES].n, &both, sizeof both, e);
+}
+
+static int memory_device_revoke(void *db, const struct hash *fp, int64_t when, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH (m, DEVICES, struct device_row, d) {
+        if (!same_hash(&d->d.fp, fp) || d->d.revoked != 0)
+            continue;
+        struct device_row changed = *d;
+        changed.d.revoked = when;
+        return row_put(m, DEVICES, d_at, &changed, sizeof changed, e);
+    }
+    return 0;
+}
+
+static int memory_device_chain(void *db, const struct hash *fp, struct store_chain *out,
+                               struct err *e)
+{
+    struct memory *m = db;
+    (void)e;
+    EACH (m, DEVICES, struct device_row, d) {
+        if (same_hash(&d->d.fp, fp)) {
+            *out = d->chain;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_device_each(void *db, store_each_device *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+    (void)e;
+    EACH (m, DEVICES, struct device_row, d) {
+        rc = rc == 0 ? each(ctx, &d->d) : rc;
+    }
+    return rc;
+}
+
+/* --- sessions --- */
+
+static int memory_session_put(void *db, const struct store_session *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[SESSIONS].n;
+
+    EACH (m, SESSIONS, struct store_session, s) {
+        if (s->id == row->id)
+            at = s_at;
+    }
+    return row_put(m, SESSIONS, at, row, sizeof *row, e);
+}
+
+static int memory_session_find(void *db, const struct hash *token, struct store_session *out,
+                               struct err *e)
+{
+    static const struct hash none = {{0}};
+    struct memory *m = db;
+    (void)e;
+    EACH (m, SESSIONS, struct store_session, s) {
+        if (same_hash(&s->current, token) ||
+            (same_hash(&s->former, token) && !same_hash(token, &none))) {
+            *out = *s;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int session_ended(struct memory *m, size_t at, int64_t when, struct err *e)
+{
+    struct store_session changed = *(const struct store_session *)m->t[SESSIONS].rows[at];
+    changed.ended = when;
+    return row_put(m, SESSIONS, at, &changed, sizeof changed, e);
+}
+
+static int memory_session_end(void *db, uint64_t id, int64_t when, struct err *e)
+{
+    struct memory *m = db;
+    EACH (m, SESSIONS, struct store_session, s) {
+        if (s->id == id)
+            return session_ended(m, s_at, when, e);
+    }
+    return 0;
+}
+
+static int memory_session_end_all(void *db, int64_t when, struct err *e)
+{
+    struct memory *m = db;
+    EACH (m, SESSIONS, struct store_session, s) {
+        if (s->ended == 0 && session_ended(m, s_at, when, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int memory_session_drop(void *db, const struct hash *fp, struct err *e)
+{
+    struct memory *m = db;
+    EACH (m, SESSIONS, struct store_session, s) {
+        if (same_hash(&s->fp, fp) && row_set(m, &m->t[SESSIONS], s_at, NULL, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int memory_session_purge(void *db, int64_t until, int64_t ended, struct err *e)
+{
+    struct memory *m = db;
+    EACH (m, SESSIONS, struct store_session, s) {
+        bool over = s->until < until || (s->ended != 0 && s->ended < ended);
+        if (over && row_set(m, &m->t[SESSIONS], s_at, NULL, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- rooms and members --- */
+
+static int memory_room_put(void *db, const struct store_room *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[ROOMS].n;
+
+    EACH (m, ROOMS, struct store_room, r) {
+        if (same_id(&r->id, &row->id))
+            at = r_at;
+        else if (strcmp(r->canonical, row->canonical) == 0 ||
+                 strcmp(r->skeleton, row->skeleton) == 0)
+            return unique(e);
+    }
+    return row_put(m, ROOMS, at, row, sizeof *row, e);
+}
+
+static int memory_room_each(void *db, store_each_room *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+
+    (void)e;
+    EACH (m, ROOMS, struct store_room, r) {
+        struct store_tip tip = {0};
+        EACH (m, MESSAGES, struct store_message, g) {
+            if (same_id(&g->room, &r->id) && g->number > tip.number)
+                tip = (struct store_tip){g->number, g->head};
+        }
+        rc = rc == 0 ? each(ctx, r, &tip) : rc;
+    }
+    return rc;
+}
+
+static int memory_member_put(void *db, const struct store_member *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[MEMBERS].n;
+
+    EACH (m, MEMBERS, struct store_member, b) {
+        if (same_id(&b->room, &row->room) && same_id(&b->account, &row->account))
+            at = b_at;
+    }
+    return row_put(m, MEMBERS, at, row, sizeof *row, e);
+}
+
+static int memory_member_each(void *db, store_each_member *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+    (void)e;
+    EACH (m, MEMBERS, struct store_member, b) {
+        rc = rc == 0 ? each(ctx, b) : rc;
+    }
+    return rc;
+}
+
+/* --- messages --- */
+
+/* The row and everything it borrows in one block. */
+static struct store_message *message_copy(const struct store_message *row)
+{
+    size_t n = row->line.n + row->sig.n + row->body.n + row->why.n;
+    struct store_message *c = malloc(sizeof *c + n + 1);
+
+    if (c == NULL)
+        return NULL;
+    *c = *row;
+    struct wr w = wr_of(c + 1, n + 1);
+    const uint8_t *at[4];
+    const struct span parts[4] = {span_of(row->line.p, row->line.n), row->sig, row->body,
+                                  span_of(row->why.p, row->why.n)};
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        at[i] = w.buf + w.len;
+        if (parts[i].n > 0)
+            wr_put(&w, parts[i].p, parts[i].n);
+    }
+    c->line = str_from(at[0], row->line.n);
+    c->sig.p = at[1];
+    c->body.p = at[2];
+    c->why = str_from(at[3], row->why.n);
+    return c;
+}
+
+static int memory_message_add(void *db, const struct store_message *row, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH (m, MESSAGES, struct store_message, g) {
+        if (same_id(&g->room, &row->room) &&
+            (g->number == row->number || (g->seq == row->seq && same_hash(&g->fp, &row->fp))))
+            return unique(e);
+    }
+    struct store_message *c = message_copy(row);
+    return c == NULL ? no_memory(e) : row_set(m, &m->t[MESSAGES], m->t[MESSAGES].n, c, e);
+}
+
+static int message_give(const struct store_message *g, store_each_message *each, void *ctx)
+{
+    if (g == NULL)
+        return 0;
+    return each(ctx, g) < 0 ? -1 : 1;
+}
+
+static int memory_message_seq(void *db, const struct room_id *room, const struct hash *fp,
+                              uint64_t seq, store_each_message *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    (void)e;
+    EACH (m, MESSAGES, struct store_message, g) {
+        if (g->seq == seq && same_id(&g->room, room) && same_hash(&g->fp, fp))
+            return message_give(g, each, ctx);
+    }
+    return 0;
+}
+
+static int memory_message_last(void *db, const struct room_id *room, const struct hash *fp,
+                               store_each_message *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    const struct store_message *best = NULL;
+
+    (void)e;
+    EACH (m, MESSAGES, struct store_message, g) {
+        if (same_id(&g->room, room) && same_hash(&g->fp, fp) &&
+            (best == NULL || g->seq > best->seq))
+            best = g;
+    }
+    return message_give(best, each, ctx);
+}
+
+static int memory_message_former(void *db, const struct room_id *room,
+                                 const struct account_id *account, store_each_message *each,
+                                 void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    const struct store_message *best = NULL;
+
+    (void)e;
+    EACH (m, MESSAGES, struct store_message, g) {
+        if (same_id(&g->room, room) && same_id(&g->account, account) &&
+            (best == NULL || g->number > best->number))
+            best = g;
+    }
+    return message_give(best, each, ctx);
+}
+
+static const struct store_message *message_at(const struct memory *m, const struct room_id *room,
+                                              uint64_t number)
+{
+    EACH (m, MESSAGES, struct store_message, g) {
+        if (g->number == number && same_id(&g->room, room))
+            return g;
+    }
+    return NULL;
+}
+
+static int memory_message_head(void *db, const struct room_id *room, uint64_t number,
+                               struct hash *out, struct err *e)
+{
+    const struct store_message *g = message_at(db, room, number);
+
+    (void)e;
+    if (g == NULL)
+        return 0;
+    *out = g->head;
+    return 1;
+}
+
+static int memory_message_range(void *db, const struct room_id *room, uint64_t first,
+                                uint64_t last, store_each_message *each, void *ctx, struct err *e)
+{
+    int rc = 0;
+
+    (void)e;
+    for (uint64_t n = first; rc == 0; n = first <= last ? n + 1 : n - 1) {
+        const struct store_message *g = message_at(db, room, n);
+        rc = g == NULL ? 0 : each(ctx, g);
+        if (n == last || (g == NULL && first <= last))
+            break;
+    }
+    return rc;
+}
+
+/* --- invites --- */
+
+static int memory_invite_put(void *db, const struct store_invite *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[INVITES].n;
+
+    EACH (m, INVITES, struct store_invite, v) {
+        if (same_hash(&v->token, &row->token))
+            at = v_at;
+    }
+    return row_put(m, INVITES, at, row, sizeof *row, e);
+}
+
+static int memory_invite_get(void *db, const struct hash *token, struct store_invite *out,
+                             struct err *e)
+{
+    struct memory *m = db;
+    (void)e;
+    EACH (m, INVITES, struct store_invite, v) {
+        if (same_hash(&v->token, token)) {
+            *out = *v;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_invite_use(void *db, const struct store_invite *row, struct err *e)
+{
+    struct memory *m = db;
+    EACH (m, INVITES, struct store_invite, v) {
+        if (same_hash(&v->token, &row->token) && v->used == 0)
+            return row_put(m, INVITES, v_at, row, sizeof *row, e) < 0 ? -1 : 1;
+    }
+    return 0;
+}
+
+static int memory_invite_each(void *db, store_each_invite *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+    (void)e;
+    EACH (m, INVITES, struct store_invite, v) {
+        rc = rc == 0 ? each(ctx, v) : rc;
+    }
+    return rc;
+}
+
+/* --- audit log --- */
+
+static struct store_audit *audit_copy(const struct store_audit *row)
+{
+    struct str text[] = {row->event, row->account, row->fp, row->reason, row->address};
+    size_t n = 0;
+
+    for (size_t i = 0; i < COUNT(text); i++)
+        n += text[i].n;
+    struct store_audit *c = malloc(sizeof *c + n + 1);
+    if (c == NULL)
+        return NULL;
+    struct wr w = wr_of(c + 1, n + 1);
+    for (size_t i = 0; i < COUNT(text); i++) {
+        const uint8_t *at = w.buf + w.len;
+        if (text[i].n > 0)
+            wr_put(&w, text[i].p, text[i].n);
+        text[i] = str_from(at, text[i].n);
+    }
+    *c = *row;
+    c->event = text[0];
+    c->account = text[1];
+    c->fp = text[2];
+    c->reason = text[3];
+    c->address = text[4];
+    return c;
+}
+
+static int memory_audit_add(void *db, const struct store_audit *row, struct err *e)
+{
+    struct memory *m = db;
+    struct store_audit r = *row;
+    size_t at = m->t[AUDIT].n;
+
+    if (r.folded)
+        r.time -= r.time % (60 * 1000);
+    EACH (m, AUDIT, struct store_audit, a) {
+        if (r.folded && a->folded && a->time == r.time && str_same(a->event, r.event) &&
+            str_same(a->reason, r.reason) && str_same(a->address, r.address)) {
+            at = a_at;
+            r.count += a->count;
+            r.account = a->account;
+            r.fp = a->fp;
+        }
+    }
+    struct store_audit *c = audit_copy(&r);
+    return c == NULL ? no_memory(e) : row_set(m, &m->t[AUDIT], at, c, e);
+}
+
+static int memory_audit_each(void *db, int64_t since, store_each_audit *each, void *ctx,
+                             struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+    (void)e;
+    EACH (m, AUDIT, struct store_audit, a) {
+        rc = rc == 0 && a->time >= since ? each(ctx, a) : rc;
+    }
+    return rc;
+}
+
+const struct store_ops store_memory = {
+    .name = "memory",
+    .close = memory_close,
+    .begin = memory_begin,
+    .commit = memory_commit,
+    .rollback = memory_rollback,
+    .changed = memory_changed,
+    .user_put = memory_user_put,
+    .user_get = memory_user_get,
+    .user_find = memory_user_find,
+    .user_like = memory_user_like,
+    .user_each = memory_user_each,
+    .device_add = memory_device_add,
+    .device_revoke = memory_device_revoke,
+    .device_chain = memory_device_chain,
+    .device_each = memory_device_each,
+    .session_put = memory_session_put,
+    .session_find = memory_session_find,
+    .session_end = memory_session_end,
+    .session_end_all = memory_session_end_all,
+    .session_drop = memory_session_drop,
+    .session_purge = memory_session_purge,
+    .room_put = memory_room_put,
+    .room_each = memory_room_each,
+    .member_put = memory_member_put,
+    .member_each = memory_member_each,
+    .message_add = memory_message_add,
+    .message_seq = memory_message_seq,
+    .message_last = memory_message_last,
+    .message_former = memory_message_former,
+    .message_head = memory_message_head,
+    .message_range = memory_message_range,
+    .invite_put = memory_invite_put,
+    .invite_get = memory_invite_get,
+    .invite_use = memory_invite_use,
+    .invite_each = memory_invite_each,
+    .audit_add = memory_audit_add,
+    .audit_each = memory_audit_each,
+};
