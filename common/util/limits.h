@@ -77,6 +77,8 @@ enum {
     GUESS_WAIT_MAX_MS = 15 * 60 * 1000,
     PENALTIES_MAX = 10 * 1000, /* sources and accounts remembered */
     AUDIT_SOURCES_MAX = 1000,  /* rows of refused strangers in one minute */
+    LOGIN_MS = 2 * 60 * 1000, /* hello and login, or join, behind a good certificate */
+    LOGINS_MAX = 8,           /* challenges asked for on one connection */
     HEADS_KEPT = 64,           /* last heads of a room in memory */
 };
 

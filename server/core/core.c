@@ -143,8 +143,7 @@ void core_tell_peers(struct core *c, struct account *a, enum frame_type t, const
 
 void presence_tell(struct core *c, struct account *a, bool online)
 {
-    struct f_presence f = {
-        .account = a->row.id, .name = str_of(a->row.name), .online = online};
+    struct f_presence f = {.account = a->row.id, .name = str_of(a->row.name), .online = online};
     core_tell_peers(c, a, F_PRESENCE, &f);
 }
 
@@ -244,8 +243,8 @@ static void gone_run(struct core *c, struct job *j)
     if (k == NULL)
         return;
     if (k->account != NULL) {
-        struct audit_note n = {"disconnect", j->reason, k->source, k->account,
-                               &k->device->row.fp, false};
+        struct audit_note n = {"disconnect", j->reason,          k->source,
+                               k->account,   &k->device->row.fp, false};
         core_audit(c, &n);
     }
     conn_gone(c, k);

@@ -46,8 +46,8 @@ static void roll_add(struct roll *l, const struct member *m, bool past)
     for (const struct device *d = m->account->devices; d != NULL; d = d->next) {
         if (d->row.revoked != 0 && !past)
             continue;
-        l->devices[l->devices_n++] = (struct f_device_info){
-            d->row.fp, str_of(d->row.name), d->row.since, d->row.revoked};
+        l->devices[l->devices_n++] =
+            (struct f_device_info){d->row.fp, str_of(d->row.name), d->row.since, d->row.revoked};
         i->devices_n++;
     }
 }
@@ -109,8 +109,8 @@ void ask_cert(struct ask *a)
         return;
     }
     struct span chain[] = {span_of(got.leaf, got.leaf_n), span_of(got.issuer, got.issuer_n)};
-    struct f_cert out = {f->id,  f->fp,        d->row.account, str_of(d->row.name),
-                         chain,  COUNT(chain), d->row.revoked};
+    struct f_cert out = {f->id, f->fp,        d->row.account, str_of(d->row.name),
+                         chain, COUNT(chain), d->row.revoked};
     (void)core_send(a->c, a->k->id, F_CERT, &out);
 }
 
@@ -148,8 +148,8 @@ static int page_add(void *ctx, const struct store_message *row)
         if (parts[i].n > 0)
             wr_put(&w, parts[i].p, parts[i].n);
     }
-    *f = (struct f_entry){row->number, row->time, str_from(at[0].p, at[0].n), at[1], at[2],
-                          str_from(at[3].p, at[3].n)};
+    *f = (struct f_entry){row->number, row->time, str_from(at[0].p, at[0].n),
+                          at[1],       at[2],     str_from(at[3].p, at[3].n)};
     p->blocks[p->n++] = b;
     p->bytes += entry_bytes(row);
     return 0;

@@ -19,8 +19,8 @@ struct entering {
 static void entry_bad(struct entering *g)
 {
     struct conn *k = g->a->k;
-    struct audit_note n = {"bad-entry", "bad-entry", k->source, k->account, &k->device->row.fp,
-                           true};
+    struct audit_note n = {"bad-entry", "bad-entry",        k->source,
+                           k->account,  &k->device->row.fp, true};
 
     core_audit(g->a->c, &n);
     core_error(g->a->c, k->id, 0, CODE_BAD_ENTRY, g->e.text);
@@ -110,8 +110,8 @@ static int entry_known(void *ctx, const struct store_message *row)
 
 static void entry_resent(struct entering *g)
 {
-    int found = STORE(g->a->c, message_seq, &g->line->room, &g->line->author, g->line->seq,
-                      entry_known, g);
+    int found =
+        STORE(g->a->c, message_seq, &g->line->room, &g->line->author, g->line->seq, entry_known, g);
     if (found != 0)
         return;
     err_set(&g->e, ERR_PEER, "a seq below the last one that is not here");

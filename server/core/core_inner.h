@@ -41,9 +41,9 @@ struct account {
     struct device *devices;
     struct conn *conns;
     struct member *members;
-    unsigned rooms_n;            /* where he is a member */
-    uint64_t mark;               /* visited in the walk of this number */
-    UT_hash_handle hh, hh_name;  /* by row.id, by row.canonical */
+    unsigned rooms_n;           /* where he is a member */
+    uint64_t mark;              /* visited in the walk of this number */
+    UT_hash_handle hh, hh_name; /* by row.id, by row.canonical */
 };
 
 /* An author's last line in a room; only those with seq >= 1 are remembered. */
@@ -62,7 +62,7 @@ struct room {
     struct member *members; /* present, past and invited */
     unsigned members_n;     /* present */
     struct author *authors;
-    UT_hash_handle hh, hh_name; /* by row.id, by row.canonical */
+    UT_hash_handle hh, hh_name, hh_like; /* by row.id, row.canonical, row.skeleton */
 };
 
 struct penalty {
@@ -81,7 +81,7 @@ struct core {
     struct conn *conns;
     struct device *devices;
     struct account *accounts, *names;
-    struct room *rooms, *room_names;
+    struct room *rooms, *room_names, *room_likes;
     struct penalty *penalties;
     uint64_t mark;
     struct effect *effects;
@@ -95,7 +95,8 @@ struct core {
 
 void core_fail(struct core *c, const struct err *e); /* the first one stays */
 /* Calls the store; a failure is the core's. */
-#define STORE(c, call, ...) core_stored((c), (c)->conf.store.ops->call((c)->conf.store.db, __VA_ARGS__, &(c)->failed))
+#define STORE(c, call, ...)                                                                        \
+    core_stored((c), (c)->conf.store.ops->call((c)->conf.store.db, __VA_ARGS__, &(c)->failed))
 int core_stored(struct core *c, int rc);
 
 struct effect *effect_add(struct core *c, enum effect_kind kind, uint64_t conn);
@@ -132,6 +133,7 @@ unsigned devices_good(const struct account *a);
 struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip);
 struct room *room_find(struct core *c, const struct room_id *id);
 struct room *room_named(struct core *c, const char *canonical);
+struct room *room_like(struct core *c, const char *skeleton);
 struct member *member_find(const struct room *r, const struct account *a);
 bool member_is(const struct room *r, const struct account *a);
 /* Stores the row and makes memory agree with it. */

@@ -72,10 +72,10 @@ static bool invite_check(struct joining *g)
         return false;
     if (found == 1 && g->invite.used != 0 && join_again(g))
         return false;
-    const char *wrong = found == 0                         ? "invite-unknown"
-                        : g->invite.used != 0              ? "invite-used"
+    const char *wrong = found == 0                       ? "invite-unknown"
+                        : g->invite.used != 0            ? "invite-used"
                         : g->c->now >= g->invite.expires ? "invite-expired"
-                                                           : NULL;
+                                                         : NULL;
     if (wrong != NULL)
         join_error(g, CODE_AUTH, refused, wrong);
     return wrong == NULL;
@@ -92,7 +92,8 @@ static bool name_reserve(struct joining *g)
         return false;
     }
     if (str_copy(u->name, sizeof u->name, g->f->name) < 0 ||
-        name_canonical(u->canonical, g->f->name) < 0 || name_skeleton(u->skeleton, g->f->name) < 0) {
+        name_canonical(u->canonical, g->f->name) < 0 ||
+        name_skeleton(u->skeleton, g->f->name) < 0) {
         join_error(g, CODE_BAD_NAME, "this is no name", "bad-name");
         return false;
     }
@@ -186,8 +187,7 @@ static int invite_spend(struct joining *g)
 
 static int device_revoke(struct core *c, struct device *d)
 {
-    if (STORE(c, device_revoke, &d->row.fp, c->now) < 0 ||
-        STORE(c, session_drop, &d->row.fp) < 0)
+    if (STORE(c, device_revoke, &d->row.fp, c->now) < 0 || STORE(c, session_drop, &d->row.fp) < 0)
         return -1;
     d->row.revoked = c->now;
     device_shut(c, d, "revoked");
@@ -227,13 +227,13 @@ static void join_store(struct joining *g)
         core_fail(c, &(struct err){ERR_LOCAL, "an invite was used twice"});
         return;
     }
-    if (g->account != NULL ? account_renew(g) < 0
-                           : (g->account = account_add(c, &g->user)) == NULL)
+    if (g->account != NULL ? account_renew(g) < 0 : (g->account = account_add(c, &g->user)) == NULL)
         return;
     if (device_add(c, &g->device) == NULL)
         return;
     struct audit_note n = {"registration", g->invite.bound ? "further-device" : "new-account",
-                           g->j->source, g->account, &g->device.fp, false};
+                           g->j->source,   g->account,
+                           &g->device.fp,  false};
     core_audit(c, &n);
     penalty_clear(c, NULL, g->j->source);
     join_answer(g, g->account);

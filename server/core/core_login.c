@@ -11,7 +11,7 @@ static const char waiting[] = "too many failures: try again later";
 static void login_refuse(struct ask *a, struct device *d, const char *reason)
 {
     struct account *who = d == NULL ? NULL : d->account;
-    struct audit_note n = {"login-failure", reason, a->k->source, who,
+    struct audit_note n = {"login-failure",         reason, a->k->source, who,
                            &a->k->auth.client_cert, true};
 
     core_audit(a->c, &n);
@@ -58,8 +58,7 @@ void ask_login(struct ask *a)
         core_fail(a->c, &(struct err){ERR_OS, "no randomness"});
         return;
     }
-    struct f_challenge f = {
-        .re = a->j->frame.u.login.id, .t = auth->cost.t, .m = auth->cost.m_kib};
+    struct f_challenge f = {.re = a->j->frame.u.login.id, .t = auth->cost.t, .m = auth->cost.m_kib};
     memcpy(f.nonce, auth->relay_nonce, NONCE_LEN);
     memcpy(f.salt, auth->salt, SALT_LEN);
     a->k->challenged = core_send(a->c, a->k->id, F_CHALLENGE, &f) == 0;
@@ -148,8 +147,8 @@ static int token_draw(struct core *c, struct f_welcome *f, struct hash *hash)
 
 static int session_open(struct ask *a, struct device *d, struct f_welcome *f)
 {
-    struct store_session s = {.fp = d->row.fp, .account = d->row.account,
-                              .until = a->c->now + RESUME_MAX_MS};
+    struct store_session s = {
+        .fp = d->row.fp, .account = d->row.account, .until = a->c->now + RESUME_MAX_MS};
     uint64_t id;
 
     if (token_draw(a->c, f, &s.current) < 0 || rng_fill(&a->c->conf.rng, &id, sizeof id) < 0)
@@ -178,8 +177,7 @@ static const char *proof_wrong(struct ask *a, struct device *d, struct account_r
 
     if (d == NULL && rng_fill(&c->conf.rng, rec, sizeof *rec) < 0)
         barred = "no-randomness";
-    if (d != NULL &&
-        login_open(rec, &c->conf.seal, &d->row.account, d->account->row.sealed) < 0)
+    if (d != NULL && login_open(rec, &c->conf.seal, &d->row.account, d->account->row.sealed) < 0)
         barred = "record-damaged";
     bool right = account_client_proved(rec, &a->k->auth, &a->j->frame.u.proof.proof);
     if (barred != NULL)

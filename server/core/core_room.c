@@ -166,7 +166,7 @@ static void member_exit(struct ask *a, struct member *m)
         return;
     if (owner)
         owner_replace(c, m->room);
-    (void)core_send(c, a->k->id, F_OK, &ok);
+    (void)core_send(c, a->k->id, F_OKAY, &ok);
 }
 
 /* --- making rooms --- */
@@ -194,14 +194,6 @@ static bool rooms_full(struct ask *a, const struct account *who)
     return true;
 }
 
-static int by_skeleton(const struct core *c, const char *skeleton)
-{
-    for (const struct room *r = c->rooms; r != NULL; r = r->hh.next)
-        if (strcmp(r->row.skeleton, skeleton) == 0)
-            return 1;
-    return 0;
-}
-
 static bool room_name_free(struct ask *a, struct str name, struct store_room *row)
 {
     struct err e = {0};
@@ -211,7 +203,7 @@ static bool room_name_free(struct ask *a, struct str name, struct store_room *ro
         ask_error(a, CODE_BAD_NAME, e.text[0] != '\0' ? e.text : "this is no name for a room");
         return false;
     }
-    if (room_named(a->c, row->canonical) == NULL && !by_skeleton(a->c, row->skeleton))
+    if (room_named(a->c, row->canonical) == NULL && room_like(a->c, row->skeleton) == NULL)
         return true;
     ask_error(a, CODE_TAKEN, "this name is taken, or looks too much like another");
     return false;
@@ -287,9 +279,8 @@ void ask_room_open(struct ask *a)
 void ask_room_join(struct ask *a)
 {
     char key[ROOM_KEY_MAX];
-    struct room *r = name_canonical(key, a->j->frame.u.room_join.name) < 0
-                         ? NULL
-                         : room_named(a->c, key);
+    struct room *r =
+        name_canonical(key, a->j->frame.u.room_join.name) < 0 ? NULL : room_named(a->c, key);
     struct member *m = r == NULL ? NULL : member_find(r, a->k->account);
     bool invited = m != NULL && m->row.state != STATE_LEFT;
 
@@ -367,7 +358,7 @@ void ask_room_invite(struct ask *a)
             return;
         room_tell(a->c, g, 0, str_of(a->k->account->row.name));
     }
-    (void)core_send(a->c, a->k->id, F_OK, &(struct f_ok){f->id});
+    (void)core_send(a->c, a->k->id, F_OKAY, &(struct f_ok){f->id});
 }
 
 /* One line, nothing that moves a cursor. */
@@ -403,7 +394,7 @@ void ask_room_topic(struct ask *a)
     struct f_topic t = {row.id, m->account->row.id, str_of(m->account->row.name),
                         str_of(m->room->row.topic)};
     core_publish(a->c, m->room, a->k->id, F_TOPIC, &t);
-    (void)core_send(a->c, a->k->id, F_OK, &(struct f_ok){f->id});
+    (void)core_send(a->c, a->k->id, F_OKAY, &(struct f_ok){f->id});
 }
 
 /* --- the list --- */

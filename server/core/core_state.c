@@ -156,6 +156,7 @@ struct room *room_add(struct core *c, const struct store_room *row, const struct
     r->head = tip->head;
     HASH_ADD(hh, c->rooms, row.id, sizeof r->row.id, r);
     HASH_ADD_KEYPTR(hh_name, c->room_names, r->row.canonical, strlen(r->row.canonical), r);
+    HASH_ADD_KEYPTR(hh_like, c->room_likes, r->row.skeleton, strlen(r->row.skeleton), r);
     return r;
 }
 
@@ -170,6 +171,13 @@ struct room *room_named(struct core *c, const char *canonical)
 {
     struct room *r = NULL;
     HASH_FIND(hh_name, c->room_names, canonical, strlen(canonical), r);
+    return r;
+}
+
+struct room *room_like(struct core *c, const char *skeleton)
+{
+    struct room *r = NULL;
+    HASH_FIND(hh_like, c->room_likes, skeleton, strlen(skeleton), r);
     return r;
 }
 
@@ -231,8 +239,8 @@ static struct member *member_keep(struct core *c, struct room *r, struct account
         m = state_alloc(c, sizeof *m);
         if (m == NULL)
             return NULL;
-        m->row = (struct store_member){.room = row->room, .account = row->account,
-                                       .state = STATE_LEFT};
+        m->row =
+            (struct store_member){.room = row->room, .account = row->account, .state = STATE_LEFT};
         m->room = r;
         m->account = a;
         m->next = a->members;
@@ -327,11 +335,13 @@ static void room_free(struct room *r)
     struct member *m, *m_next;
     struct author *u, *u_next;
 
-    HASH_ITER (hh, r->members, m, m_next) {
+    HASH_ITER(hh, r->members, m, m_next)
+    {
         HASH_DEL(r->members, m);
         free(m);
     }
-    HASH_ITER (hh, r->authors, u, u_next) {
+    HASH_ITER(hh, r->authors, u, u_next)
+    {
         HASH_DEL(r->authors, u);
         free(u);
     }
@@ -341,7 +351,8 @@ static void room_free(struct room *r)
 #define FREE_ALL(type, head, release)                                                              \
     do {                                                                                           \
         type *at_, *next_;                                                                         \
-        HASH_ITER (hh, head, at_, next_) {                                                         \
+        HASH_ITER(hh, head, at_, next_)                                                            \
+        {                                                                                          \
             HASH_DEL(head, at_);                                                                   \
             release(at_);                                                                          \
         }                                                                                          \
@@ -350,6 +361,7 @@ static void room_free(struct room *r)
 void state_free(struct core *c)
 {
     HASH_CLEAR(hh_name, c->room_names);
+    HASH_CLEAR(hh_like, c->room_likes);
     HASH_CLEAR(hh_name, c->names);
     FREE_ALL(struct room, c->rooms, room_free);
     FREE_ALL(struct conn, c->conns, free);
@@ -427,7 +439,7 @@ void penalty_purge(struct core *c)
 {
     struct penalty *p, *next;
 
-    HASH_ITER (hh, c->penalties, p, next)
-        if (c->now > p->until + GUESS_WAIT_MAX_MS)
-            penalty_drop(c, p);
+    HASH_ITER(hh, c->penalties, p, next)
+    if (c->now > p->until + GUESS_WAIT_MAX_MS)
+        penalty_drop(c, p);
 }

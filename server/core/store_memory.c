@@ -111,8 +111,7 @@ static void *copy_of(const void *p, size_t n)
     return c;
 }
 
-static int row_put(struct memory *m, int table, size_t at, const void *row, size_t n,
-                   struct err *e)
+static int row_put(struct memory *m, int table, size_t at, const void *row, size_t n, struct err *e)
 {
     void *c = copy_of(row, n);
     return c == NULL ? no_memory(e) : row_set(m, &m->t[table], at, c, e);
@@ -200,7 +199,8 @@ static int memory_user_put(void *db, const struct store_user *row, struct err *e
     struct memory *m = db;
     size_t at = m->t[USERS].n;
 
-    EACH (m, USERS, struct store_user, u) {
+    EACH(m, USERS, struct store_user, u)
+    {
         if (same_id(&u->id, &row->id))
             at = u_at;
         else if (strcmp(u->canonical, row->canonical) == 0 ||
@@ -215,7 +215,8 @@ static int memory_user_get(void *db, const struct account_id *id, struct store_u
 {
     struct memory *m = db;
     (void)e;
-    EACH (m, USERS, struct store_user, u) {
+    EACH(m, USERS, struct store_user, u)
+    {
         if (same_id(&u->id, id)) {
             *out = *u;
             return 1;
@@ -228,7 +229,8 @@ static int memory_user_find(void *db, const char *canonical, struct store_user *
 {
     struct memory *m = db;
     (void)e;
-    EACH (m, USERS, struct store_user, u) {
+    EACH(m, USERS, struct store_user, u)
+    {
         if (strcmp(u->canonical, canonical) == 0) {
             *out = *u;
             return 1;
@@ -241,7 +243,8 @@ static int memory_user_like(void *db, const char *skeleton, struct err *e)
 {
     struct memory *m = db;
     (void)e;
-    EACH (m, USERS, struct store_user, u) {
+    EACH(m, USERS, struct store_user, u)
+    {
         if (strcmp(u->skeleton, skeleton) == 0)
             return 1;
     }
@@ -281,7 +284,8 @@ static int memory_device_add(void *db, const struct store_device *row,
     struct memory *m = db;
     struct device_row both = {*row, *chain};
 
-    EACH (m, DEVICES, struct device_row, d) {
+    EACH(m, DEVICES, struct device_row, d)
+    {
         if (same_hash(&d->d.fp, &row->fp))
             return unique(e);
     }
@@ -292,7 +296,8 @@ static int memory_device_revoke(void *db, const struct hash *fp, int64_t when, s
 {
     struct memory *m = db;
 
-    EACH (m, DEVICES, struct device_row, d) {
+    EACH(m, DEVICES, struct device_row, d)
+    {
         if (!same_hash(&d->d.fp, fp) || d->d.revoked != 0)
             continue;
         struct device_row changed = *d;
@@ -307,7 +312,8 @@ static int memory_device_chain(void *db, const struct hash *fp, struct store_cha
 {
     struct memory *m = db;
     (void)e;
-    EACH (m, DEVICES, struct device_row, d) {
+    EACH(m, DEVICES, struct device_row, d)
+    {
         if (same_hash(&d->d.fp, fp)) {
             *out = d->chain;
             return 1;
@@ -321,7 +327,8 @@ static int memory_device_each(void *db, store_each_device *each, void *ctx, stru
     struct memory *m = db;
     int rc = 0;
     (void)e;
-    EACH (m, DEVICES, struct device_row, d) {
+    EACH(m, DEVICES, struct device_row, d)
+    {
         rc = rc == 0 ? each(ctx, &d->d) : rc;
     }
     return rc;
@@ -334,7 +341,8 @@ static int memory_session_put(void *db, const struct store_session *row, struct 
     struct memory *m = db;
     size_t at = m->t[SESSIONS].n;
 
-    EACH (m, SESSIONS, struct store_session, s) {
+    EACH(m, SESSIONS, struct store_session, s)
+    {
         if (s->id == row->id)
             at = s_at;
     }
@@ -347,7 +355,8 @@ static int memory_session_find(void *db, const struct hash *token, struct store_
     static const struct hash none = {{0}};
     struct memory *m = db;
     (void)e;
-    EACH (m, SESSIONS, struct store_session, s) {
+    EACH(m, SESSIONS, struct store_session, s)
+    {
         if (same_hash(&s->current, token) ||
             (same_hash(&s->former, token) && !same_hash(token, &none))) {
             *out = *s;
@@ -367,7 +376,8 @@ static int session_ended(struct memory *m, size_t at, int64_t when, struct err *
 static int memory_session_end(void *db, uint64_t id, int64_t when, struct err *e)
 {
     struct memory *m = db;
-    EACH (m, SESSIONS, struct store_session, s) {
+    EACH(m, SESSIONS, struct store_session, s)
+    {
         if (s->id == id)
             return session_ended(m, s_at, when, e);
     }
@@ -377,7 +387,8 @@ static int memory_session_end(void *db, uint64_t id, int64_t when, struct err *e
 static int memory_session_end_all(void *db, int64_t when, struct err *e)
 {
     struct memory *m = db;
-    EACH (m, SESSIONS, struct store_session, s) {
+    EACH(m, SESSIONS, struct store_session, s)
+    {
         if (s->ended == 0 && session_ended(m, s_at, when, e) < 0)
             return -1;
     }
@@ -387,7 +398,8 @@ static int memory_session_end_all(void *db, int64_t when, struct err *e)
 static int memory_session_drop(void *db, const struct hash *fp, struct err *e)
 {
     struct memory *m = db;
-    EACH (m, SESSIONS, struct store_session, s) {
+    EACH(m, SESSIONS, struct store_session, s)
+    {
         if (same_hash(&s->fp, fp) && row_set(m, &m->t[SESSIONS], s_at, NULL, e) < 0)
             return -1;
     }
@@ -397,7 +409,8 @@ static int memory_session_drop(void *db, const struct hash *fp, struct err *e)
 static int memory_session_purge(void *db, int64_t until, int64_t ended, struct err *e)
 {
     struct memory *m = db;
-    EACH (m, SESSIONS, struct store_session, s) {
+    EACH(m, SESSIONS, struct store_session, s)
+    {
         bool over = s->until < until || (s->ended != 0 && s->ended < ended);
         if (over && row_set(m, &m->t[SESSIONS], s_at, NULL, e) < 0)
             return -1;
@@ -412,7 +425,8 @@ static int memory_room_put(void *db, const struct store_room *row, struct err *e
     struct memory *m = db;
     size_t at = m->t[ROOMS].n;
 
-    EACH (m, ROOMS, struct store_room, r) {
+    EACH(m, ROOMS, struct store_room, r)
+    {
         if (same_id(&r->id, &row->id))
             at = r_at;
         else if (strcmp(r->canonical, row->canonical) == 0 ||
@@ -428,9 +442,11 @@ static int memory_room_each(void *db, store_each_room *each, void *ctx, struct e
     int rc = 0;
 
     (void)e;
-    EACH (m, ROOMS, struct store_room, r) {
+    EACH(m, ROOMS, struct store_room, r)
+    {
         struct store_tip tip = {0};
-        EACH (m, MESSAGES, struct store_message, g) {
+        EACH(m, MESSAGES, struct store_message, g)
+        {
             if (same_id(&g->room, &r->id) && g->number > tip.number)
                 tip = (struct store_tip){g->number, g->head};
         }
@@ -444,7 +460,8 @@ static int memory_member_put(void *db, const struct store_member *row, struct er
     struct memory *m = db;
     size_t at = m->t[MEMBERS].n;
 
-    EACH (m, MEMBERS, struct store_member, b) {
+    EACH(m, MEMBERS, struct store_member, b)
+    {
         if (same_id(&b->room, &row->room) && same_id(&b->account, &row->account))
             at = b_at;
     }
@@ -456,7 +473,8 @@ static int memory_member_each(void *db, store_each_member *each, void *ctx, stru
     struct memory *m = db;
     int rc = 0;
     (void)e;
-    EACH (m, MEMBERS, struct store_member, b) {
+    EACH(m, MEMBERS, struct store_member, b)
+    {
         rc = rc == 0 ? each(ctx, b) : rc;
     }
     return rc;
@@ -493,7 +511,8 @@ static int memory_message_add(void *db, const struct store_message *row, struct 
 {
     struct memory *m = db;
 
-    EACH (m, MESSAGES, struct store_message, g) {
+    EACH(m, MESSAGES, struct store_message, g)
+    {
         if (same_id(&g->room, &row->room) &&
             (g->number == row->number || (g->seq == row->seq && same_hash(&g->fp, &row->fp))))
             return unique(e);
@@ -514,7 +533,8 @@ static int memory_message_seq(void *db, const struct room_id *room, const struct
 {
     struct memory *m = db;
     (void)e;
-    EACH (m, MESSAGES, struct store_message, g) {
+    EACH(m, MESSAGES, struct store_message, g)
+    {
         if (g->seq == seq && same_id(&g->room, room) && same_hash(&g->fp, fp))
             return message_give(g, each, ctx);
     }
@@ -528,7 +548,8 @@ static int memory_message_last(void *db, const struct room_id *room, const struc
     const struct store_message *best = NULL;
 
     (void)e;
-    EACH (m, MESSAGES, struct store_message, g) {
+    EACH(m, MESSAGES, struct store_message, g)
+    {
         if (same_id(&g->room, room) && same_hash(&g->fp, fp) &&
             (best == NULL || g->seq > best->seq))
             best = g;
@@ -544,7 +565,8 @@ static int memory_message_former(void *db, const struct room_id *room,
     const struct store_message *best = NULL;
 
     (void)e;
-    EACH (m, MESSAGES, struct store_message, g) {
+    EACH(m, MESSAGES, struct store_message, g)
+    {
         if (same_id(&g->room, room) && same_id(&g->account, account) &&
             (best == NULL || g->number > best->number))
             best = g;
@@ -555,7 +577,8 @@ static int memory_message_former(void *db, const struct room_id *room,
 static const struct store_message *message_at(const struct memory *m, const struct room_id *room,
                                               uint64_t number)
 {
-    EACH (m, MESSAGES, struct store_message, g) {
+    EACH(m, MESSAGES, struct store_message, g)
+    {
         if (g->number == number && same_id(&g->room, room))
             return g;
     }
@@ -574,8 +597,8 @@ static int memory_message_head(void *db, const struct room_id *room, uint64_t nu
     return 1;
 }
 
-static int memory_message_range(void *db, const struct room_id *room, uint64_t first,
-                                uint64_t last, store_each_message *each, void *ctx, struct err *e)
+static int memory_message_range(void *db, const struct room_id *room, uint64_t first, uint64_t last,
+                                store_each_message *each, void *ctx, struct err *e)
 {
     int rc = 0;
 
@@ -596,7 +619,8 @@ static int memory_invite_put(void *db, const struct store_invite *row, struct er
     struct memory *m = db;
     size_t at = m->t[INVITES].n;
 
-    EACH (m, INVITES, struct store_invite, v) {
+    EACH(m, INVITES, struct store_invite, v)
+    {
         if (same_hash(&v->token, &row->token))
             at = v_at;
     }
@@ -608,7 +632,8 @@ static int memory_invite_get(void *db, const struct hash *token, struct store_in
 {
     struct memory *m = db;
     (void)e;
-    EACH (m, INVITES, struct store_invite, v) {
+    EACH(m, INVITES, struct store_invite, v)
+    {
         if (same_hash(&v->token, token)) {
             *out = *v;
             return 1;
@@ -620,7 +645,8 @@ static int memory_invite_get(void *db, const struct hash *token, struct store_in
 static int memory_invite_use(void *db, const struct store_invite *row, struct err *e)
 {
     struct memory *m = db;
-    EACH (m, INVITES, struct store_invite, v) {
+    EACH(m, INVITES, struct store_invite, v)
+    {
         if (same_hash(&v->token, &row->token) && v->used == 0)
             return row_put(m, INVITES, v_at, row, sizeof *row, e) < 0 ? -1 : 1;
     }
@@ -632,7 +658,8 @@ static int memory_invite_each(void *db, store_each_invite *each, void *ctx, stru
     struct memory *m = db;
     int rc = 0;
     (void)e;
-    EACH (m, INVITES, struct store_invite, v) {
+    EACH(m, INVITES, struct store_invite, v)
+    {
         rc = rc == 0 ? each(ctx, v) : rc;
     }
     return rc;
@@ -674,7 +701,8 @@ static int memory_audit_add(void *db, const struct store_audit *row, struct err 
 
     if (r.folded)
         r.time -= r.time % (60 * 1000);
-    EACH (m, AUDIT, struct store_audit, a) {
+    EACH(m, AUDIT, struct store_audit, a)
+    {
         if (r.folded && a->folded && a->time == r.time && str_same(a->event, r.event) &&
             str_same(a->reason, r.reason) && str_same(a->address, r.address)) {
             at = a_at;
@@ -693,7 +721,8 @@ static int memory_audit_each(void *db, int64_t since, store_each_audit *each, vo
     struct memory *m = db;
     int rc = 0;
     (void)e;
-    EACH (m, AUDIT, struct store_audit, a) {
+    EACH(m, AUDIT, struct store_audit, a)
+    {
         rc = rc == 0 && a->time >= since ? each(ctx, a) : rc;
     }
     return rc;

@@ -1,0 +1,434 @@
+#include "server/core/session.h"
+
+#include "common/chat/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NEED_HELLO = 1, NEED_LOGIN = 2, NEED_JOIN = 4 }; /* what the peer still owes us */
+enum { PIECE = 64 * 1024 };
+
+struct session {
+    uint64_t conn;
+    unsigned need;
+    bool join, pinged, asked; /* asked: a challenge is under way, proof may come */
+    unsigned logins;
+    const char *link;
+    char source[SOURCE_MAX + 1];
+    struct cert *cert; /* NULL on join */
+    struct hash fp, relay_cert;
+    struct key exporter;
+    int64_t expires;           /* of cert */
+    int64_t now, since, heard; /* by feed and tick */
+    struct frames frames;
+    struct buf out;
+    struct job *jobs, **jobs_end;
+    struct err err;
+};
+
+/* --- answers of our own --- */
+
+static void session_put(struct session *s, enum frame_type t, const void *body)
+{
+    struct err e = {0};
+    if (frame_put(&s->out, t, body, &e) < 0)
+        err_set(&s->err, ERR_LIMIT, "the peer does not read");
+}
+
+/* Says why to the peer and ends it. */
+static int session_refuse(struct session *s, uint64_t re, enum proto_code code, const char *text)
+{
+    struct f_error f = {.re = re, .code = code, .text = str_of(text)};
+
+    session_put(s, F_ERROR, &f);
+    return err_set(&s->err, ERR_PEER, "%s: %s", proto_code_word(code), text);
+}
+
+/* --- jobs --- */
+
+static struct job *job_make(struct session *s, struct frame *f)
+{
+    struct job *j = job_new(JOB_FRAME, s->conn);
+
+    if (j == NULL) {
+        err_set(&s->err, ERR_LOCAL, "no memory");
+        return NULL;
+    }
+    memcpy(j->source, s->source, sizeof j->source);
+    j->frame = *f;
+    *f = (struct frame){0};
+    return j;
+}
+
+static int job_give(struct session *s, struct job *j)
+{
+    if (j == NULL)
+        return -1;
+    *s->jobs_end = j;
+    s->jobs_end = &j->next;
+    return 0;
+}
+
+static int on_request(struct session *s, struct frame *f)
+{
+    return job_give(s, job_make(s, f));
+}
+
+/* --- before login --- */
+
+static int on_hello(struct session *s, struct frame *f)
+{
+    (void)f;
+    s->need &= ~(unsigned)NEED_HELLO;
+    return 0;
+}
+
+static struct job *login_job(struct session *s, struct frame *f)
+{
+    struct job *j = job_make(s, f);
+
+    if (j != NULL)
+        j->auth = (struct account_auth){.link = s->link,
+                                        .exporter = s->exporter,
+                                        .client_cert = s->fp,
+                                        .relay_cert = s->relay_cert};
+    return j;
+}
+
+static int on_login(struct session *s, struct frame *f)
+{
+    if (++s->logins > LOGINS_MAX)
+        return session_refuse(s, f->u.login.id, CODE_STATE, "login was asked for too often");
+    struct job *j = login_job(s, f);
+    if (j != NULL)
+        memcpy(j->auth.client_nonce, j->frame.u.login.nonce, NONCE_LEN);
+    s->asked = true;
+    return job_give(s, j);
+}
+
+static int on_proof(struct session *s, struct frame *f)
+{
+    if (!s->asked)
+        return session_refuse(s, f->u.proof.id, CODE_STATE, "a proof without a challenge");
+    s->asked = false;
+    return on_request(s, f);
+}
+
+static int on_resume(struct session *s, struct frame *f)
+{
+    if (++s->logins > LOGINS_MAX)
+        return session_refuse(s, f->u.resume.id, CODE_STATE, "login was asked for too often");
+    return job_give(s, login_job(s, f));
+}
+
+static int on_join(struct session *s, struct frame *f)
+{
+    struct csr *csr = calloc(1, sizeof *csr);
+    struct err e = {0};
+    int rc = -1;
+
+    s->need &= ~(unsigned)NEED_JOIN;
+    if (csr == NULL) {
+        err_set(&s->err, ERR_LOCAL, "no memory");
+    } else if (csr_parse(f->u.join.csr, csr, &e) < 0) {
+        rc = session_refuse(s, f->u.join.id, CODE_MALFORMED, e.text);
+    } else if (!csr->rsa) {
+        rc = session_refuse(s, f->u.join.id, CODE_MALFORMED, "a device's key must be RSA");
+    } else {
+        struct job *j = job_make(s, f);
+        if (j != NULL)
+            j->csr = *csr;
+        rc = job_give(s, j);
+    }
+    free(csr);
+    return rc;
+}
+
+/* --- entries --- */
+
+/* Why policy voids a correct entry; empty: it does not. */
+static int entry_policy(struct session *s, struct span body, char *why, size_t cap)
+{
+    struct content c;
+    struct err e = {0};
+
+    if (body.n < OPENING_LEN) {
+        err_set(&e, ERR_PEER, "the body is too short");
+    } else if (content_take(&c, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e) == 0) {
+        content_free(&c);
+        return 0;
+    }
+    if (e.code == ERR_LOCAL)
+        return err_set(&s->err, ERR_LOCAL, "no memory");
+    struct str text = str_of(e.text);
+    if (text.n >= cap)
+        text.n = cap - 1;
+    return str_copy(why, cap, text);
+}
+
+static int entry_check(const struct session *s, const struct f_entry_say *f, struct entry_line *l,
+                       struct err *e)
+{
+    if (entry_line_take(l, f->line, e) < 0)
+        return -1;
+    if (l->epoch != 0)
+        return err_set(e, ERR_PEER, "epoch is not 0");
+    if (!hash_same(&l->author, &s->fp))
+        return err_set(e, ERR_PEER, "the author is not this connection's certificate");
+    if (s->now > s->expires)
+        return err_set(e, ERR_PEER, "the author's certificate has expired");
+    if (l->ts > s->now + TS_FUTURE_MS)
+        return err_set(e, ERR_PEER, "its time is too far in the future");
+    if (entry_body_check(l, f->body, e) < 0)
+        return -1;
+    return entry_sig_check(s->cert, l, f->line, f->sig, e);
+}
+
+static int on_entry(struct session *s, struct frame *f)
+{
+    struct entry_line l = {0};
+    char policy[sizeof((struct job *)0)->policy] = "";
+    struct err e = {0};
+
+    if (entry_check(s, &f->u.entry_say, &l, &e) < 0)
+        return session_refuse(s, 0, CODE_BAD_ENTRY, e.text);
+    if (entry_policy(s, f->u.entry_say.body, policy, sizeof policy) < 0)
+        return -1;
+    struct job *j = job_make(s, f);
+    if (j != NULL) {
+        j->line = l;
+        entry_line_hash(j->frame.u.entry_say.line, &j->line_hash);
+        memcpy(j->policy, policy, sizeof policy);
+    }
+    return job_give(s, j);
+}
+
+/* --- either way --- */
+
+static int on_ping(struct session *s, struct frame *f)
+{
+    (void)f;
+    session_put(s, F_PONG, &(struct f_pong){0});
+    return s->err.code == ERR_NONE ? 0 : -1;
+}
+
+static int on_pong(struct session *s, struct frame *f)
+{
+    (void)s;
+    (void)f;
+    return 0;
+}
+
+/* --- dispatch: the only code that looks at `need` --- */
+
+static const struct handler {
+    enum frame_type type;
+    bool join;     /* on countersign-join/1, else on countersign/1 */
+    unsigned paid; /* debts that must be paid first */
+    unsigned owed; /* and those that must be open: it may not come later */
+    int (*run)(struct session *s, struct frame *f);
+} handlers[] = {
+    {F_HELLO_CLIENT, false, 0, NEED_HELLO, on_hello},
+    {F_LOGIN, false, NEED_HELLO, NEED_LOGIN, on_login},
+    {F_PROOF, false, NEED_HELLO, NEED_LOGIN, on_proof},
+    {F_RESUME, false, NEED_HELLO, NEED_LOGIN, on_resume},
+    {F_PING, false, NEED_HELLO, 0, on_ping},
+    {F_PONG, false, NEED_HELLO, 0, on_pong},
+    {F_ENTRY_SAY, false, NEED_HELLO | NEED_LOGIN, 0, on_entry},
+    {F_DELIVERED_SAY, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_HISTORY_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_MEMBERS_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_CERT_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_CREATE, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_LIST, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_JOIN, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_LEAVE, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_INVITE, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_TOPIC, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROOM_OPEN, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_HELLO_CLIENT, true, 0, NEED_HELLO, on_hello},
+    {F_JOIN, true, NEED_HELLO, NEED_JOIN, on_join},
+};
+
+static int frame_dispatch(struct session *s, struct frame *f)
+{
+    for (size_t i = 0; i < COUNT(handlers); i++) {
+        const struct handler *h = &handlers[i];
+        if (h->type == f->type && h->join == s->join && (s->need & h->paid) == 0 &&
+            (s->need & h->owed) == h->owed)
+            return h->run(s, f);
+    }
+    return session_refuse(s, 0, CODE_STATE, "this is not allowed now");
+}
+
+static int frame_read(struct session *s, struct span json)
+{
+    struct frame f = {0};
+    struct err e = {0};
+
+    if (frame_take(&f, json, FROM_CLIENT, &e) < 0) {
+        if (e.code == ERR_LOCAL)
+            return err_set(&s->err, ERR_LOCAL, "%s", e.text);
+        return session_refuse(s, 0, CODE_MALFORMED, e.text);
+    }
+    int rc = frame_dispatch(s, &f);
+    frame_free(&f);
+    return rc;
+}
+
+static int piece_feed(struct session *s, struct span in)
+{
+    struct err e = {0};
+    struct span json;
+    int rc = frames_feed(&s->frames, in, &e);
+
+    while (rc == 0 && (rc = frames_next(&s->frames, &json, &e)) == 1)
+        rc = frame_read(s, json);
+    if (rc < 0 && s->err.code == ERR_NONE)
+        return session_refuse(s, 0, CODE_MALFORMED, e.text);
+    return rc;
+}
+
+int session_feed(struct session *s, struct span in, int64_t now)
+{
+    if (s->err.code != ERR_NONE)
+        return -1;
+    s->now = s->heard = now;
+    s->pinged = false;
+    while (in.n > 0) {
+        size_t n = in.n < PIECE ? in.n : PIECE;
+        if (piece_feed(s, span_of(in.p, n)) < 0)
+            return -1;
+        in = span_of(in.p + n, in.n - n);
+    }
+    return 0;
+}
+
+struct job *session_job(struct session *s)
+{
+    struct job *j = s->jobs;
+
+    if (j == NULL)
+        return NULL;
+    s->jobs = j->next;
+    if (s->jobs == NULL)
+        s->jobs_end = &s->jobs;
+    j->next = NULL;
+    return j;
+}
+
+struct span session_out(const struct session *s)
+{
+    return buf_span(&s->out);
+}
+
+void session_sent(struct session *s, size_t n)
+{
+    buf_drop(&s->out, n);
+}
+
+void session_welcome(struct session *s)
+{
+    s->need &= ~(unsigned)NEED_LOGIN;
+    frames_bound(&s->frames, FRAME_MAX);
+    key_wipe(&s->exporter);
+}
+
+/* --- time --- */
+
+int session_tick(struct session *s, int64_t now)
+{
+    if (s->err.code != ERR_NONE)
+        return -1;
+    s->now = now;
+    if ((s->need != 0 || s->join) && now - s->since >= LOGIN_MS)
+        return session_refuse(s, 0, CODE_STATE, "login took too long");
+    if (s->cert != NULL && now > s->expires)
+        return session_refuse(s, 0, CODE_AUTH, "your certificate has expired");
+    if (s->need != 0 || s->join || now - s->heard < PING_MS)
+        return 0;
+    if (now - s->heard >= 2 * PING_MS)
+        return err_set(&s->err, ERR_PEER, "nothing was heard");
+    if (!s->pinged)
+        session_put(s, F_PING, &(struct f_ping){0});
+    s->pinged = true;
+    return s->err.code == ERR_NONE ? 0 : -1;
+}
+
+void session_shutdown(struct session *s)
+{
+    if (s->err.code == ERR_NONE)
+        (void)session_refuse(s, 0, CODE_SHUTDOWN, "the relay is going down");
+}
+
+bool session_ready(const struct session *s)
+{
+    return s->need == 0 && !s->join;
+}
+
+const struct err *session_error(const struct session *s)
+{
+    return &s->err;
+}
+
+const struct hash *session_fp(const struct session *s)
+{
+    return &s->fp;
+}
+
+/* --- its life --- */
+
+static int session_cert(struct session *s, struct span leaf, struct err *e)
+{
+    struct cert_info info;
+
+    s->cert = cert_parse(leaf, NULL, e);
+    if (s->cert == NULL)
+        return -1;
+    cert_fingerprint(leaf, &s->fp);
+    cert_info(s->cert, &info);
+    s->expires = info.not_after;
+    return 0;
+}
+
+struct session *session_new(const struct session_conf *conf, int64_t now, struct err *e)
+{
+    struct session *s = calloc(1, sizeof *s);
+    struct f_hello_relay hello = {.v = 1, .now = now, .relay = str_of(conf->relay)};
+
+    if (s == NULL) {
+        err_set(e, ERR_LOCAL, "no memory");
+        return NULL;
+    }
+    s->conn = conf->conn;
+    s->join = conf->join;
+    s->need = NEED_HELLO | (conf->join ? (unsigned)NEED_JOIN : (unsigned)NEED_LOGIN);
+    s->link = conf->link;
+    s->relay_cert = conf->relay_cert;
+    s->exporter = conf->exporter;
+    s->now = s->since = s->heard = now;
+    s->jobs_end = &s->jobs;
+    frames_init(&s->frames, FRAME_MAX_EARLY);
+    buf_init(&s->out, LINK_OUT_MAX);
+    struct str source = str_of(conf->source);
+    if (str_copy(s->source, sizeof s->source, source) == 0 &&
+        (conf->join || session_cert(s, conf->leaf, e) == 0) &&
+        f_hello_relay_put(&s->out, &hello, e) == 0)
+        return s;
+    err_set(e, ERR_LOCAL, "a connection cannot be set up");
+    session_free(s);
+    return NULL;
+}
+
+void session_free(struct session *s)
+{
+    if (s == NULL)
+        return;
+    for (struct job *j = session_job(s); j != NULL; j = session_job(s))
+        job_free(j);
+    cert_free(s->cert);
+    frames_free(&s->frames);
+    buf_free(&s->out);
+    wipe(s, sizeof *s);
+    free(s);
+}

@@ -1,0 +1,1029 @@
+#include "server/store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Ours, in the header of the file: "CSRD". */
+enum { STORE_APPLICATION = 0x43535244, BUSY_MS = 5000 };
+
+/* Step n brings a database of version n to n + 1. Steps are never changed, only added. */
+static const char *const migrations[] = {
+    /* 0: a new file */
+    "CREATE TABLE users (id BLOB PRIMARY KEY, name TEXT NOT NULL, canonical TEXT NOT NULL UNIQUE,"
+    " skeleton TEXT NOT NULL UNIQUE, email TEXT, salt BLOB NOT NULL, t INT NOT NULL,"
+    " m INT NOT NULL, sealed BLOB NOT NULL, disabled INT NOT NULL, admin INT NOT NULL,"
+    " since INT NOT NULL) STRICT;"
+    "CREATE TABLE devices (fp BLOB PRIMARY KEY, account BLOB NOT NULL REFERENCES users(id),"
+    " name TEXT NOT NULL, since INT NOT NULL, revoked INT NOT NULL, leaf BLOB NOT NULL,"
+    " issuer BLOB NOT NULL) STRICT;"
+    "CREATE TABLE sessions (id INTEGER PRIMARY KEY, current BLOB NOT NULL UNIQUE, former BLOB,"
+    " fp BLOB NOT NULL REFERENCES devices(fp), account BLOB NOT NULL REFERENCES users(id),"
+    " until INT NOT NULL, ended INT NOT NULL) STRICT;"
+    "CREATE INDEX sessions_former ON sessions (former);"
+    "CREATE INDEX sessions_fp ON sessions (fp);"
+    "CREATE TABLE rooms (id BLOB PRIMARY KEY, name TEXT NOT NULL, canonical TEXT NOT NULL UNIQUE,"
+    " skeleton TEXT NOT NULL UNIQUE, kind INT NOT NULL, history INT NOT NULL,"
+    " topic TEXT NOT NULL, since INT NOT NULL) STRICT;"
+    "CREATE TABLE members (room BLOB NOT NULL REFERENCES rooms(id),"
+    " account BLOB NOT NULL REFERENCES users(id), state INT NOT NULL, role INT NOT NULL,"
+    " from_number INT NOT NULL, delivered INT NOT NULL, since INT NOT NULL, invited BLOB,"
+    " PRIMARY KEY (room, account)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE messages (room BLOB NOT NULL REFERENCES rooms(id), number INT NOT NULL,"
+    " time INT NOT NULL, account BLOB NOT NULL REFERENCES users(id),"
+    " fp BLOB NOT NULL REFERENCES devices(fp), seq INT NOT NULL, head BLOB NOT NULL,"
+    " line TEXT NOT NULL, sig BLOB NOT NULL, body BLOB, why TEXT,"
+    " UNIQUE (room, number), UNIQUE (room, fp, seq), CHECK ((body IS NULL) <> (why IS NULL)))"
+    " STRICT;"
+    "CREATE INDEX messages_account ON messages (room, account, number);"
+    "CREATE TABLE invites (token BLOB PRIMARY KEY, bound INT NOT NULL, for_user BLOB,"
+    " keep_devices INT NOT NULL, admin INT NOT NULL, made INT NOT NULL, expires INT NOT NULL,"
+    " used_at INT NOT NULL, used_key BLOB, fp BLOB) STRICT;"
+    "CREATE TABLE audit_log (event TEXT NOT NULL, account TEXT NOT NULL,"
+    " fingerprint TEXT NOT NULL, reason TEXT NOT NULL, address TEXT NOT NULL, time INT NOT NULL,"
+    " count INT NOT NULL, folded INT NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX audit_folded ON audit_log (event, reason, address, time) WHERE folded;",
+    /* 1: the audit log is read by time */
+    "CREATE INDEX audit_time ON audit_log (time);",
+};
+
+enum { STORE_VERSION = COUNT(migrations) };
+
+#define USER                                                                                       \
+    "id, name, canonical, skeleton, email, salt, t, m, sealed, disabled, admin, since FROM users"
+#define SESSION "id, current, former, fp, account, until, ended FROM sessions"
+#define MESSAGE "room, number, time, account, fp, seq, head, line, sig, body, why FROM messages"
+#define INVITE                                                                                     \
+    "token, bound, for_user, keep_devices, admin, made, expires, used_at, used_key, fp FROM "      \
+    "invites"
+
+/* Every statement of the store: id, text. Prepared once, never built from data. */
+#define STATEMENTS(X)                                                                              \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                    \
+    X(COMMIT, "COMMIT")                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                        \
+    X(CHANGED, "PRAGMA data_version")                                                              \
+    X(USER_PUT, "INSERT INTO users VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"                \
+                " ON CONFLICT (id) DO UPDATE SET name=?2, canonical=?3, skeleton=?4, email=?5,"    \
+                " salt=?6, t=?7, m=?8, sealed=?9, disabled=?10, admin=?11, since=?12")             \
+    X(USER_GET, "SELECT " USER " WHERE id = ?1")                                                   \
+    X(USER_FIND, "SELECT " USER " WHERE canonical = ?1")                                           \
+    X(USER_LIKE, "SELECT 1 FROM users WHERE skeleton = ?1")                                        \
+    X(USER_EACH, "SELECT " USER " ORDER BY canonical")                                             \
+    X(DEVICE_ADD, "INSERT INTO devices VALUES (?1,?2,?3,?4,?5,?6,?7)")                             \
+    X(DEVICE_REVOKE, "UPDATE devices SET revoked = ?2 WHERE fp = ?1 AND revoked = 0")              \
+    X(DEVICE_CHAIN, "SELECT leaf, issuer FROM devices WHERE fp = ?1")                              \
+    X(DEVICE_EACH, "SELECT fp, account, name, since, revoked FROM devices ORDER BY since, rowid")  \
+    X(SESSION_PUT, "INSERT INTO sessions VALUES (?1,?2,?3,?4,?5,?6,?7) ON CONFLICT (id)"           \
+                   " DO UPDATE SET current=?2, former=?3, fp=?4, account=?5, until=?6, ended=?7")  \
+    X(SESSION_FIND, "SELECT " SESSION " WHERE current = ?1 OR former = ?1")                        \
+    X(SESSION_END, "UPDATE sessions SET ended = ?2 WHERE id = ?1")                                 \
+    X(SESSION_END_ALL, "UPDATE sessions SET ended = ?1 WHERE ended = 0")                           \
+    X(SESSION_DROP, "DELETE FROM sessions WHERE fp = ?1")                                          \
+    X(SESSION_PURGE, "DELETE FROM sessions WHERE until < ?1 OR (ended <> 0 AND ended < ?2)")       \
+    X(ROOM_PUT,                                                                                    \
+      "INSERT INTO rooms VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (id) DO UPDATE"              \
+      " SET name=?2, canonical=?3, skeleton=?4, kind=?5, history=?6, topic=?7, since=?8")          \
+    X(ROOM_EACH, "SELECT r.id, r.name, r.canonical, r.skeleton, r.kind, r.history, r.topic,"       \
+                 " r.since, m.number, m.head FROM rooms r LEFT JOIN messages m ON m.room = r.id"   \
+                 " AND m.number = (SELECT max(number) FROM messages WHERE room = r.id)"            \
+                 " ORDER BY r.rowid")                                                              \
+    X(MEMBER_PUT,                                                                                  \
+      "INSERT INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (room,account)"            \
+      " DO UPDATE SET state=?3, role=?4, from_number=?5, delivered=?6, since=?7,"                  \
+      " invited=?8")                                                                               \
+    X(MEMBER_EACH, "SELECT room, account, state, role, from_number, delivered, since, invited"     \
+                   " FROM members")                                                                \
+    X(MESSAGE_ADD, "INSERT INTO messages VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
+    X(MESSAGE_SEQ, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 AND seq = ?3")                  \
+    X(MESSAGE_LAST, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 ORDER BY seq DESC LIMIT 1")    \
+    X(MESSAGE_FORMER, "SELECT " MESSAGE " WHERE room = ?1 AND account = ?2"                        \
+                      " ORDER BY number DESC LIMIT 1")                                             \
+    X(MESSAGE_HEAD, "SELECT head FROM messages WHERE room = ?1 AND number = ?2")                   \
+    X(MESSAGE_UP, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?2 AND ?3"                \
+                  " ORDER BY number")                                                              \
+    X(MESSAGE_DOWN, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?3 AND ?2"              \
+                    " ORDER BY number DESC")                                                       \
+    X(INVITE_PUT, "INSERT OR REPLACE INTO invites VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")        \
+    X(INVITE_GET, "SELECT " INVITE " WHERE token = ?1")                                            \
+    X(INVITE_USE, "UPDATE invites SET for_user = ?3, used_at = ?8, used_key = ?9, fp = ?10"        \
+                  " WHERE token = ?1 AND used_at = 0")                                             \
+    X(INVITE_EACH, "SELECT " INVITE " ORDER BY made")                                              \
+    X(AUDIT_ADD, "INSERT INTO audit_log VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"                          \
+                 " ON CONFLICT (event, reason, address, time) WHERE folded"                        \
+                 " DO UPDATE SET count = count + excluded.count")                                  \
+    X(AUDIT_EACH, "SELECT event, account, fingerprint, reason, address, time, count, folded"       \
+                  " FROM audit_log WHERE time >= ?1 ORDER BY time, rowid")
+
+#define X(id, text) S_##id,
+enum statement { STATEMENTS(X) S_COUNT };
+#undef X
+
+#define X(id, text) [S_##id] = text,
+static const char *const statement_text[] = {STATEMENTS(X)};
+#undef X
+
+struct disk {
+    sqlite3 *db;
+    sqlite3_stmt *st[S_COUNT];
+    int64_t version; /* of the data, as last seen */
+};
+
+static int disk_fail(struct disk *d, struct err *e)
+{
+    int code = d->db == NULL ? SQLITE_NOMEM : sqlite3_errcode(d->db);
+    bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    bool busy = code == SQLITE_BUSY || code == SQLITE_LOCKED;
+    return err_set(e,
+                   damaged ? ERR_DATA
+                   : busy  ? ERR_AGAIN
+                           : ERR_IO,
+                   "the database: %s", d->db == NULL ? "no memory" : sqlite3_errmsg(d->db));
+}
+
+/* --- statements --- */
+
+static sqlite3_stmt *stmt(struct disk *d, enum statement id)
+{
+    sqlite3_reset(d->st[id]);
+    sqlite3_clear_bindings(d->st[id]);
+    return d->st[id];
+}
+
+static void bind_bytes(sqlite3_stmt *s, int at, const void *p, size_t n)
+{
+    sqlite3_bind_blob64(s, at, n == 0 ? "" : p, n, SQLITE_STATIC);
+}
+
+#define BIND(s, at, x) bind_bytes((s), (at), (x).b, sizeof(x).b)
+
+static void bind_str(sqlite3_stmt *s, int at, struct str v)
+{
+    sqlite3_bind_text64(s, at, v.n == 0 ? "" : v.p, v.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static void bind_text(sqlite3_stmt *s, int at, const char *text)
+{
+    bind_str(s, at, str_of(text));
+}
+
+static void bind_int(sqlite3_stmt *s, int at, int64_t v)
+{
+    sqlite3_bind_int64(s, at, v);
+}
+
+static void bind_u64(sqlite3_stmt *s, int at, uint64_t v)
+{
+    sqlite3_bind_int64(s, at, (int64_t)v);
+}
+
+static struct span col_span(sqlite3_stmt *s, int at)
+{
+    const void *p = sqlite3_column_blob(s, at);
+    return span_of(p, (size_t)sqlite3_column_bytes(s, at));
+}
+
+static struct str col_str(sqlite3_stmt *s, int at)
+{
+    const void *p = sqlite3_column_text(s, at);
+    return str_from(p, (size_t)sqlite3_column_bytes(s, at));
+}
+
+/* Bytes of fixed length; of any other length they count as zeros. */
+static void col_bytes(sqlite3_stmt *s, int at, void *out, size_t n)
+{
+    struct span v = col_span(s, at);
+
+    memset(out, 0, n);
+    if (v.n == n)
+        memcpy(out, v.p, n);
+}
+
+#define COL(s, at, x) col_bytes((s), (at), (x).b, sizeof(x).b)
+
+static void col_text(sqlite3_stmt *s, int at, char *out, size_t cap)
+{
+    if (str_copy(out, cap, col_str(s, at)) < 0)
+        out[0] = '\0';
+}
+
+static int64_t col_int(sqlite3_stmt *s, int at)
+{
+    return sqlite3_column_int64(s, at);
+}
+
+static uint64_t col_u64(sqlite3_stmt *s, int at)
+{
+    return (uint64_t)sqlite3_column_int64(s, at);
+}
+
+/* Runs a statement that gives no row. */
+static int run(struct disk *d, sqlite3_stmt *s, struct err *e)
+{
+    int rc = sqlite3_step(s);
+    int ret = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : disk_fail(d, e);
+
+    sqlite3_reset(s);
+    return ret;
+}
+
+/* 1 a row, 0 none, -1. The row stays until the statement is used again. */
+static int row(struct disk *d, sqlite3_stmt *s, struct err *e)
+{
+    int rc = sqlite3_step(s);
+
+    if (rc == SQLITE_ROW)
+        return 1;
+    int ret = rc == SQLITE_DONE ? 0 : disk_fail(d, e);
+    sqlite3_reset(s);
+    return ret;
+}
+
+/* Takes a row apart for a callback of the caller's. */
+typedef int row_take(sqlite3_stmt *s, void *ctx);
+
+static int rows(struct disk *d, sqlite3_stmt *s, row_take *take, void *ctx, struct err *e)
+{
+    int found = 1, rc = 0;
+
+    while (rc == 0 && (found = row(d, s, e)) == 1)
+        rc = take(s, ctx);
+    sqlite3_reset(s);
+    return found < 0 ? -1 : rc;
+}
+
+static int one(struct disk *d, sqlite3_stmt *s, row_take *take, void *ctx, struct err *e)
+{
+    int found = row(d, s, e);
+
+    if (found == 1 && take(s, ctx) < 0)
+        found = -1;
+    sqlite3_reset(s);
+    return found;
+}
+
+/* --- transactions --- */
+
+static int disk_begin(void *db, struct err *e)
+{
+    return run(db, stmt(db, S_BEGIN), e);
+}
+
+static void disk_rollback(void *db)
+{
+    struct disk *d = db;
+    struct err e = {0};
+
+    if (!sqlite3_get_autocommit(d->db))
+        (void)!run(d, stmt(d, S_ROLLBACK), &e);
+}
+
+/* A commit that failed may be on the disk in part: it is taken back, and nobody tries again. */
+static int disk_commit(void *db, struct err *e)
+{
+    struct disk *d = db;
+
+    if (run(d, stmt(d, S_COMMIT), e) == 0)
+        return 0;
+    disk_rollback(d);
+    return -1;
+}
+
+static int disk_changed(void *db, struct err *e)
+{
+    struct disk *d = db;
+    sqlite3_stmt *s = stmt(d, S_CHANGED);
+    int found = row(d, s, e);
+    int64_t version = found == 1 ? col_int(s, 0) : d->version;
+    bool changed = version != d->version && d->version != 0;
+
+    sqlite3_reset(s);
+    d->version = version;
+    return found < 0 ? -1 : changed;
+}
+
+/* --- users --- */
+
+static int disk_user_put(void *db, const struct store_user *u, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_USER_PUT);
+
+    BIND(s, 1, u->id);
+    bind_text(s, 2, u->name);
+    bind_text(s, 3, u->canonical);
+    bind_text(s, 4, u->skeleton);
+    if (u->email[0] != '\0')
+        bind_text(s, 5, u->email);
+    bind_bytes(s, 6, u->salt, sizeof u->salt);
+    bind_u64(s, 7, u->t);
+    bind_u64(s, 8, u->m);
+    bind_bytes(s, 9, u->sealed, sizeof u->sealed);
+    bind_int(s, 10, u->disabled);
+    bind_int(s, 11, u->admin);
+    bind_int(s, 12, u->since);
+    return run(db, s, e);
+}
+
+static void user_of(sqlite3_stmt *s, struct store_user *u)
+{
+    *u = (struct store_user){.t = (uint32_t)col_u64(s, 6),
+                             .m = (uint32_t)col_u64(s, 7),
+                             .disabled = col_int(s, 9) != 0,
+                             .admin = col_int(s, 10) != 0,
+                             .since = col_int(s, 11)};
+    COL(s, 0, u->id);
+    col_text(s, 1, u->name, sizeof u->name);
+    col_text(s, 2, u->canonical, sizeof u->canonical);
+    col_text(s, 3, u->skeleton, sizeof u->skeleton);
+    col_text(s, 4, u->email, sizeof u->email);
+    col_bytes(s, 5, u->salt, sizeof u->salt);
+    col_bytes(s, 8, u->sealed, sizeof u->sealed);
+}
+
+static int user_take(sqlite3_stmt *s, void *ctx)
+{
+    user_of(s, ctx);
+    return 0;
+}
+
+static int disk_user_get(void *db, const struct account_id *id, struct store_user *out,
+                         struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_USER_GET);
+    BIND(s, 1, *id);
+    return one(db, s, user_take, out, e);
+}
+
+static int disk_user_find(void *db, const char *canonical, struct store_user *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_USER_FIND);
+    bind_text(s, 1, canonical);
+    return one(db, s, user_take, out, e);
+}
+
+static int disk_user_like(void *db, const char *skeleton, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_USER_LIKE);
+    bind_text(s, 1, skeleton);
+    int found = row(db, s, e);
+    sqlite3_reset(s);
+    return found;
+}
+
+/* What a callback of each kind needs on its way through rows(). */
+struct each {
+    store_each_user *user;
+    store_each_device *device;
+    store_each_room *room;
+    store_each_member *member;
+    store_each_message *message;
+    store_each_invite *invite;
+    store_each_audit *audit;
+    void *ctx;
+};
+
+static int user_each_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_user u;
+
+    user_of(s, &u);
+    return x->user(x->ctx, &u);
+}
+
+static int disk_user_each(void *db, store_each_user *each, void *ctx, struct err *e)
+{
+    return rows(db, stmt(db, S_USER_EACH), user_each_take, &(struct each){.user = each, .ctx = ctx},
+                e);
+}
+
+/* --- devices --- */
+
+static int disk_device_add(void *db, const struct store_device *v, const struct store_chain *c,
+                           struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_DEVICE_ADD);
+
+    BIND(s, 1, v->fp);
+    BIND(s, 2, v->account);
+    bind_text(s, 3, v->name);
+    bind_int(s, 4, v->since);
+    bind_int(s, 5, v->revoked);
+    bind_bytes(s, 6, c->leaf, c->leaf_n);
+    bind_bytes(s, 7, c->issuer, c->issuer_n);
+    return run(db, s, e);
+}
+
+static int disk_device_revoke(void *db, const struct hash *fp, int64_t when, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_DEVICE_REVOKE);
+    BIND(s, 1, *fp);
+    bind_int(s, 2, when);
+    return run(db, s, e);
+}
+
+static int chain_take(sqlite3_stmt *s, void *ctx)
+{
+    struct store_chain *c = ctx;
+    struct span leaf = col_span(s, 0), issuer = col_span(s, 1);
+
+    if (leaf.n > sizeof c->leaf || issuer.n > sizeof c->issuer)
+        return -1;
+    c->leaf_n = leaf.n;
+    c->issuer_n = issuer.n;
+    if (leaf.n > 0)
+        memcpy(c->leaf, leaf.p, leaf.n);
+    if (issuer.n > 0)
+        memcpy(c->issuer, issuer.p, issuer.n);
+    return 0;
+}
+
+static int disk_device_chain(void *db, const struct hash *fp, struct store_chain *out,
+                             struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_DEVICE_CHAIN);
+    BIND(s, 1, *fp);
+    return one(db, s, chain_take, out, e);
+}
+
+static int device_each_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_device v = {.since = col_int(s, 3), .revoked = col_int(s, 4)};
+
+    COL(s, 0, v.fp);
+    COL(s, 1, v.account);
+    col_text(s, 2, v.name, sizeof v.name);
+    return x->device(x->ctx, &v);
+}
+
+static int disk_device_each(void *db, store_each_device *each, void *ctx, struct err *e)
+{
+    return rows(db, stmt(db, S_DEVICE_EACH), device_each_take,
+                &(struct each){.device = each, .ctx = ctx}, e);
+}
+
+/* --- sessions --- */
+
+static bool any(const struct hash *h)
+{
+    static const struct hash none = {{0}};
+    return memcmp(h, &none, sizeof none) != 0;
+}
+
+static int disk_session_put(void *db, const struct store_session *v, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_PUT);
+
+    bind_u64(s, 1, v->id);
+    BIND(s, 2, v->current);
+    if (any(&v->former))
+        BIND(s, 3, v->former);
+    BIND(s, 4, v->fp);
+    BIND(s, 5, v->account);
+    bind_int(s, 6, v->until);
+    bind_int(s, 7, v->ended);
+    return run(db, s, e);
+}
+
+static int session_take(sqlite3_stmt *s, void *ctx)
+{
+    struct store_session *v = ctx;
+
+    *v =
+        (struct store_session){.id = col_u64(s, 0), .until = col_int(s, 5), .ended = col_int(s, 6)};
+    COL(s, 1, v->current);
+    COL(s, 2, v->former);
+    COL(s, 3, v->fp);
+    COL(s, 4, v->account);
+    return 0;
+}
+
+static int disk_session_find(void *db, const struct hash *token, struct store_session *out,
+                             struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_FIND);
+    BIND(s, 1, *token);
+    return one(db, s, session_take, out, e);
+}
+
+static int disk_session_end(void *db, uint64_t id, int64_t when, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_END);
+    bind_u64(s, 1, id);
+    bind_int(s, 2, when);
+    return run(db, s, e);
+}
+
+static int disk_session_end_all(void *db, int64_t when, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_END_ALL);
+    bind_int(s, 1, when);
+    return run(db, s, e);
+}
+
+static int disk_session_drop(void *db, const struct hash *fp, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_DROP);
+    BIND(s, 1, *fp);
+    return run(db, s, e);
+}
+
+static int disk_session_purge(void *db, int64_t until, int64_t ended, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_PURGE);
+    bind_int(s, 1, until);
+    bind_int(s, 2, ended);
+    return run(db, s, e);
+}
+
+/* --- rooms and members --- */
+
+static int disk_room_put(void *db, const struct store_room *r, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_ROOM_PUT);
+
+    BIND(s, 1, r->id);
+    bind_text(s, 2, r->name);
+    bind_text(s, 3, r->canonical);
+    bind_text(s, 4, r->skeleton);
+    bind_int(s, 5, r->kind);
+    bind_int(s, 6, r->history);
+    bind_text(s, 7, r->topic);
+    bind_int(s, 8, r->since);
+    return run(db, s, e);
+}
+
+static int room_each_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_room r = {.kind = (enum room_kind)col_int(s, 4),
+                           .history = (enum room_history)col_int(s, 5),
+                           .since = col_int(s, 7)};
+    struct store_tip tip = {.number = col_u64(s, 8)};
+
+    COL(s, 0, r.id);
+    col_text(s, 1, r.name, sizeof r.name);
+    col_text(s, 2, r.canonical, sizeof r.canonical);
+    col_text(s, 3, r.skeleton, sizeof r.skeleton);
+    col_text(s, 6, r.topic, sizeof r.topic);
+    COL(s, 9, tip.head);
+    return x->room(x->ctx, &r, &tip);
+}
+
+static int disk_room_each(void *db, store_each_room *each, void *ctx, struct err *e)
+{
+    return rows(db, stmt(db, S_ROOM_EACH), room_each_take, &(struct each){.room = each, .ctx = ctx},
+                e);
+}
+
+static int disk_member_put(void *db, const struct store_member *m, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MEMBER_PUT);
+
+    BIND(s, 1, m->room);
+    BIND(s, 2, m->account);
+    bind_int(s, 3, m->state);
+    bind_int(s, 4, m->role);
+    bind_u64(s, 5, m->from);
+    bind_u64(s, 6, m->delivered);
+    bind_int(s, 7, m->since);
+    BIND(s, 8, m->by);
+    return run(db, s, e);
+}
+
+static int member_each_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_member m = {.state = (enum member_state)col_int(s, 2),
+                             .role = (enum member_role)col_int(s, 3),
+                             .from = col_u64(s, 4),
+                             .delivered = col_u64(s, 5),
+                             .since = col_int(s, 6)};
+
+    COL(s, 0, m.room);
+    COL(s, 1, m.account);
+    COL(s, 7, m.by);
+    return x->member(x->ctx, &m);
+}
+
+static int disk_member_each(void *db, store_each_member *each, void *ctx, struct err *e)
+{
+    return rows(db, stmt(db, S_MEMBER_EACH), member_each_take,
+                &(struct each){.member = each, .ctx = ctx}, e);
+}
+
+/* --- messages --- */
+
+static int disk_message_add(void *db, const struct store_message *m, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_ADD);
+
+    BIND(s, 1, m->room);
+    bind_u64(s, 2, m->number);
+    bind_int(s, 3, m->time);
+    BIND(s, 4, m->account);
+    BIND(s, 5, m->fp);
+    bind_u64(s, 6, m->seq);
+    BIND(s, 7, m->head);
+    bind_str(s, 8, m->line);
+    bind_bytes(s, 9, m->sig.p, m->sig.n);
+    if (m->why.n == 0)
+        bind_bytes(s, 10, m->body.p, m->body.n);
+    else
+        bind_str(s, 11, m->why);
+    return run(db, s, e);
+}
+
+static int message_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_message m = {.number = col_u64(s, 1),
+                              .time = col_int(s, 2),
+                              .seq = col_u64(s, 5),
+                              .line = col_str(s, 7),
+                              .sig = col_span(s, 8),
+                              .body = col_span(s, 9),
+                              .why = col_str(s, 10)};
+
+    COL(s, 0, m.room);
+    COL(s, 3, m.account);
+    COL(s, 4, m.fp);
+    COL(s, 6, m.head);
+    return x->message(x->ctx, &m);
+}
+
+static int disk_message_seq(void *db, const struct room_id *room, const struct hash *fp,
+                            uint64_t seq, store_each_message *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_SEQ);
+    BIND(s, 1, *room);
+    BIND(s, 2, *fp);
+    bind_u64(s, 3, seq);
+    return one(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+}
+
+static int disk_message_last(void *db, const struct room_id *room, const struct hash *fp,
+                             store_each_message *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_LAST);
+    BIND(s, 1, *room);
+    BIND(s, 2, *fp);
+    return one(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+}
+
+static int disk_message_former(void *db, const struct room_id *room,
+                               const struct account_id *account, store_each_message *each,
+                               void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_FORMER);
+    BIND(s, 1, *room);
+    BIND(s, 2, *account);
+    return one(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+}
+
+static int head_take(sqlite3_stmt *s, void *ctx)
+{
+    struct hash *head = ctx;
+    COL(s, 0, *head);
+    return 0;
+}
+
+static int disk_message_head(void *db, const struct room_id *room, uint64_t number,
+                             struct hash *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_HEAD);
+    BIND(s, 1, *room);
+    bind_u64(s, 2, number);
+    return one(db, s, head_take, out, e);
+}
+
+static int disk_message_range(void *db, const struct room_id *room, uint64_t first, uint64_t last,
+                              store_each_message *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, first <= last ? S_MESSAGE_UP : S_MESSAGE_DOWN);
+    BIND(s, 1, *room);
+    bind_u64(s, 2, first);
+    bind_u64(s, 3, last);
+    return rows(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+}
+
+/* --- invites --- */
+
+static void invite_bind(sqlite3_stmt *s, const struct store_invite *v)
+{
+    BIND(s, 1, v->token);
+    bind_int(s, 2, v->bound);
+    BIND(s, 3, v->account);
+    bind_int(s, 4, v->keep);
+    bind_int(s, 5, v->admin);
+    bind_int(s, 6, v->made);
+    bind_int(s, 7, v->expires);
+    bind_int(s, 8, v->used);
+    BIND(s, 9, v->key);
+    BIND(s, 10, v->fp);
+}
+
+static int disk_invite_put(void *db, const struct store_invite *v, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_INVITE_PUT);
+    invite_bind(s, v);
+    return run(db, s, e);
+}
+
+static int invite_take(sqlite3_stmt *s, void *ctx)
+{
+    struct store_invite *v = ctx;
+
+    *v = (struct store_invite){.bound = col_int(s, 1) != 0,
+                               .keep = col_int(s, 3) != 0,
+                               .admin = col_int(s, 4) != 0,
+                               .made = col_int(s, 5),
+                               .expires = col_int(s, 6),
+                               .used = col_int(s, 7)};
+    COL(s, 0, v->token);
+    COL(s, 2, v->account);
+    COL(s, 8, v->key);
+    COL(s, 9, v->fp);
+    return 0;
+}
+
+static int disk_invite_get(void *db, const struct hash *token, struct store_invite *out,
+                           struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_INVITE_GET);
+    BIND(s, 1, *token);
+    return one(db, s, invite_take, out, e);
+}
+
+static int disk_invite_use(void *db, const struct store_invite *v, struct err *e)
+{
+    struct disk *d = db;
+    sqlite3_stmt *s = stmt(d, S_INVITE_USE);
+
+    invite_bind(s, v);
+    return run(d, s, e) < 0 ? -1 : sqlite3_changes(d->db) == 1;
+}
+
+static int invite_each_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_invite v;
+
+    (void)invite_take(s, &v);
+    return x->invite(x->ctx, &v);
+}
+
+static int disk_invite_each(void *db, store_each_invite *each, void *ctx, struct err *e)
+{
+    return rows(db, stmt(db, S_INVITE_EACH), invite_each_take,
+                &(struct each){.invite = each, .ctx = ctx}, e);
+}
+
+/* --- audit log --- */
+
+static int disk_audit_add(void *db, const struct store_audit *a, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_ADD);
+
+    bind_str(s, 1, a->event);
+    bind_str(s, 2, a->account);
+    bind_str(s, 3, a->fp);
+    bind_str(s, 4, a->reason);
+    bind_str(s, 5, a->address);
+    bind_int(s, 6, a->folded ? a->time - a->time % (60 * 1000) : a->time);
+    bind_u64(s, 7, a->count);
+    bind_int(s, 8, a->folded);
+    return run(db, s, e);
+}
+
+static int audit_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_audit a = {.event = col_str(s, 0),
+                            .account = col_str(s, 1),
+                            .fp = col_str(s, 2),
+                            .reason = col_str(s, 3),
+                            .address = col_str(s, 4),
+                            .time = col_int(s, 5),
+                            .count = col_u64(s, 6),
+                            .folded = col_int(s, 7) != 0};
+    return x->audit(x->ctx, &a);
+}
+
+static int disk_audit_each(void *db, int64_t since, store_each_audit *each, void *ctx,
+                           struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_EACH);
+    bind_int(s, 1, since);
+    return rows(db, s, audit_take, &(struct each){.audit = each, .ctx = ctx}, e);
+}
+
+/* --- opening --- */
+
+static void disk_close(void *db)
+{
+    struct disk *d = db;
+
+    if (d == NULL)
+        return;
+    for (size_t i = 0; i < S_COUNT; i++)
+        sqlite3_finalize(d->st[i]);
+    sqlite3_close(d->db);
+    free(d);
+}
+
+static bool beside(const char *path, const char *suffix)
+{
+    char name[4096];
+    struct stat st;
+    int n = snprintf(name, sizeof name, "%s%s", path, suffix);
+    return n > 0 && (size_t)n < sizeof name && lstat(name, &st) == 0;
+}
+
+/* The file exists with 0600 before SQLite opens it; its -wal and -shm take the same mode. */
+static int file_new(const char *path, struct err *e)
+{
+    if (beside(path, "-wal") || beside(path, "-journal"))
+        return err_set(e, ERR_DATA, "%s: a journal of a lost database lies beside it", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(e, ERR_CREATE, "%s: %s", path, strerror(errno));
+    close(fd);
+    return 0;
+}
+
+static int file_there(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_INPUT, "%s is no regular file", path);
+    if (st.st_size == 0)
+        return err_set(e, ERR_DATA, "%s is empty: the database is lost, bring back a copy", path);
+    if ((st.st_mode & 077) != 0)
+        return err_set(e, ERR_CONFIG, "%s may be read by others: chmod 600 %s", path, path);
+    return 0;
+}
+
+static int exec(struct disk *d, const char *text, struct err *e)
+{
+    return sqlite3_exec(d->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : disk_fail(d, e);
+}
+
+static int number(struct disk *d, const char *text, int64_t *out, struct err *e)
+{
+    sqlite3_stmt *s = NULL;
+
+    if (sqlite3_prepare_v2(d->db, text, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW) {
+        *out = sqlite3_column_int64(s, 0);
+        sqlite3_finalize(s);
+        return 0;
+    }
+    int rc = disk_fail(d, e);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* Everything SQLite can find without reading the whole file's contents against the indices. */
+static int quick_check(struct disk *d, const char *path, struct err *e)
+{
+    sqlite3_stmt *s = NULL;
+    bool good = false;
+
+    if (sqlite3_prepare_v2(d->db, "PRAGMA quick_check(1)", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        good = str_is(col_str(s, 0), "ok");
+    sqlite3_finalize(s);
+    return good ? 0 : err_set(e, ERR_DATA, "%s is damaged: bring back a copy", path);
+}
+
+static int migrate(struct disk *d, int64_t from, struct err *e)
+{
+    char text[64];
+
+    if (exec(d, "BEGIN IMMEDIATE", e) < 0)
+        return -1;
+    for (int64_t v = from; v < STORE_VERSION; v++)
+        if (exec(d, migrations[v], e) < 0)
+            return -1;
+    snprintf(text, sizeof text, "PRAGMA user_version = %d", (int)STORE_VERSION);
+    if (exec(d, text, e) < 0)
+        return -1;
+    snprintf(text, sizeof text, "PRAGMA application_id = %d", (int)STORE_APPLICATION);
+    return exec(d, text, e) < 0 || exec(d, "COMMIT", e) < 0 ? -1 : 0;
+}
+
+static int schema_ready(struct disk *d, const char *path, enum store_open how, struct err *e)
+{
+    int64_t app, version;
+
+    if (number(d, "PRAGMA application_id", &app, e) < 0 ||
+        number(d, "PRAGMA user_version", &version, e) < 0)
+        return err_in(e, "%s", path);
+    if (how == STORE_CREATE)
+        return migrate(d, 0, e);
+    if (app != STORE_APPLICATION || version < 1)
+        return err_set(e, ERR_DATA, "%s is a database of another program: move it away", path);
+    if (version > STORE_VERSION)
+        return err_set(e, ERR_DATA, "%s was written by a newer countersignd: upgrade", path);
+    if (quick_check(d, path, e) < 0)
+        return -1;
+    if (version < STORE_VERSION && how == STORE_CHECK)
+        return err_set(e, ERR_DATA, "%s is of an older version: countersignd run renews it", path);
+    return version < STORE_VERSION ? migrate(d, version, e) : 0;
+}
+
+static int disk_prepare(struct disk *d, struct err *e)
+{
+    for (size_t i = 0; i < S_COUNT; i++)
+        if (sqlite3_prepare_v3(d->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &d->st[i],
+                               NULL) != SQLITE_OK)
+            return disk_fail(d, e);
+    return disk_changed(d, e) < 0 ? -1 : 0;
+}
+
+static int disk_open(struct disk *d, const char *path, enum store_open how, struct err *e)
+{
+    int flags = how == STORE_CHECK ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+
+    if (sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX, NULL) !=
+        SQLITE_OK) {
+        disk_fail(d, e);
+        return err_in(e, "%s", path);
+    }
+    sqlite3_busy_timeout(d->db, BUSY_MS);
+    if (exec(d, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON",
+             e) < 0 ||
+        schema_ready(d, path, how, e) < 0)
+        return -1;
+    if (how != STORE_CHECK &&
+        exec(d, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", e) < 0)
+        return -1;
+    return disk_prepare(d, e);
+}
+
+void *store_sqlite_open(const char *path, enum store_open how, struct err *e)
+{
+    if ((how == STORE_CREATE ? file_new(path, e) : file_there(path, e)) < 0)
+        return NULL;
+    struct disk *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        err_set(e, ERR_LOCAL, "no memory");
+        return NULL;
+    }
+    if (disk_open(d, path, how, e) == 0)
+        return d;
+    disk_close(d);
+    if (how == STORE_CREATE)
+        (void)unlink(path); /* made by us a moment ago */
+    return NULL;
+}
+
+const struct store_ops store_sqlite = {
+    .name = "sqlite",
+    .close = disk_close,
+    .begin = disk_begin,
+    .commit = disk_commit,
+    .rollback = disk_rollback,
+    .changed = disk_changed,
+    .user_put = disk_user_put,
+    .user_get = disk_user_get,
+    .user_find = disk_user_find,
+    .user_like = disk_user_like,
+    .user_each = disk_user_each,
+    .device_add = disk_device_add,
+    .device_revoke = disk_device_revoke,
+    .device_chain = disk_device_chain,
+    .device_each = disk_device_each,
+    .session_put = disk_session_put,
+    .session_find = disk_session_find,
+    .session_end = disk_session_end,
+    .session_end_all = disk_session_end_all,
+    .session_drop = disk_session_drop,
+    .session_purge = disk_session_purge,
+    .room_put = disk_room_put,
+    .room_each = disk_room_each,
+    .member_put = disk_member_put,
+    .member_each = disk_member_each,
+    .message_add = disk_message_add,
+    .message_seq = disk_message_seq,
+    .message_last = disk_message_last,
+    .message_former = disk_message_former,
+    .message_head = disk_message_head,
+    .message_range = disk_message_range,
+    .invite_put = disk_invite_put,
+    .invite_get = disk_invite_get,
+    .invite_use = disk_invite_use,
+    .invite_each = disk_invite_each,
+    .audit_add = disk_audit_add,
+    .audit_each = disk_audit_each,
+};
