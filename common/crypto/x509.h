@@ -134,6 +134,11 @@ int trust_add_intermediate(struct trust *t, struct span der, struct err *e) MUST
 int trust_add_crl(struct trust *t, struct span der, struct err *e) MUST_USE;
 /* The earliest nextUpdate of the CRLs held, ms; INT64_MAX when there is none. */
 int64_t trust_crl_until(const struct trust *t);
+/* Forgets the CRLs that are out of date at now: for a client about to connect, whose relay sends a
+ * new one. Not while others check. */
+void trust_forget_stale(struct trust *t, int64_t now);
+/* Changes what a missing CRL means, from now on: a client that has got its first list. */
+void trust_demand(struct trust *t, enum trust_crl policy);
 /* true and *when (ms) if the CRLs held name this certificate. */
 bool trust_revoked(const struct trust *t, const struct cert *c, int64_t *when);
 

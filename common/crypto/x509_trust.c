@@ -246,6 +246,22 @@ int64_t trust_crl_until(const struct trust *t)
     return first;
 }
 
+void trust_forget_stale(struct trust *t, int64_t now)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct crl *c = t->ca[i].crl;
+        if (c != NULL && x509_ms(&c->crl.next_update) < now) {
+            crl_free(c);
+            t->ca[i].crl = NULL;
+        }
+    }
+}
+
+void trust_demand(struct trust *t, enum trust_crl policy)
+{
+    t->policy = policy;
+}
+
 const struct trust_ca *trust_find(const struct trust *t, const struct cert *ca)
 {
     const mbedtls_x509_crt *a = &ca->crt;

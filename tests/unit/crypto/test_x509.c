@@ -985,6 +985,46 @@ static void lists_are_verified_before_they_count(void **state)
     free(s);
 }
 
+static enum cert_fault again(const struct scene *s, const struct trust *t)
+{
+    struct span chain[] = {span_of(s->der[2], s->der_n[2]), span_of(s->der[1], s->der_n[1])};
+    struct err e = {0};
+    enum cert_fault why;
+
+    (void)!cert_check(t, chain, 2, &s->ask, &why, &e);
+    return why;
+}
+
+static void stale_lists_can_be_forgotten_and_lists_demanded(void **state)
+{
+    struct scene *s = malloc(sizeof *s);
+    struct cert *c;
+    int64_t when = 0;
+    struct err e = {0};
+    (void)state;
+
+    scene_device(s);
+    revoked(s);
+    scene_issue(s);
+    struct trust *t = scene_trust(s);
+    c = cert_parse(span_of(s->der[2], s->der_n[2]), NULL, &e);
+    trust_forget_stale(t, NOW);
+    assert_int_equal(again(s, t), CERT_REVOKED); /* still fresh */
+    assert_true(trust_revoked(t, c, &when));
+    assert_true(when == NOW - 1000);
+    trust_forget_stale(t, NOW + 2 * DAY);
+    assert_true(trust_crl_until(t) == INT64_MAX);
+    assert_false(trust_revoked(t, c, &when));
+    assert_int_equal(again(s, t), CERT_NO_CRL);
+    trust_demand(t, TRUST_CRL_OPTIONAL);
+    assert_int_equal(again(s, t), CERT_OK);
+    trust_demand(t, TRUST_CRL_LEAF);
+    assert_int_equal(again(s, t), CERT_NO_CRL);
+    cert_free(c);
+    trust_free(t);
+    free(s);
+}
+
 /* The same CA name and serials, signed with another key. */
 static void a_list_of_another_signer_is_refused(void **state)
 {
@@ -1128,6 +1168,7 @@ int main(void)
         cmocka_unit_test(signing_entries_does_not_spoil_signing_certificates),
         cmocka_unit_test(only_fit_cas_are_trusted),
         cmocka_unit_test(lists_are_verified_before_they_count),
+        cmocka_unit_test(stale_lists_can_be_forgotten_and_lists_demanded),
         cmocka_unit_test(a_list_of_another_signer_is_refused),
         cmocka_unit_test(a_ca_that_may_not_sign_lists_does_not),
         cmocka_unit_test(lists_say_what_was_written),
