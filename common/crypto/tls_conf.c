@@ -12,6 +12,10 @@ static const int suites[] = {
     0,
 };
 
+/* Where AES is not in hardware its tables would leak through the cache: both sides then keep to the
+ * suite that the other has as well. */
+static const int suites_soft[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, 0};
+
 static const uint16_t groups[] = {
     MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
     MBEDTLS_SSL_IANA_TLS_GROUP_X25519,
@@ -223,7 +227,7 @@ static int conf_rules(struct tls_conf *c, struct err *e)
     mbedtls_ssl_conf_max_tls_version(&c->ssl, MBEDTLS_SSL_VERSION_TLS1_3);
     mbedtls_ssl_conf_tls13_key_exchange_modes(&c->ssl,
                                               MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL);
-    mbedtls_ssl_conf_ciphersuites(&c->ssl, suites);
+    mbedtls_ssl_conf_ciphersuites(&c->ssl, aead_fast(AEAD_AES_256_GCM) ? suites : suites_soft);
     mbedtls_ssl_conf_groups(&c->ssl, groups);
     mbedtls_ssl_conf_sig_algs(&c->ssl, schemes);
     mbedtls_ssl_conf_authmode(&c->ssl, MBEDTLS_SSL_VERIFY_REQUIRED);

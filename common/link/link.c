@@ -8,6 +8,7 @@
 
 struct link_ready {
     const struct link_proto *proto;
+    enum role role;
     void *ready;
 };
 
@@ -18,7 +19,7 @@ struct link {
     unsigned number; /* steps told so far */
     bool heard;      /* the last row's step was told: the relay has let the client in */
     bool ended;      /* the stream ended in order */
-    bool waiting, established, closed, failed; /* told so far */
+    bool waiting, established, over; /* told so far; over: CLOSED or FAILED */
 };
 
 static const struct link_proto *proto_of(enum link_kind kind)
@@ -53,6 +54,7 @@ struct link_ready *link_ready_new(enum role role, const struct link_conf *conf, 
         err_set(e, ERR_LOCAL, "no memory for a link");
         return NULL;
     }
+    r->role = role;
     r->proto = proto_of(conf->kind);
     r->ready = r->proto->ready_new(role, conf, e);
     if (r->ready == NULL) {
@@ -70,15 +72,13 @@ void link_ready_free(struct link_ready *r)
     free(r);
 }
 
-struct link *link_new(enum role role, const struct link_conf *conf, struct err *e)
+static struct link *link_open(enum role role, const struct link_ready *ready, struct err *e)
 {
-    struct link_ready *own = conf->ready == NULL ? link_ready_new(role, conf, e) : NULL;
-    struct link_ready *ready = own != NULL ? own : conf->ready;
-    struct link *l = ready == NULL ? NULL : calloc(1, sizeof *l);
+    struct link *l = calloc(1, sizeof *l);
 
     if (l == NULL) {
         err_set(e, ERR_LOCAL, "no memory for a link");
-        goto out;
+        return NULL;
     }
     l->role = role;
     l->proto = ready->proto;
@@ -87,7 +87,19 @@ struct link *link_new(enum role role, const struct link_conf *conf, struct err *
         free(l);
         l = NULL;
     }
-out:
+    return l;
+}
+
+struct link *link_new(enum role role, const struct link_conf *conf, struct err *e)
+{
+    struct link_ready *own = conf->ready == NULL ? link_ready_new(role, conf, e) : NULL;
+    const struct link_ready *ready = own != NULL ? own : conf->ready;
+    struct link *l = NULL;
+
+    if (ready != NULL && ready->role != role)
+        err_set(e, ERR_LOCAL, "keys made ready for the other role");
+    else if (ready != NULL)
+        l = link_open(role, ready, e);
     link_ready_free(own);
     return l;
 }
@@ -201,10 +213,9 @@ static bool next_end(struct link *l, struct link_event *ev)
 {
     bool bad = link_error(l)->code != ERR_NONE;
 
-    if (bad ? l->failed : l->closed || !(l->ended || l->proto->closed(l->end)))
+    if (l->over || !(bad || l->ended || l->proto->closed(l->end)))
         return false;
-    l->failed = bad;
-    l->closed = true;
+    l->over = true;
     ev->kind = bad ? LINK_FAILED : LINK_CLOSED;
     return true;
 }

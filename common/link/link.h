@@ -111,8 +111,8 @@ struct link_event {
         LINK_STEP,
         LINK_ESTABLISHED, /* client: the relay's first bytes were opened; relay: client is proven */
         LINK_MESSAGE,     /* opened bytes in order; where they are cut means nothing */
-        LINK_CLOSED,      /* the peer's close_notify: nothing comes any more */
-        LINK_FAILED       /* final; see link_error */
+        LINK_CLOSED,      /* the peer's close_notify: nothing comes any more, no event either */
+        LINK_FAILED       /* final; see link_error; the last event */
     } kind;
     union {
         struct link_step step;

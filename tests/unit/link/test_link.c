@@ -243,6 +243,32 @@ static void a_client_waits_for_the_verdict(void **state)
     pair_free(&p);
 }
 
+/* Whoever asks for the events late is not told of a wait that is over. */
+static void events_may_be_taken_at_the_end(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    pair_conf(&p, w);
+    pair_start(&p);
+    for (int i = 0; i < 8; i++) {
+        struct link *from = p.end[i % 2], *to = p.end[(i + 1) % 2];
+        struct span s = link_out(from);
+        assert_int_equal(link_feed(to, s.p, s.n), 0);
+        link_sent(from, s.n);
+        if (i == 2)
+            assert_int_equal(link_send(p.end[ROLE_RELAY], (const uint8_t *)"hi", 2), 0);
+    }
+    pair_events(&p, ROLE_CLIENT);
+    pair_events(&p, ROLE_RELAY);
+    both_established(&p);
+    assert_int_equal(p.steps_n[ROLE_CLIENT], 11);
+    for (size_t i = 0; i < 11; i++)
+        assert_false(p.steps[ROLE_CLIENT][i].waiting);
+    assert_int_equal(p.got[ROLE_CLIENT].len, 2);
+    pair_free(&p);
+}
+
 static void a_relay_that_closes_without_a_word_has_let_nobody_in(void **state)
 {
     struct pair p;
@@ -348,6 +374,7 @@ static void a_close_is_told_and_what_came_before_arrives(void **state)
         assert_true(p.closed[to]);
         assert_false(p.failed[to]);
         assert_int_equal(link_eof(p.end[to]), 0);
+        assert_int_equal(link_send(p.end[to], (const uint8_t *)"too late", 8), -1);
         pair_events(&p, to);
         assert_int_equal(p.order_bad, 0);
         pair_free(&p);
@@ -383,6 +410,7 @@ static void keys_may_be_shared_and_replaced(void **state)
         assert_non_null(ready[r]);
         p[0].conf[r].ready = p[1].conf[r].ready = ready[r];
     }
+    assert_null(link_new(ROLE_CLIENT, &p[0].conf[ROLE_RELAY], &e));
     for (int i = 0; i < 2; i++)
         pair_start(&p[i]);
     for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++)
@@ -435,6 +463,7 @@ int main(void)
         cmocka_unit_test(info_names_both_ends),
         cmocka_unit_test(the_table_has_every_step_once),
         cmocka_unit_test(a_client_waits_for_the_verdict),
+        cmocka_unit_test(events_may_be_taken_at_the_end),
         cmocka_unit_test(a_relay_that_closes_without_a_word_has_let_nobody_in),
         cmocka_unit_test(messages_up_to_a_mebibyte_go_both_ways),
         cmocka_unit_test(exporters_are_equal_and_new_each_time),

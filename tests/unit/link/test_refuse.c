@@ -231,10 +231,10 @@ static const struct {
     {joining_another_name, ROLE_CLIENT, "wrong-name", "not for", REFUSED "bad certificate"},
 };
 
-static bool sent_certificate(const struct pair *p, enum role r)
+static bool certificate_told(const struct pair *p, enum role r, bool out)
 {
     for (size_t i = 0; i < p->steps_n[r]; i++)
-        if (p->steps[r][i].out && strcmp(p->steps[r][i].name, "Certificate") == 0)
+        if (p->steps[r][i].out == out && strcmp(p->steps[r][i].name, "Certificate") == 0)
             return true;
     return false;
 }
@@ -262,8 +262,9 @@ static void refusal_check(const struct pair *p, size_t i)
         assert_true(told.refused_by_peer);
         assert_non_null(told.refused);
     }
+    assert_false(certificate_told(p, by, false)); /* what was refused is no step */
     if (by == ROLE_CLIENT)
-        assert_false(sent_certificate(p, ROLE_CLIENT)); /* we name ourselves to nobody unproven */
+        assert_false(certificate_told(p, by, true)); /* we name ourselves to nobody unproven */
 }
 
 static void each_is_refused_and_read(void **state)
@@ -304,7 +305,7 @@ static void a_device_cannot_play_the_relay(void **state)
     pair_pump(&p, 1 << 20);
     assert_true(p.failed[ROLE_CLIENT] && p.failed[ROLE_RELAY]);
     assert_false(p.established[ROLE_CLIENT] || p.established[ROLE_RELAY]);
-    assert_false(sent_certificate(&p, ROLE_CLIENT));
+    assert_false(certificate_told(&p, ROLE_CLIENT, true));
     assert_string_equal(pair_why(&p, ROLE_CLIENT),
                         "the relay ended the connection: no common parameters (alert 40)");
     pair_free(&p);
