@@ -257,6 +257,24 @@ static void garbage_is_refused_at_once(void **state)
     }
 }
 
+static void an_empty_record_is_no_message(void **state)
+{
+    (void)state;
+    for (int type = 20; type <= 23; type++) {
+        for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
+            uint8_t head[5] = {(uint8_t)type, 3, 3, 0, 0};
+            struct pair p;
+            pair_conf(&p, w);
+            pair_start(&p);
+            for (int i = 0; i < 100; i++)
+                (void)!link_feed(p.end[r], head, sizeof head);
+            pair_events(&p, r);
+            assert_true(p.failed[r]);
+            pair_free(&p);
+        }
+    }
+}
+
 static void random_bytes_never_complete(void **state)
 {
     uint8_t noise[600];
@@ -321,6 +339,7 @@ int main(void)
         cmocka_unit_test(records_are_opened_once_in_order_or_not_at_all),
         cmocka_unit_test(damage_is_told_to_the_other_side),
         cmocka_unit_test(garbage_is_refused_at_once),
+        cmocka_unit_test(an_empty_record_is_no_message),
         cmocka_unit_test(random_bytes_never_complete),
         cmocka_unit_test(a_record_too_long_is_refused_by_its_head),
         cmocka_unit_test(strangers_have_a_budget),
