@@ -122,15 +122,30 @@ static bool sans_clean(const mbedtls_x509_crt *crt)
     return true;
 }
 
-/* Called for extensions that mbedTLS does not know: a critical one refuses the certificate. */
+/* id-ce-nameConstraints, policyMappings, policyConstraints, inhibitAnyPolicy: they take away from
+ * what a CA may do. Who does not apply them must refuse, even when they are not marked critical. */
+static const char *const limits[] = {"\x55\x1d\x1e", "\x55\x1d\x21", "\x55\x1d\x24",
+                                     "\x55\x1d\x36"};
+
+static bool extension_limits(const mbedtls_x509_buf *oid)
+{
+    for (size_t i = 0; i < COUNT(limits); i++)
+        if (span_same(BUF_SPAN(*oid), span_of(limits[i], 3)))
+            return true;
+    return false;
+}
+
+/* Called for extensions that mbedTLS does not know. */
 static int extension_unknown(void *ctx, const mbedtls_x509_crt *crt, const mbedtls_x509_buf *oid,
                              int critical, const unsigned char *p, const unsigned char *end)
 {
     bool *met = ctx;
 
-    (void)crt, (void)oid, (void)p, (void)end;
-    *met = *met || critical != 0;
-    return critical != 0 ? MBEDTLS_ERR_X509_INVALID_EXTENSIONS : 0;
+    (void)crt, (void)p, (void)end;
+    if (critical == 0 && !extension_limits(oid))
+        return 0;
+    *met = true;
+    return MBEDTLS_ERR_X509_INVALID_EXTENSIONS;
 }
 
 static bool serial_good(const mbedtls_x509_buf *s)
@@ -146,16 +161,18 @@ static bool serial_good(const mbedtls_x509_buf *s)
 
 static enum cert_fault crt_read(mbedtls_x509_crt *crt, struct span der)
 {
-    bool critical = false;
+    bool met = false; /* mbedTLS itself heeds the callback's answer for critical ones only */
     size_t whole;
 
     if (der.n > CERT_MAX)
         return CERT_TOO_BIG;
     if (!der_whole(der, &whole))
         return whole > 0 && whole < der.n ? CERT_TRAILING : CERT_MALFORMED;
-    if (mbedtls_x509_crt_parse_der_with_ext_cb(crt, der.p, der.n, 1, extension_unknown,
-                                               &critical) != 0)
-        return critical ? CERT_CRITICAL : CERT_MALFORMED;
+    int rc = mbedtls_x509_crt_parse_der_with_ext_cb(crt, der.p, der.n, 1, extension_unknown, &met);
+    if (met)
+        return CERT_CRITICAL;
+    if (rc != 0)
+        return CERT_MALFORMED;
     if (!name_clean(&crt->subject) || !name_clean(&crt->issuer) || !sans_clean(crt))
         return CERT_BAD_NAME;
     return serial_good(&crt->serial) ? CERT_OK : CERT_MALFORMED;

@@ -27,7 +27,7 @@
     X(CERT_TRAILING, 42, "bytes follow the certificate", "trailing-bytes")                         \
     X(CERT_BAD_NAME, 42, "a name holds control bytes or a forbidden kind of text", "bad-name")     \
     X(CERT_VERSION, 43, "not X.509 version 3", "version")                                          \
-    X(CERT_CRITICAL, 43, "a critical extension is unknown", "critical-extension")                  \
+    X(CERT_CRITICAL, 43, "an extension that limits it is not understood", "critical-extension")    \
     X(CERT_WEAK_KEY, 43, "the key is too weak or of a kind not allowed", "weak-key")               \
     X(CERT_WEAK_SIGNATURE, 43, "the signature algorithm is too weak", "weak-signature")            \
     X(CERT_CHAIN_LONG, 42, "the chain has too many certificates", "chain-too-long")                \

@@ -323,6 +323,19 @@ static int usage_check(struct judge *j, const struct rule *r)
     return 0;
 }
 
+/* A CA with extended key usages may issue for these only (as browsers and OpenSSL have it). */
+static int issuer_uses_check(struct judge *j, const struct rule *r)
+{
+    for (size_t i = 1; i < j->path_n; i++) {
+        const mbedtls_x509_crt *crt = &j->path[i]->crt;
+        if (mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE) &&
+            mbedtls_x509_crt_check_extended_key_usage(crt, r->eku, strlen(r->eku)) != 0)
+            return refuse(j, j->path[i], CERT_WRONG_ROLE, "it may not issue for a %s",
+                          cert_role_name(j->ask->role));
+    }
+    return 0;
+}
+
 static int leaf_check(struct judge *j, const struct rule *r)
 {
     const struct cert *leaf = j->path[0];
@@ -335,7 +348,7 @@ static int leaf_check(struct judge *j, const struct rule *r)
     if (!eku_only(crt, r->eku))
         return refuse(j, leaf, CERT_WRONG_ROLE, "not made to be a %s",
                       cert_role_name(j->ask->role));
-    if (usage_check(j, r) < 0)
+    if (issuer_uses_check(j, r) < 0 || usage_check(j, r) < 0)
         return -1;
     if (r->rsa && mbedtls_pk_get_type(&crt->pk) != MBEDTLS_PK_RSA)
         return refuse(j, leaf, CERT_WEAK_KEY, "a device's key must be RSA: it signs entries");

@@ -1,6 +1,6 @@
 #!/bin/sh
 # x509_fixtures.sh -- writes tests/unit/crypto/x509_fixtures.h: certificates that our own code
-# refuses to make (weak, version 1, unknown critical extension), by openssl. Valid 2026 to 2036.
+# refuses to make (weak, version 1, unknown extensions), by openssl. Valid 2026 to 2036.
 set -eu
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -32,10 +32,14 @@ sign critical leaf.key sha256 "$leaf
 1.2.3.4=critical,ASN1:NULL"
 sign any_eku leaf.key sha256 "$(echo "$leaf" | sed 's/serverAuth/anyExtendedKeyUsage/')"
 sign two_eku leaf.key sha256 "$(echo "$leaf" | sed 's/serverAuth/serverAuth,codeSigning/')"
+sign limits leaf.key sha256 "$leaf
+nameConstraints=permitted;DNS:other.example"
+sign harmless leaf.key sha256 "$leaf
+1.2.3.4=ASN1:NULL"
 
 {
     echo "/* Written by tests/tools/x509_fixtures.sh. */"
-    for f in root good sha1 rsa1024 p384 version1 critical any_eku two_eku; do
+    for f in root good sha1 rsa1024 p384 version1 critical any_eku two_eku limits harmless; do
         echo "static const char fixture_${f}[] ="
         openssl x509 -in $f.pem -outform DER | od -An -v -tx1 -w45 | tr -d ' ' |
             sed 's/.*/    "&"/; $s/$/;/'

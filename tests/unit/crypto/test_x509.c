@@ -321,6 +321,14 @@ static void both_uses(struct scene *s)
 {
     LEAF.server_auth = LEAF.client_auth = true;
 }
+static void issuer_for_clients(struct scene *s)
+{
+    s->form[1].client_auth = true;
+}
+static void issuer_for_both(struct scene *s)
+{
+    s->form[1].client_auth = s->form[1].server_auth = true;
+}
 static void relay_as_device(struct scene *s)
 {
     LEAF.client_auth = false;
@@ -629,6 +637,7 @@ static const struct row {
     {scene_relay, other_case_and_dot, CERT_OK, "DNS names have no case"},
     {scene_relay, last_second, CERT_OK, "the last second is included"},
     {scene_relay, chain_at_the_limit, CERT_OK, "CHAIN_MAX certificates below the root"},
+    {scene_relay, issuer_for_both, CERT_OK, "an issuer for clients and servers"},
     {scene_device, clean_list, CERT_OK, "a fresh list without us"},
     {scene_device, revoked_later, CERT_OK, "revoked later: good for what came before"},
     {scene_device, revoked_within_this_second, CERT_OK, "revoked later in the same second"},
@@ -653,6 +662,7 @@ static const struct row {
     {scene_relay, both_uses, CERT_WRONG_ROLE, "both uses as relay"},
     {scene_device, both_uses, CERT_WRONG_ROLE, "both uses as device"},
     {scene_device, relay_as_device, CERT_WRONG_ROLE, "serverAuth as device"},
+    {scene_relay, issuer_for_clients, CERT_WRONG_ROLE, "an issuer for clients only"},
     {scene_relay, no_eku, CERT_NO_EKU, "relay without EKU"},
     {scene_device, no_eku, CERT_NO_EKU, "device without EKU"},
     {scene_relay, no_usage, CERT_KEY_USAGE, "no key usage"},
@@ -751,6 +761,8 @@ static void openssl_chains_are_judged_too(void **state)
         {fixture_p384, CERT_WEAK_KEY, "a curve we do not use"},
         {fixture_version1, CERT_VERSION, "version 1"},
         {fixture_critical, CERT_CRITICAL, "unknown critical extension"},
+        {fixture_limits, CERT_CRITICAL, "name constraints, though not critical"},
+        {fixture_harmless, CERT_OK, "an unknown extension that is not critical"},
         {fixture_any_eku, CERT_WRONG_ROLE, "anyExtendedKeyUsage is not serverAuth"},
         {fixture_two_eku, CERT_WRONG_ROLE, "serverAuth and another"},
     };
