@@ -98,12 +98,22 @@ enum {
 
 /* The screen */
 enum {
-    WINDOW_MESSAGES_MAX = 5000, /* kept in one window; older ones are paged in again */
-    DRAFT_MAX = TEXT_MAX,       /* what is longer cannot be sent, so it is not taken */
+    WINDOW_MESSAGES_MAX = 5000,  /* kept in one window; older ones are paged in again */
+    DRAFT_MAX = TEXT_MAX,        /* what is longer cannot be sent, so it is not taken */
     PASTE_MAX = 8 * 1024 * 1024, /* what is longer is dropped unread */
-    INPUT_HISTORY_MAX = 1000,   /* lines of the input history kept on disk */
-    OLDER_PAGE = 50,            /* messages asked for when the top is reached */
+    INPUT_HISTORY_MAX = 1000,    /* lines of the input history kept on disk */
+    OLDER_PAGE = 50,             /* messages asked for when the top is reached */
 };
+
+/* Options and log lines (common/util, programs) */
+enum {
+    OPT_TEXT_MAX = 256,        /* a text option with its NUL */
+    CONF_FILE_MAX = 64 * 1024, /* a configuration file */
+    KV_VALUE_MAX = 256,        /* bytes of one value before it is cut */
+    KV_LINE_MAX = 2048,
+};
+
+static_assert(KV_LINE_MAX >= 4 * KV_VALUE_MAX + 512, "a value of escapes fits a line");
 
 static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_MAX,
               "the longest entry fits a frame in base64");
