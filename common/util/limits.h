@@ -113,6 +113,28 @@ enum {
     KV_LINE_MAX = 2048,
 };
 
+/* The relay's shell (server/) */
+enum {
+    LOOPS_MAX = 64,
+    WORKERS_MAX = 64,
+    CONNS_MAX = 1000 * 1000,
+    ACCEPTS_MAX = 64,          /* connections taken in one turn of the loop */
+    ACCEPT_PAUSE_MS = 100,     /* without file descriptors: how long nobody is asked in */
+    READ_MAX = 64 * 1024,      /* bytes read from one connection in one turn */
+    LINGER_MS = 2 * 1000,      /* how long a peer may take to read our last words */
+    TURN_MS = 1000,            /* deadlines, pings and other processes' writes are looked at */
+    BATCH_MAX = 1024,          /* jobs in one transaction */
+    FLOOD_SLOTS = 1024,        /* sources of events that are counted at the same time */
+    FLOOD_SOURCE = 10,         /* lines a second for one event from one source */
+    FLOOD_EVENT = 100,         /* ... and from all sources */
+    LEAF_RENEW_DAYS = 30,      /* the relay's certificate is made anew when less is left */
+    CRL_RENEW_DAYS = 20,       /* and the revocation list */
+    RENEW_MS = 60 * 60 * 1000, /* how often that is looked at */
+    HOSTS_MAX = 8,             /* names in the relay's certificate */
+};
+
+static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");
+
 static_assert(KV_LINE_MAX >= 4 * KV_VALUE_MAX + 512, "a value of escapes fits a line");
 
 static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_MAX,

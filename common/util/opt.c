@@ -38,6 +38,8 @@ static bool name_same(const char *name, struct str s)
 {
     size_t n = strlen(name);
 
+    if (n > 0 && name[n - 1] == '_') /* a member that C would take for a keyword */
+        n--;
     if (n != s.n)
         return false;
     for (size_t i = 0; i < n; i++)
@@ -245,7 +247,7 @@ void opt_help(struct opt_table t, unsigned in, struct buf *out)
         int n = snprintf(left, sizeof left, "--%s%s%s", o->name, o->kind == OPT_FLAG ? "" : " ",
                          o->kind == OPT_FLAG ? "" : o->arg);
         for (int c = 0; c < n && left[c] != ' '; c++)
-            left[c] = dash(left[c]);
+            left[c] = left[c] == '_' && left[c + 1] == ' ' ? ' ' : dash(left[c]);
         bool shown = o->kind != OPT_FLAG && o->def[0] != '\0';
         put(out, "  %-27s %s%s%s%s\n", left, o->help, shown ? " [" : "", shown ? o->def : "",
             shown ? "]" : "");

@@ -27,7 +27,7 @@ enum opt_kind { OPT_TEXT, OPT_NUMBER, OPT_FLAG };
 #define OPT_MEMBER_FLAG(name)   bool name;
 
 struct opt {
-    const char *name; /* as in a file; - and _ are the same */
+    const char *name; /* as in a file; - and _ are the same, one _ at the end does not count */
     enum opt_kind kind;
     size_t at; /* offset in the program's struct */
     const char *def;
