@@ -114,17 +114,19 @@ static void event_of(char out[FLOOD_WHAT], const struct kv *k)
     memmove(out, out + 6, strlen(out + 6) + 1);
 }
 
-void log_from(struct log *l, const char *source, const struct kv *k)
+bool log_from(struct log *l, const char *source, const struct kv *k)
 {
     char event[FLOOD_WHAT] = "event=?";
     int saved = errno;
 
     event_of(event, k);
     pthread_mutex_lock(&l->lock);
-    if (flood_pass(&l->flood, event, source, clock_ticks()))
+    bool pass = flood_pass(&l->flood, event, source, clock_ticks());
+    if (pass)
         put(l, k);
     pthread_mutex_unlock(&l->lock);
     errno = saved;
+    return pass;
 }
 
 void log_tick(struct log *l)

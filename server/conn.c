@@ -1,0 +1,453 @@
+#include "server/conn.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void on_poll(uv_poll_t *h, int status, int events);
+
+/* --- the socket --- */
+
+static bool reading(const struct conn *c)
+{
+    return !c->at_worker;
+}
+
+static void watch(struct conn *c)
+{
+    int want = (reading(c) ? UV_READABLE : 0) | (c->full ? UV_WRITABLE : 0);
+
+    if (want == c->events)
+        return;
+    c->events = want;
+    if (want == 0)
+        uv_poll_stop(&c->poll);
+    else
+        uv_poll_start(&c->poll, want, on_poll);
+}
+
+static void touch(struct conn *c)
+{
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    c->next_dirty = c->loop->dirty;
+    c->loop->dirty = c;
+}
+
+static struct span waiting(const struct conn *c)
+{
+    struct span s = buf_span(&c->early);
+
+    if (s.n == 0 && c->link != NULL)
+        s = link_out(c->link);
+    return s;
+}
+
+static void sent(struct conn *c, size_t n)
+{
+    if (buf_span(&c->early).n > 0)
+        buf_drop(&c->early, n);
+    else
+        link_sent(c->link, n);
+}
+
+/* Whatever the session says goes through the link first. -1: the peer is too slow. */
+static int seal(struct conn *c)
+{
+    struct span s = c->session == NULL ? (struct span){NULL, 0} : session_out(c->session);
+
+    if (s.n == 0 || c->state != CONN_OPEN)
+        return 0;
+    if (link_send(c->link, s.p, s.n) < 0)
+        return -1;
+    session_sent(c->session, s.n);
+    return 0;
+}
+
+/* Gives false when the connection is lost. */
+static bool write_out(struct conn *c)
+{
+    for (struct span s = waiting(c); s.n > 0 && !c->full; s = waiting(c)) {
+        ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return false;
+        c->full = n < 0 || (size_t)n < s.n;
+        if (n > 0)
+            sent(c, (size_t)n);
+    }
+    return true;
+}
+
+static bool slow(const struct conn *c, size_t more)
+{
+    return c->link != NULL && link_out(c->link).n + more > atomic_load(c->loop->env.out_max);
+}
+
+void conn_flush(struct conn *c)
+{
+    if (seal(c) < 0 || slow(c, 0)) {
+        conn_destroy(c, "reads too slowly");
+        return;
+    }
+    if (!write_out(c)) {
+        conn_destroy(c, "connection lost");
+        return;
+    }
+    if (c->state == CONN_ENDING && waiting(c).n == 0 && !c->shut) {
+        c->shut = true; /* and linger: closing with unread input would destroy our last words */
+        shutdown(c->fd, SHUT_WR);
+    }
+    watch(c);
+}
+
+/* --- beginning and end --- */
+
+static void tell(struct conn *c, const char *event, const char *why)
+{
+    struct kv k;
+
+    kv_event(&k, event);
+    kv_u64(&k, "conn", c->id);
+    kv_text(&k, "why", why);
+    if (!c->proven)
+        kv_text(&k, "source", c->text);
+    log_from(c->loop->env.log, c->text, &k);
+}
+
+static void audit(struct conn *c, const char *word, const struct hash *fp)
+{
+    struct job *j = job_new(JOB_AUDIT, c->id);
+
+    if (j == NULL)
+        return;
+    if (str_copy(j->source, sizeof j->source, str_of(c->text)) < 0 ||
+        str_copy(j->reason, sizeof j->reason, str_of(word)) < 0)
+        j->reason[0] = '\0';
+    if (fp != NULL)
+        j->auth.client_cert = *fp;
+    sequencer_put(c->loop->env.sequencer, j);
+}
+
+static void gone(struct conn *c, const char *why)
+{
+    struct job *j = c->session == NULL ? NULL : job_new(JOB_GONE, c->id);
+
+    if (j != NULL) {
+        struct str s = str_of(why);
+
+        if (s.n >= sizeof j->reason)
+            s.n = sizeof j->reason - 1;
+        if (str_copy(j->reason, sizeof j->reason, s) == 0)
+            sequencer_put(c->loop->env.sequencer, j);
+    }
+    session_free(c->session);
+    c->session = NULL;
+    rooms_leave(c);
+}
+
+static struct box *worker_of(const struct conn *c)
+{
+    const struct loop_env *env = &c->loop->env;
+
+    return worker_box(env->workers[conn_serial(c->id) % env->workers_n]);
+}
+
+/* The worker forgets a handshake that ends before its time. */
+static void drop(struct conn *c)
+{
+    struct msg *m = msg_new(MSG_DROP, c->id);
+
+    if (m != NULL)
+        box_put(worker_of(c), m);
+}
+
+static void undirty(struct conn *c)
+{
+    struct conn **at = &c->loop->dirty;
+
+    while (c->dirty && *at != NULL) {
+        if (*at == c) {
+            *at = c->next_dirty;
+            c->dirty = false;
+        } else {
+            at = &(*at)->next_dirty;
+        }
+    }
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct conn *c = h->data;
+
+    buf_free(&c->early);
+    link_free(c->link);
+    identity_unref(c->identity);
+    free(c->rooms);
+    free(c);
+}
+
+void conn_destroy(struct conn *c, const char *why)
+{
+    if (c->state != CONN_ENDING)
+        tell(c, c->proven ? "gone" : "refused", why);
+    if (c->state == CONN_SHAKING)
+        drop(c);
+    gone(c, why);
+    gate_leave(c->loop->env.gate, &c->source, c->proven);
+    undirty(c);
+    HASH_DEL(c->loop->conns, c);
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+    close(c->fd);
+}
+
+void conn_end(struct conn *c, const char *why)
+{
+    if (c->state == CONN_ENDING)
+        return;
+    tell(c, c->proven ? "gone" : "refused", why);
+    if (c->link != NULL && seal(c) == 0)
+        link_close(c->link);
+    gone(c, why);
+    c->state = CONN_ENDING;
+    c->at_worker = false;
+    c->deadline = clock_ticks() + LINGER_MS;
+    touch(c);
+    watch(c);
+}
+
+void conn_welcome(struct loop *l, uint64_t id, struct guest *g)
+{
+    struct conn *c = l->draining ? NULL : calloc(1, sizeof *c);
+
+    if (c == NULL || uv_poll_init(&l->uv, &c->poll, g->fd) != 0) {
+        gate_leave(l->env.gate, &g->source, false); /* g->fd is closed with its message */
+        free(c);
+        return;
+    }
+    c->id = id;
+    c->loop = l;
+    c->fd = g->fd;
+    g->fd = -1;
+    c->source = g->source;
+    memcpy(c->text, g->text, sizeof c->text);
+    c->deadline = clock_ticks() + (int64_t)atomic_load(l->env.newcomer_ms);
+    c->poll.data = c;
+    buf_init(&c->early, LINK_OUT_MAX);
+    HASH_ADD(hh, l->conns, id, sizeof c->id, c);
+    watch(c);
+}
+
+void conn_proven(struct conn *c)
+{
+    struct kv k;
+
+    if (c->proven || c->session == NULL)
+        return;
+    session_welcome(c->session);
+    c->proven = true;
+    c->deadline = 0;
+    gate_proven(c->loop->env.gate, &c->source);
+    kv_event(&k, "login");
+    kv_u64(&k, "conn", c->id);
+    kv_hex(&k, "device", span_of(session_fp(c->session)->b, 8));
+    log_event(c->loop->env.log, &k);
+}
+
+/* --- bytes from the peer --- */
+
+static void jobs(struct conn *c)
+{
+    for (struct job *j = session_job(c->session); j != NULL; j = session_job(c->session))
+        sequencer_put(c->loop->env.sequencer, j);
+}
+
+static void said(struct conn *c, struct span bytes)
+{
+    int r = session_feed(c->session, bytes, clock_now(NULL));
+
+    jobs(c);
+    touch(c);
+    if (r < 0)
+        conn_end(c, session_error(c->session)->text);
+}
+
+/* What the link has to tell; the connection may have ended afterwards. */
+static void events(struct conn *c)
+{
+    struct link_event ev;
+
+    while (c->state == CONN_OPEN && link_next(c->link, &ev)) {
+        if (ev.kind == LINK_MESSAGE)
+            said(c, ev.message);
+        else if (ev.kind == LINK_CLOSED)
+            conn_end(c, "closed");
+        else if (ev.kind == LINK_FAILED)
+            conn_end(c, link_error(c->link)->text);
+    }
+    touch(c);
+}
+
+static void to_worker(struct conn *c, struct span in)
+{
+    struct msg *m = msg_new(MSG_FEED, c->id);
+    uint8_t *copy = m == NULL ? NULL : malloc(in.n);
+
+    if (copy == NULL) {
+        msg_free(m);
+        conn_destroy(c, "no memory");
+        return;
+    }
+    memcpy(copy, in.p, in.n);
+    m->bytes.p = copy;
+    m->bytes.n = in.n;
+    c->at_worker = true;
+    watch(c);
+    box_put(worker_of(c), m);
+}
+
+static void ended(struct conn *c)
+{
+    if (c->state != CONN_OPEN) {
+        conn_destroy(c, "hung up");
+        return;
+    }
+    if (link_eof(c->link) < 0)
+        conn_destroy(c, "cut");
+    else
+        conn_destroy(c, "closed");
+}
+
+static void on_poll(uv_poll_t *h, int status, int what)
+{
+    struct conn *c = h->data;
+    struct span in = {c->loop->scratch, 0};
+
+    if (status < 0) {
+        conn_destroy(c, "connection lost");
+        return;
+    }
+    if (what & UV_WRITABLE) {
+        c->full = false;
+        touch(c);
+    }
+    if (!(what & UV_READABLE) || !reading(c))
+        return;
+    ssize_t n = recv(c->fd, c->loop->scratch, sizeof c->loop->scratch, 0);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            conn_destroy(c, "connection lost");
+        return;
+    }
+    in.n = (size_t)n;
+    if (n == 0)
+        ended(c);
+    else if (c->state == CONN_SHAKING)
+        to_worker(c, in);
+    else if (c->state == CONN_OPEN && link_feed(c->link, in.p, in.n) < 0)
+        events(c); /* FAILED is among them */
+    else if (c->state == CONN_OPEN)
+        events(c);
+}
+
+/* --- the handshake's answers --- */
+
+static int open_session(struct conn *c, struct err *e)
+{
+    struct link_info i;
+    struct session_conf s = {.conn = c->id,
+                             .link = "tls",
+                             .relay = c->loop->env.name,
+                             .source = c->text,
+                             .relay_cert = *identity_leaf(c->identity)};
+
+    link_info(c->link, &i);
+    s.join = i.join;
+    if (i.peer_n > 0)
+        s.leaf = i.peer[0];
+    if (link_exporter(c->link, LINK_EXPORTER_LOGIN, &s.exporter) < 0)
+        return err_set(e, ERR_LOCAL, "no exporter");
+    c->session = session_new(&s, clock_now(NULL), e);
+    key_wipe(&s.exporter);
+    if (c->session == NULL)
+        return -1;
+    tell(c, i.join ? "joining" : "connected", NULL);
+    return 0;
+}
+
+static void opened(struct conn *c, struct shaken *s)
+{
+    struct err e = {0};
+
+    c->link = s->link;
+    c->identity = s->identity;
+    s->link = NULL;
+    s->identity = NULL;
+    c->state = CONN_OPEN;
+    if (open_session(c, &e) < 0)
+        conn_end(c, e.text);
+    else
+        events(c); /* what came in one segment with the last flight */
+}
+
+void conn_shaken(struct conn *c, struct shaken *s)
+{
+    struct span out = buf_span(&s->out);
+
+    if (c->state != CONN_SHAKING)
+        return;
+    c->at_worker = false;
+    if (out.n > 0 && buf_add(&c->early, out.p, out.n) < 0) {
+        conn_destroy(c, "no memory");
+        return;
+    }
+    touch(c);
+    if (s->how == SHAKEN_OPEN) {
+        opened(c, s);
+    } else if (s->how == SHAKEN_FAILED) {
+        audit(c, s->word, &s->fp);
+        conn_end(c, s->why);
+    }
+}
+
+/* --- from the loop --- */
+
+void conn_send(struct conn *c, struct span frame)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    if (seal(c) < 0 || slow(c, frame.n) || link_send(c->link, frame.p, frame.n) < 0)
+        conn_destroy(c, "reads too slowly");
+    else
+        touch(c);
+}
+
+static void late(struct conn *c)
+{
+    if (c->state == CONN_SHAKING)
+        audit(c, "timeout", NULL);
+    conn_destroy(c, "handshake took too long");
+}
+
+void conn_tick(struct conn *c, int64_t now, int64_t ticks)
+{
+    if (c->deadline != 0 && ticks >= c->deadline) {
+        if (c->state == CONN_OPEN && !c->proven)
+            conn_end(c, "login took too long");
+        else
+            late(c);
+        return;
+    }
+    if (c->state != CONN_OPEN)
+        return;
+    if (session_tick(c->session, now) < 0)
+        conn_end(c, session_error(c->session)->text);
+    else
+        touch(c);
+}

@@ -1,0 +1,83 @@
+/* conn.h -- one connection on its loop. Included by server/loop.c and server/conn.c alone. */
+#ifndef SERVER_CONN_H
+#define SERVER_CONN_H
+
+#include <uthash.h>
+#include <uv.h>
+
+#include "server/core/session.h"
+#include "server/loop.h"
+
+enum conn_state {
+    CONN_SHAKING, /* its link is on a worker */
+    CONN_OPEN,    /* its link is here */
+    CONN_ENDING,  /* our last words are on their way; nothing it says matters any more */
+};
+
+struct conn {
+    uint64_t id;
+    UT_hash_handle hh;
+    struct loop *loop;
+    enum conn_state state;
+    bool at_worker; /* one job at a time: nothing is read meanwhile */
+    bool full;      /* the socket took no more: nothing is sent until it says so */
+    bool dirty;     /* in the list of those with something to send */
+    bool proven;    /* logged in: no longer counted as a newcomer */
+    bool shut;      /* our side of the stream is closed */
+    int fd;
+    int events; /* what is polled for */
+    uv_poll_t poll;
+    struct source source;
+    char text[INET6_ADDRSTRLEN];
+    int64_t deadline; /* monotonic ms: newcomer, or ENDING; 0: none */
+    struct buf early; /* bytes from the worker, before those of link */
+    struct link *link;
+    struct identity *identity;
+    struct session *session;
+    struct room **rooms;
+    size_t rooms_n, rooms_cap;
+    struct conn *next_dirty;
+};
+
+struct room { /* the members here */
+    struct room_id id;
+    UT_hash_handle hh;
+    struct conn **members;
+    size_t n, cap;
+};
+
+struct loop {
+    unsigned number;
+    struct loop_env env;
+    uv_loop_t uv;
+    uv_async_t mail;
+    uv_prepare_t before;
+    uv_check_t after;
+    uv_timer_t timer;
+    struct box *box;
+    struct conn *conns;
+    struct room *rooms;
+    struct conn *dirty;
+    bool draining;
+    int64_t drain_until;
+    uint8_t scratch[READ_MAX];
+};
+
+/* Takes the guest's descriptor. */
+void conn_welcome(struct loop *l, uint64_t id, struct guest *g);
+void conn_shaken(struct conn *c, struct shaken *s);
+/* One encoded frame for the peer. */
+void conn_send(struct conn *c, struct span frame);
+void conn_flush(struct conn *c); /* everything that waits, in one write */
+void conn_tick(struct conn *c, int64_t now, int64_t ticks);
+void conn_proven(struct conn *c);
+/* Ends it in order: what was sent to it still goes out, then close_notify. */
+void conn_end(struct conn *c, const char *why);
+void conn_destroy(struct conn *c, const char *why); /* at once, without a word */
+
+int room_enter(struct loop *l, const struct room_id *id, struct conn *c) MUST_USE;
+void room_leave(struct loop *l, const struct room_id *id, struct conn *c);
+void rooms_leave(struct conn *c); /* all of them */
+struct room *room_find(const struct loop *l, const struct room_id *id);
+
+#endif

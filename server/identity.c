@@ -1,0 +1,306 @@
+#include "server/identity.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "certs/file.h"
+#include "common/crypto/pem.h"
+#include "server/log.h"
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+struct identity {
+    _Atomic unsigned refs;
+    struct link_conf link; /* without key and ready */
+    struct trust *trust;
+    struct buf leaf, ca[2], crl; /* DER; ca: intermediate, root */
+    struct span chain[3];
+    struct hash fp;
+    size_t workers;
+    struct link_ready *ready[WORKERS_MAX];
+};
+
+static int read_der(const struct conf *c, const char *name, enum file_kind kind, const char *label,
+                    struct buf *out, struct err *e)
+{
+    char path[CONF_PATH];
+    struct buf text;
+    int ret = -1;
+
+    buf_init(&text, 2 * CERT_MAX);
+    if (conf_path(c, name, path, e) == 0 && file_read(path, kind, &text, e) == 0)
+        ret = pem_or_der(buf_span(&text), label, out, e);
+    buf_free(&text);
+    return ret < 0 ? err_in(e, "%s", name) : 0;
+}
+
+static struct pkey *key_read(const struct conf *c, struct err *e)
+{
+    char path[CONF_PATH];
+    struct rng rng = rng_system();
+    struct pkey *k = NULL;
+    struct buf text;
+
+    buf_init(&text, 2 * PKEY_DER_MAX);
+    if (conf_path(c, FILE_LEAF_KEY, path, e) == 0 && file_read(path, FILE_SECRET, &text, e) == 0)
+        k = pkey_parse(buf_span(&text), &rng, e);
+    buf_free(&text);
+    return k;
+}
+
+struct ca *identity_ca(const struct conf *c, struct err *e)
+{
+    char path[CONF_PATH];
+    struct rng rng = rng_system();
+
+    return conf_path(c, FILE_CA, path, e) < 0 ? NULL : ca_open(path, &rng, e);
+}
+
+int identity_cert(const struct conf *c, struct cert_info *out, struct err *e)
+{
+    struct cert *cert = NULL;
+    struct buf der;
+
+    buf_init(&der, CERT_MAX);
+    if (read_der(c, FILE_LEAF, FILE_PUBLIC, PEM_CERT, &der, e) == 0)
+        cert = cert_parse(buf_span(&der), NULL, e);
+    buf_free(&der);
+    if (cert == NULL)
+        return -1;
+    cert_info(cert, out);
+    cert_free(cert);
+    return 0;
+}
+
+/* --- loading --- */
+
+/* The trust of the relay: its own CA, and the CRL of that CA, which must be there. */
+static int trust_load(struct identity *i, const struct ca *ca, struct err *e)
+{
+    struct span inter = ca_intermediate(ca), root = ca_root(ca);
+
+    i->trust = trust_new(TRUST_CRL_LEAF, e);
+    if (i->trust == NULL || buf_add(&i->ca[0], inter.p, inter.n) < 0 ||
+        buf_add(&i->ca[1], root.p, root.n) < 0)
+        return err_set(e, ERR_LOCAL, "no memory for certificates");
+    if (ca_crl_read(ca, &i->crl, e) < 0 || trust_add_root(i->trust, root, e) < 0 ||
+        trust_add_intermediate(i->trust, inter, e) < 0)
+        return -1;
+    return trust_add_crl(i->trust, buf_span(&i->crl), e);
+}
+
+/* What clients will demand of the leaf is asked here first: a relay that nobody can join says so.
+ */
+static int leaf_check(const struct identity *i, const struct conf *c, struct err *e)
+{
+    struct hosts hosts;
+    enum cert_fault why;
+
+    if (conf_hosts(c, &hosts, e) < 0)
+        return -1;
+    if (hosts.n == 0)
+        return err_set(e, ERR_CONFIG, "the configuration gives the relay no name");
+    struct cert_ask ask = {.role = CERT_RELAY, .host = hosts.p[0], .at = clock_now(NULL)};
+    return cert_check(i->trust, i->chain, 3, &ask, &why, e) < 0 ? err_in(e, FILE_LEAF) : 0;
+}
+
+static int ready_make(struct identity *i, const struct conf *c, struct roll *roll, struct err *e)
+{
+    struct pkey *key = key_read(c, e);
+    int ret = key == NULL ? err_in(e, FILE_LEAF_KEY) : 0;
+
+    i->link = (struct link_conf){.kind = LINK_TLS,
+                                 .chain = i->chain,
+                                 .chain_n = COUNT(i->chain),
+                                 .key = key,
+                                 .trust = i->trust,
+                                 .rng = rng_system(),
+                                 .now = clock_now,
+                                 .mono = clock_mono,
+                                 .judge = roll_judge,
+                                 .judge_ctx = roll};
+    while (ret == 0 && i->workers < c->workers) {
+        struct link_ready *r = link_ready_new(ROLE_RELAY, &i->link, e);
+
+        if (r == NULL)
+            ret = -1;
+        else
+            i->ready[i->workers++] = r;
+    }
+    i->link.key = NULL;
+    pkey_free(key);
+    return ret;
+}
+
+static int load(struct identity *i, const struct conf *c, struct roll *roll, const struct ca *ca,
+                struct err *e)
+{
+    if (read_der(c, FILE_LEAF, FILE_PUBLIC, PEM_CERT, &i->leaf, e) < 0 || trust_load(i, ca, e) < 0)
+        return -1;
+    i->chain[0] = buf_span(&i->leaf);
+    i->chain[1] = buf_span(&i->ca[0]);
+    i->chain[2] = buf_span(&i->ca[1]);
+    cert_fingerprint(i->chain[0], &i->fp);
+    return leaf_check(i, c, e) < 0 ? -1 : ready_make(i, c, roll, e);
+}
+
+struct identity *identity_load(const struct conf *c, struct roll *roll, struct err *e)
+{
+    struct identity *i = calloc(1, sizeof *i);
+    struct ca *ca = identity_ca(c, e);
+
+    if (i == NULL || ca == NULL) {
+        err_set(e, ERR_LOCAL, "no memory for certificates");
+        free(i);
+        ca_free(ca);
+        return NULL;
+    }
+    atomic_init(&i->refs, 1);
+    buf_init(&i->leaf, CERT_MAX);
+    buf_init(&i->ca[0], CERT_MAX);
+    buf_init(&i->ca[1], CERT_MAX);
+    buf_init(&i->crl, CRL_MAX);
+    if (load(i, c, roll, ca, e) < 0) {
+        identity_unref(i);
+        i = NULL;
+    }
+    ca_free(ca);
+    return i;
+}
+
+struct identity *identity_ref(struct identity *i)
+{
+    atomic_fetch_add(&i->refs, 1);
+    return i;
+}
+
+void identity_unref(struct identity *i)
+{
+    if (i == NULL || atomic_fetch_sub(&i->refs, 1) != 1)
+        return;
+    for (size_t w = 0; w < i->workers; w++)
+        link_ready_free(i->ready[w]);
+    trust_free(i->trust);
+    buf_free(&i->leaf);
+    buf_free(&i->ca[0]);
+    buf_free(&i->ca[1]);
+    buf_free(&i->crl);
+    free(i);
+}
+
+struct link *identity_link(struct identity *i, unsigned worker, struct err *e)
+{
+    struct link_conf conf = i->link;
+
+    conf.ready = i->ready[worker % i->workers];
+    return link_new(ROLE_RELAY, &conf, e);
+}
+
+struct span identity_root(const struct identity *i)
+{
+    return i->chain[2];
+}
+
+struct span identity_crl(const struct identity *i)
+{
+    return buf_span(&i->crl);
+}
+
+const struct hash *identity_leaf(const struct identity *i)
+{
+    return &i->fp;
+}
+
+/* --- making and renewing --- */
+
+static int pem_write(const struct conf *c, const char *name, enum file_kind kind, const char *label,
+                     struct span der, struct err *e)
+{
+    char path[CONF_PATH];
+    struct buf text;
+    int ret = -1;
+
+    buf_init(&text, 2 * PKEY_DER_MAX);
+    if (pem_put(&text, label, der, e) == 0 && conf_path(c, name, path, e) == 0)
+        ret = file_replace(path, kind, buf_span(&text), e);
+    buf_free(&text);
+    return ret;
+}
+
+static int leaf_issue(const struct conf *c, struct ca *ca, const struct pkey *key,
+                      const struct hosts *hosts, int64_t now, struct err *e)
+{
+    uint8_t spki[SPKI_MAX];
+    struct ca_cert cert;
+    size_t n;
+
+    if (pkey_spki(key, spki, &n, e) < 0 ||
+        ca_issue_relay(ca, now, span_of(spki, n), hosts->p, hosts->n, 0, &cert, e) < 0)
+        return -1;
+    return pem_write(c, FILE_LEAF, FILE_PUBLIC, PEM_CERT, span_of(cert.der, cert.n), e);
+}
+
+int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
+                  struct err *e)
+{
+    struct rng rng = rng_system();
+    struct pkey *key = pkey_generate(PKEY_P256, &rng, e);
+    uint8_t der[PKEY_DER_MAX];
+    size_t n = 0;
+    int ret = -1;
+
+    if (key != NULL && pkey_der(key, der, &n, e) == 0 &&
+        pem_write(c, FILE_LEAF_KEY, FILE_SECRET, PEM_EC, span_of(der, n), e) == 0)
+        ret = leaf_issue(c, ca, key, hosts, now, e);
+    wipe(der, sizeof der);
+    pkey_free(key);
+    return ret;
+}
+
+/* The key stays: certificate and key are two files and cannot be replaced in one step. */
+static int leaf_renew(const struct conf *c, struct ca *ca, int64_t now, struct err *e)
+{
+    struct cert_info info;
+    struct hosts hosts;
+
+    if (identity_cert(c, &info, e) < 0 || conf_hosts(c, &hosts, e) < 0)
+        return -1;
+    if (info.not_after - now >= (int64_t)LEAF_RENEW_DAYS * DAY_MS)
+        return 0;
+    struct pkey *key = key_read(c, e);
+    int ret = key == NULL ? -1 : leaf_issue(c, ca, key, &hosts, now, e);
+    pkey_free(key);
+    return ret < 0 ? -1 : 1;
+}
+
+static int crl_renew(struct ca *ca, int64_t now, struct err *e)
+{
+    struct crl_info info = {.next_update = 0};
+    struct crl *crl = NULL;
+    struct buf der;
+
+    buf_init(&der, CRL_MAX);
+    if (ca_crl_read(ca, &der, e) == 0)
+        crl = crl_parse(buf_span(&der), e);
+    buf_free(&der);
+    if (crl == NULL)
+        return -1;
+    crl_info(crl, &info);
+    crl_free(crl);
+    if (info.next_update - now >= (int64_t)CRL_RENEW_DAYS * DAY_MS)
+        return 0;
+    return ca_crl(ca, now, e) < 0 ? -1 : 1;
+}
+
+int identity_renew(const struct conf *c, int64_t now, struct err *e)
+{
+    struct ca *ca = identity_ca(c, e);
+
+    if (ca == NULL)
+        return -1;
+    int leaf = leaf_renew(c, ca, now, e);
+    int crl = leaf < 0 ? -1 : crl_renew(ca, now, e);
+    ca_free(ca);
+    return crl < 0 ? -1 : leaf > 0 || crl > 0;
+}

@@ -1,0 +1,376 @@
+#include "server/sequencer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "certs/file.h"
+#include "server/books.h"
+#include "server/revoke.h"
+
+enum { WANT_RELOAD = 1, WANT_DRAIN = 2, WANT_STOP = 4 };
+
+struct sequencer {
+    struct sequencer_conf conf;
+    struct store store;
+    struct core *core;
+    struct ca *ca;
+    pthread_t thread;
+    bool started, failed;
+    bool revoked;   /* a device was revoked since the CRL was last looked at */
+    bool refresh;   /* another process has written */
+    int64_t ticked; /* monotonic ms of the last core_tick */
+    pthread_mutex_t lock;
+    pthread_cond_t some;
+    struct job *first, *last; /* under lock, like want */
+    unsigned want;
+};
+
+/* --- effects --- */
+
+static bool to_all(enum effect_kind k)
+{
+    return k == EFFECT_PUBLISH || k == EFFECT_EVERYONE;
+}
+
+static void effect_add(struct msgs *l, const struct effect *ef)
+{
+    struct msg *m = msg_new(MSG_EFFECT, ef->conn);
+
+    if (m == NULL)
+        abort(); /* an effect left out would make members disagree; nothing was lost: it is stored
+                  */
+    m->effect = *ef;
+    if (ef->frame != NULL)
+        shared_ref(ef->frame);
+    msgs_add(l, m);
+}
+
+static void device(struct sequencer *s, const struct effect *ef)
+{
+    struct err e = {0};
+
+    s->revoked = s->revoked || ef->fault == CERT_REVOKED;
+    if (roll_set(s->conf.roll, &ef->fp, ef->fault) < 0) {
+        err_set(&e, ERR_LOCAL, "no memory for the roll of devices");
+        log_say(s->conf.log, "error", e.text);
+    }
+}
+
+static void effects(struct sequencer *s)
+{
+    struct msgs out[LOOPS_MAX] = {{NULL, NULL}};
+    struct effect ef;
+
+    while (core_effect(s->core, &ef)) {
+        if (ef.kind == EFFECT_DEVICE)
+            device(s, &ef);
+        else if (to_all(ef.kind))
+            for (size_t i = 0; i < s->conf.loops_n; i++)
+                effect_add(&out[i], &ef);
+        else
+            effect_add(&out[s->conf.loop_of(ef.conn)], &ef);
+        shared_unref(ef.frame);
+    }
+    for (size_t i = 0; i < s->conf.loops_n; i++)
+        box_put_all(s->conf.loops[i], &out[i]);
+}
+
+/* --- batches --- */
+
+static void jobs_free(struct job *j)
+{
+    for (struct job *next; j != NULL; j = next) {
+        next = j->next;
+        job_free(j);
+    }
+}
+
+static void fatal(struct sequencer *s, const struct err *e)
+{
+    log_say(s->conf.log, "fatal", e->text);
+    s->failed = true;
+    s->conf.fatal(s->conf.ctx);
+}
+
+/* Waits for the other process's transaction; jobs wait with us, connections do not notice. */
+static int begin(struct sequencer *s, struct err *e)
+{
+    int r;
+
+    while ((r = core_begin(s->core, clock_now(NULL), e)) < 0 && e->code == ERR_AGAIN) {
+        log_say(s->conf.log, "waiting", e->text);
+        err_clear(e);
+    }
+    return r;
+}
+
+/* One transaction; gives the jobs it did not take. */
+static struct job *batch(struct sequencer *s, struct job *j, bool tick)
+{
+    struct err e = {0};
+    unsigned n = 0;
+
+    if (begin(s, &e) < 0) {
+        fatal(s, &e);
+        return j;
+    }
+    if (s->refresh)
+        core_refresh(s->core);
+    s->refresh = false;
+    if (tick)
+        core_tick(s->core);
+    for (; j != NULL && n < BATCH_MAX; n++) {
+        struct job *next = j->next;
+
+        j->next = NULL;
+        core_job(s->core, j);
+        j = next;
+    }
+    if (core_commit(s->core, &e) < 0)
+        fatal(s, &e);
+    else
+        effects(s);
+    return j;
+}
+
+/* --- CRL and CA --- */
+
+static int crl_set(struct sequencer *s, struct err *e)
+{
+    struct buf crl;
+    int ret = -1;
+
+    buf_init(&crl, CRL_MAX);
+    if (ca_crl_read(s->ca, &crl, e) == 0 && begin(s, e) == 0) {
+        int set = core_set_crl(s->core, buf_span(&crl), e);
+
+        ret = core_commit(s->core, e);
+        if (ret == 0)
+            effects(s);
+        else
+            s->failed = true;
+        ret = set < 0 ? -1 : ret;
+    }
+    buf_free(&crl);
+    return ret;
+}
+
+/* Devices that were revoked in the store enter the CRL. */
+static void revoked_sync(struct sequencer *s)
+{
+    struct err e = {0};
+
+    s->revoked = false;
+    int n = revoke_sync(s->ca, &s->store, clock_now(NULL), &e);
+    if (n < 0 || (n > 0 && crl_set(s, &e) < 0))
+        log_say(s->conf.log, "error", e.text);
+    if (s->failed)
+        s->conf.fatal(s->conf.ctx);
+}
+
+static void reload(struct sequencer *s)
+{
+    struct err e = {0};
+    struct ca *ca = identity_ca(s->conf.conf, &e);
+
+    if (ca != NULL) {
+        ca_free(s->ca);
+        s->ca = ca;
+    }
+    if (ca == NULL || crl_set(s, &e) < 0)
+        log_say(s->conf.log, "error", e.text);
+}
+
+/* --- the thread --- */
+
+/* Waits at most until the next turn. */
+static struct job *take(struct sequencer *s, unsigned *want)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += TURN_MS / 1000;
+    pthread_mutex_lock(&s->lock);
+    while (s->first == NULL && s->want == 0)
+        if (pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT)
+            break;
+    struct job *j = s->first;
+    s->first = s->last = NULL;
+    *want = s->want;
+    s->want = 0;
+    pthread_mutex_unlock(&s->lock);
+    return j;
+}
+
+static void drain(struct sequencer *s)
+{
+    for (size_t i = 0; i < s->conf.loops_n; i++) {
+        struct msg *m = msg_new(MSG_DRAIN, 0);
+
+        if (m != NULL)
+            box_put(s->conf.loops[i], m);
+    }
+}
+
+static bool turn(struct sequencer *s, int64_t now)
+{
+    struct err e = {0};
+
+    if (now - s->ticked < TURN_MS)
+        return false;
+    s->ticked = now;
+    int changed = core_changed(s->core, &e);
+    if (changed < 0)
+        fatal(s, &e);
+    s->refresh = changed > 0;
+    return true;
+}
+
+static void *run(void *ctx)
+{
+    struct sequencer *s = ctx;
+    unsigned want = 0;
+
+    while (!(want & WANT_STOP)) {
+        struct job *j = take(s, &want);
+        bool tick = !s->failed && turn(s, clock_ticks());
+
+        while (!s->failed && (j != NULL || tick)) {
+            j = batch(s, j, tick);
+            tick = false;
+        }
+        jobs_free(j); /* after a failure nothing is taken any more */
+        if (!s->failed && s->revoked)
+            revoked_sync(s);
+        if (!s->failed && (want & WANT_RELOAD))
+            reload(s);
+        if (want & WANT_DRAIN)
+            drain(s);
+    }
+    return NULL;
+}
+
+static void ask(struct sequencer *s, unsigned want)
+{
+    pthread_mutex_lock(&s->lock);
+    s->want |= want;
+    pthread_cond_signal(&s->some);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sequencer_put(struct sequencer *s, struct job *j)
+{
+    if (j == NULL)
+        return;
+    j->next = NULL;
+    pthread_mutex_lock(&s->lock);
+    if (s->last == NULL)
+        s->first = j;
+    else
+        s->last->next = j;
+    s->last = j;
+    pthread_cond_signal(&s->some);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sequencer_reload(struct sequencer *s)
+{
+    ask(s, WANT_RELOAD);
+}
+
+void sequencer_drain(struct sequencer *s)
+{
+    ask(s, WANT_DRAIN);
+}
+
+/* --- beginning and end --- */
+
+static int issue(void *ctx, int64_t now, struct span spki, struct str name, struct str device_name,
+                 struct store_chain *out, struct err *e)
+{
+    struct sequencer *s = ctx;
+    struct ca_cert cert;
+    struct span by = ca_intermediate(s->ca);
+
+    if (ca_issue_device(s->ca, now, spki, name, device_name, 0, &cert, e) < 0)
+        return -1;
+    if (by.n > sizeof out->issuer)
+        return err_set(e, ERR_LOCAL, "the intermediate's certificate is too big");
+    memcpy(out->leaf, cert.der, cert.n);
+    out->leaf_n = cert.n;
+    memcpy(out->issuer, by.p, by.n);
+    out->issuer_n = by.n;
+    return 0;
+}
+
+static int core_open(struct sequencer *s, struct err *e)
+{
+    struct core_conf c = {.store = s->store,
+                          .rng = rng_system(),
+                          .root = ca_root(s->ca),
+                          .issue = issue,
+                          .issue_ctx = s};
+    struct buf crl;
+
+    buf_init(&crl, CRL_MAX);
+    if (books_seal(s->conf.conf, &c.seal, e) == 0 && ca_crl_read(s->ca, &crl, e) == 0) {
+        c.crl = buf_span(&crl);
+        s->core = core_new(&c, clock_now(NULL), e);
+    }
+    key_wipe(&c.seal);
+    buf_free(&crl);
+    return s->core == NULL ? -1 : 0;
+}
+
+static void sequencer_free(struct sequencer *s)
+{
+    jobs_free(s->first);
+    core_free(s->core);
+    if (s->store.ops != NULL)
+        store_close(&s->store);
+    ca_free(s->ca);
+    pthread_cond_destroy(&s->some);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+struct sequencer *sequencer_open(const struct sequencer_conf *c, struct err *e)
+{
+    struct sequencer *s = calloc(1, sizeof *s);
+
+    if (s == NULL) {
+        err_set(e, ERR_LOCAL, "no memory for the sequencer");
+        return NULL;
+    }
+    s->conf = *c;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->some, NULL);
+    s->ca = identity_ca(c->conf, e);
+    if (s->ca == NULL || books_open(c->conf, &s->store, e) < 0 || core_open(s, e) < 0) {
+        sequencer_free(s);
+        return NULL;
+    }
+    effects(s); /* the devices: the judge must know them before the first guest */
+    return s;
+}
+
+int sequencer_start(struct sequencer *s, struct err *e)
+{
+    if (pthread_create(&s->thread, NULL, run, s) != 0)
+        return err_set(e, ERR_OS, "no thread for the sequencer");
+    s->started = true;
+    return 0;
+}
+
+void sequencer_stop(struct sequencer *s)
+{
+    if (s == NULL)
+        return;
+    ask(s, WANT_STOP);
+    if (s->started)
+        pthread_join(s->thread, NULL);
+    sequencer_free(s);
+}
