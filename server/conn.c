@@ -109,6 +109,12 @@ void conn_flush(struct conn *c)
 
 /* --- beginning and end --- */
 
+/* Somebody who was let in leaves; anybody else was refused. */
+static const char *parting(const struct conn *c)
+{
+    return c->proven || c->joining ? "gone" : "refused";
+}
+
 static void tell(struct conn *c, const char *event, const char *why)
 {
     struct kv k;
@@ -149,7 +155,7 @@ static void gone(struct conn *c, const char *why)
     }
     session_free(c->session);
     c->session = NULL;
-    rooms_leave(c);
+    crowds_leave(c);
 }
 
 static struct box *worker_of(const struct conn *c)
@@ -196,7 +202,7 @@ static void on_closed(uv_handle_t *h)
 void conn_destroy(struct conn *c, const char *why)
 {
     if (c->state != CONN_ENDING)
-        tell(c, c->proven ? "gone" : "refused", why);
+        tell(c, parting(c), why);
     if (c->state == CONN_SHAKING)
         drop(c);
     gone(c, why);
@@ -211,7 +217,7 @@ void conn_end(struct conn *c, const char *why)
 {
     if (c->state == CONN_ENDING)
         return;
-    tell(c, c->proven ? "gone" : "refused", why);
+    tell(c, parting(c), why);
     if (c->link != NULL && seal(c) == 0)
         link_close(c->link);
     gone(c, why);
@@ -368,7 +374,7 @@ static int open_session(struct conn *c, struct err *e)
                              .relay_cert = *identity_leaf(c->identity)};
 
     link_info(c->link, &i);
-    s.join = i.join;
+    s.join = c->joining = i.join;
     if (i.peer_n > 0)
         s.leaf = i.peer[0];
     if (link_exporter(c->link, LINK_EXPORTER_LOGIN, &s.exporter) < 0)

@@ -23,6 +23,7 @@ struct conn {
     bool full;      /* the socket took no more: nothing is sent until it says so */
     bool dirty;     /* in the list of those with something to send */
     bool proven;    /* logged in: no longer counted as a newcomer */
+    bool joining;   /* countersign-join/1 */
     bool shut;      /* our side of the stream is closed */
     int fd;
     int events; /* what is polled for */
@@ -34,12 +35,12 @@ struct conn {
     struct link *link;
     struct identity *identity;
     struct session *session;
-    struct room **rooms;
+    struct crowd **rooms;
     size_t rooms_n, rooms_cap;
     struct conn *next_dirty;
 };
 
-struct room { /* the members here */
+struct crowd { /* the members of a room who are on this loop */
     struct room_id id;
     UT_hash_handle hh;
     struct conn **members;
@@ -56,11 +57,11 @@ struct loop {
     uv_timer_t timer;
     struct box *box;
     struct conn *conns;
-    struct room *rooms;
+    struct crowd *rooms;
     struct conn *dirty;
     bool draining;
     int64_t drain_until;
-    uint8_t scratch[READ_MAX];
+    uint8_t scratch[CONN_READ_MAX];
 };
 
 /* Takes the guest's descriptor. */
@@ -75,9 +76,9 @@ void conn_proven(struct conn *c);
 void conn_end(struct conn *c, const char *why);
 void conn_destroy(struct conn *c, const char *why); /* at once, without a word */
 
-int room_enter(struct loop *l, const struct room_id *id, struct conn *c) MUST_USE;
-void room_leave(struct loop *l, const struct room_id *id, struct conn *c);
-void rooms_leave(struct conn *c); /* all of them */
-struct room *room_find(const struct loop *l, const struct room_id *id);
+int crowd_enter(struct loop *l, const struct room_id *id, struct conn *c) MUST_USE;
+void crowd_leave(struct loop *l, const struct room_id *id, struct conn *c);
+void crowds_leave(struct conn *c); /* all of them */
+struct crowd *crowd_find(const struct loop *l, const struct room_id *id);
 
 #endif

@@ -40,7 +40,7 @@ static struct span bytes_of(const struct shared *s)
 /* Sending may end a member and so shorten the list. */
 static void publish(struct loop *l, const struct effect *ef)
 {
-    struct room *r = room_find(l, &ef->room);
+    struct crowd *r = crowd_find(l, &ef->room);
 
     for (size_t i = r == NULL ? 0 : r->n; i-- > 0;) {
         bool last = r->n == 1;
@@ -72,10 +72,10 @@ static void to_one(struct loop *l, struct conn *c, const struct effect *ef)
         conn_send(c, bytes_of(ef->frame));
         return;
     case EFFECT_ENTER:
-        if (c->state == CONN_OPEN && room_enter(l, &ef->room, c) < 0)
+        if (c->state == CONN_OPEN && crowd_enter(l, &ef->room, c) < 0)
             conn_end(c, "no memory");
         return;
-    case EFFECT_LEAVE: room_leave(l, &ef->room, c); return;
+    case EFFECT_LEAVE: crowd_leave(l, &ef->room, c); return;
     case EFFECT_CLOSE: conn_end(c, ef->reason); return;
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:

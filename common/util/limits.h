@@ -77,8 +77,8 @@ enum {
     GUESS_WAIT_MAX_MS = 15 * 60 * 1000,
     PENALTIES_MAX = 10 * 1000, /* sources and accounts remembered */
     AUDIT_SOURCES_MAX = 1000,  /* rows of refused strangers in one minute */
-    LOGIN_MS = 2 * 60 * 1000, /* hello and login, or join, behind a good certificate */
-    LOGINS_MAX = 8,           /* challenges asked for on one connection */
+    LOGIN_MS = 2 * 60 * 1000,  /* hello and login, or join, behind a good certificate */
+    LOGINS_MAX = 8,            /* challenges asked for on one connection */
     HEADS_KEPT = 64,           /* last heads of a room in memory */
 };
 
@@ -120,7 +120,7 @@ enum {
     CONNS_MAX = 1000 * 1000,
     ACCEPTS_MAX = 64,          /* connections taken in one turn of the loop */
     ACCEPT_PAUSE_MS = 100,     /* without file descriptors: how long nobody is asked in */
-    READ_MAX = 64 * 1024,      /* bytes read from one connection in one turn */
+    CONN_READ_MAX = 64 * 1024, /* bytes read from one connection in one turn */
     LINGER_MS = 2 * 1000,      /* how long a peer may take to read our last words */
     TURN_MS = 1000,            /* deadlines, pings and other processes' writes are looked at */
     BATCH_MAX = 1024,          /* jobs in one transaction */

@@ -3,17 +3,17 @@
 
 #include "server/conn.h"
 
-struct room *room_find(const struct loop *l, const struct room_id *id)
+struct crowd *crowd_find(const struct loop *l, const struct room_id *id)
 {
-    struct room *r;
+    struct crowd *r;
 
     HASH_FIND(hh, l->rooms, id, sizeof *id, r);
     return r;
 }
 
-static struct room *room_get(struct loop *l, const struct room_id *id)
+static struct crowd *crowd_get(struct loop *l, const struct room_id *id)
 {
-    struct room *r = room_find(l, id);
+    struct crowd *r = crowd_find(l, id);
 
     if (r != NULL || (r = calloc(1, sizeof *r)) == NULL)
         return r;
@@ -34,14 +34,14 @@ static void *grown(void *p, size_t n, size_t *cap)
     return bigger;
 }
 
-static void room_free(struct loop *l, struct room *r)
+static void crowd_free(struct loop *l, struct crowd *r)
 {
     HASH_DEL(l->rooms, r);
     free(r->members);
     free(r);
 }
 
-static bool is_in(const struct room *r, const struct conn *c)
+static bool is_in(const struct crowd *r, const struct conn *c)
 {
     for (size_t i = 0; i < c->rooms_n; i++)
         if (c->rooms[i] == r)
@@ -49,23 +49,23 @@ static bool is_in(const struct room *r, const struct conn *c)
     return false;
 }
 
-int room_enter(struct loop *l, const struct room_id *id, struct conn *c)
+int crowd_enter(struct loop *l, const struct room_id *id, struct conn *c)
 {
-    struct room *r = room_get(l, id);
+    struct crowd *r = crowd_get(l, id);
 
     if (r == NULL)
         return -1;
     if (is_in(r, c))
         return 0;
     struct conn **members = grown(r->members, r->n, &r->cap);
-    struct room **rooms = grown(c->rooms, c->rooms_n, &c->rooms_cap);
+    struct crowd **rooms = grown(c->rooms, c->rooms_n, &c->rooms_cap);
     if (members != NULL)
         r->members = members;
     if (rooms != NULL)
         c->rooms = rooms;
     if (members == NULL || rooms == NULL) {
         if (r->n == 0)
-            room_free(l, r);
+            crowd_free(l, r);
         return -1;
     }
     r->members[r->n++] = c;
@@ -73,7 +73,7 @@ int room_enter(struct loop *l, const struct room_id *id, struct conn *c)
     return 0;
 }
 
-static void part(struct loop *l, struct room *r, struct conn *c)
+static void part(struct loop *l, struct crowd *r, struct conn *c)
 {
     for (size_t i = 0; i < r->n; i++)
         if (r->members[i] == c) {
@@ -86,18 +86,18 @@ static void part(struct loop *l, struct room *r, struct conn *c)
             break;
         }
     if (r->n == 0)
-        room_free(l, r);
+        crowd_free(l, r);
 }
 
-void room_leave(struct loop *l, const struct room_id *id, struct conn *c)
+void crowd_leave(struct loop *l, const struct room_id *id, struct conn *c)
 {
-    struct room *r = room_find(l, id);
+    struct crowd *r = crowd_find(l, id);
 
     if (r != NULL && is_in(r, c))
         part(l, r, c);
 }
 
-void rooms_leave(struct conn *c)
+void crowds_leave(struct conn *c)
 {
     while (c->rooms_n > 0)
         part(c->loop, c->rooms[0], c);
