@@ -9,6 +9,7 @@ import resource
 import shutil
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -377,9 +378,21 @@ def test_full_disk(home, tmp_path, limit):
     ca("crl", "--dir", "ca", cwd=tmp_path)
 
 
-def test_default_directory(tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root's default is in /var/lib")
-    env = os.environ | {"XDG_DATA_HOME": str(tmp_path / "data")}
-    ca("init", "here.example", cwd=tmp_path, env=env)
-    assert (tmp_path / "data/countersignd/ca/root.crt").exists()
+@pytest.mark.parametrize("name, value, where", [
+    ("XDG_DATA_HOME", "{}/data", "data/countersignd/ca"),
+    ("HOME", "{}", ".local/share/countersignd/ca"),
+])
+def test_default_directory(name, value, where):
+    """Of somebody who is not root."""
+    user = 65534 if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory() as home:
+        shutil.copy(CA, home)
+        if user:
+            os.chown(home, user, user)
+        env = {"LC_ALL": "C.UTF-8", name: value.format(home)}
+        subprocess.run([f"{home}/countersign-ca", "init", "here.example"], cwd=home, env=env,
+                       user=user, check=True, timeout=120, stdout=subprocess.DEVNULL)
+        for part in where.split("/"):
+            home = os.path.join(home, part)
+            assert mode(home) == 0o700
+        assert os.path.exists(f"{home}/root.crt")
