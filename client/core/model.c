@@ -174,7 +174,7 @@ struct window *model_window_named(struct model *m, struct str name)
         return NULL;
     for (size_t i = 0; i < m->windows_n; i++) {
         struct window *w = &m->windows[i];
-        if ((person && w->kind != ROOM_DIRECT) || (room && w->kind == ROOM_DIRECT))
+        if ((person && w->kind != WINDOW_DIRECT) || (room && w->kind == WINDOW_DIRECT))
             continue;
         if (model_name_is(w, plain))
             return w;
@@ -186,7 +186,7 @@ struct window *model_window_named(struct model *m, struct str name)
     return hits == 1 ? found : NULL;
 }
 
-struct window *model_window_add(struct model *m, const struct room_id *id, enum room_kind kind,
+struct window *model_window_add(struct model *m, const struct room_id *id, enum window_kind kind,
                                 const char *name)
 {
     struct window *w = window_new(m);
@@ -345,7 +345,7 @@ static void count_unread(struct model *m, struct window *w, const struct message
     if (msg->own || msg->system || seen)
         return;
     w->unread++;
-    if (w->kind == ROOM_DIRECT || mentions(m, msg->text))
+    if (w->kind == WINDOW_DIRECT || mentions(m, msg->text))
         w->mentions++;
 }
 
@@ -444,7 +444,7 @@ void model_verified(struct model *m, const struct hash *fp)
             if (w->messages[k].mark == MARK_UNVERIFIED && hash_same(&w->messages[k].fp, fp))
                 w->messages[k].mark = MARK_NONE;
         }
-        if (w->kind == ROOM_DIRECT && hash_same(&w->peer, fp) && !w->verified) {
+        if (w->kind == WINDOW_DIRECT && hash_same(&w->peer, fp) && !w->verified) {
             w->verified = true;
             w->verified_at = m->now;
         }

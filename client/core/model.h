@@ -60,11 +60,11 @@ struct person {
     unsigned devices;
 };
 
-enum room_kind { ROOM_STATUS, ROOM_PUBLIC, ROOM_PRIVATE, ROOM_DIRECT };
+enum window_kind { WINDOW_STATUS, WINDOW_PUBLIC, WINDOW_PRIVATE, WINDOW_DIRECT };
 
 /* One window. The first one is the client's own, without a room behind it. */
 struct window {
-    enum room_kind kind;
+    enum window_kind kind;
     struct room_id id;
     char name[MODEL_TEXT_SHORT];
     char topic[TOPIC_MAX * 2];
@@ -222,7 +222,7 @@ char *model_clean_text(struct str text); /* newlines stay; owned by the caller; 
 struct window *model_window(struct model *m, const struct room_id *id); /* NULL: none */
 struct window *model_window_named(struct model *m,
                                   struct str name); /* "room", "@name", unique start */
-struct window *model_window_add(struct model *m, const struct room_id *id, enum room_kind kind,
+struct window *model_window_add(struct model *m, const struct room_id *id, enum window_kind kind,
                                 const char *name);
 void model_window_drop(struct model *m, const struct room_id *id);
 struct window *model_current(struct model *m);

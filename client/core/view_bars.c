@@ -16,7 +16,7 @@ static unsigned segment(struct area a, unsigned col, enum style s, const char *t
 /* "#room", "bob": how a window is called. */
 static const char *window_sign(const struct window *w)
 {
-    return w->kind == ROOM_PUBLIC || w->kind == ROOM_PRIVATE ? "#" : "";
+    return w->kind == WINDOW_PUBLIC || w->kind == WINDOW_PRIVATE ? "#" : "";
 }
 
 static unsigned title_direct(const struct model *m, const struct window *w, struct area a,
@@ -58,7 +58,7 @@ static unsigned title_room(const struct window *w, struct area a, unsigned col)
         snprintf(text, sizeof text, "%u", here);
     else
         snprintf(text, sizeof text, "%s, %u %s, %u verified",
-                 w->kind == ROOM_PRIVATE ? "private" : "public", here,
+                 w->kind == WINDOW_PRIVATE ? "private" : "public", here,
                  here == 1 ? "person" : "people", verified);
     return here > 0 ? segment(a, col, STYLE_BAR, text) : col;
 }
@@ -73,11 +73,11 @@ static void title_chat(const struct model *m, struct area a)
     else
         snprintf(text, sizeof text, "[%zu:%s%.40s]", m->current, window_sign(w), w->name);
     unsigned col = segment(a, 0, STYLE_BAR_STRONG, text);
-    if (w->kind == ROOM_STATUS) {
+    if (w->kind == WINDOW_STATUS) {
         segment(a, col + 1, STYLE_BAR, "notices of this program and of the relay");
         return;
     }
-    col = w->kind == ROOM_DIRECT ? title_direct(m, w, a, col + 1) : title_room(w, a, col + 1);
+    col = w->kind == WINDOW_DIRECT ? title_direct(m, w, a, col + 1) : title_room(w, a, col + 1);
     segment(a, col + 2, STYLE_BAR, reads);
 }
 
@@ -241,7 +241,7 @@ static unsigned status_name(const struct model *m, struct area a)
     char text[2 * MODEL_TEXT_SHORT];
 
     snprintf(text, sizeof text, "%s%.12s %s", window_sign(w), w->name,
-             w->kind == ROOM_DIRECT ? (w->verified ? "ok" : "?") : "");
+             w->kind == WINDOW_DIRECT ? (w->verified ? "ok" : "?") : "");
     return segment(a, 0, STYLE_BAR_STRONG, text) + 1;
 }
 
@@ -301,7 +301,7 @@ static int list_windows(const struct model *m, struct area a, int row)
         area_cutoff(a, row, 0, s, str_of(text));
         if (w->unread > 0)
             area_right(area_cut(a, (unsigned)row, 0, 1, a.cols), 0, s, count);
-        else if (w->kind != ROOM_STATUS && !w->joined)
+        else if (w->kind != WINDOW_STATUS && !w->joined)
             area_right(area_cut(a, (unsigned)row, 0, 1, a.cols), 0, STYLE_DIM, " left");
     }
     return row;

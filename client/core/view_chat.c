@@ -18,7 +18,7 @@ static struct columns columns_of(const struct window *w, unsigned cols)
 
     c.own_row = cols < 30;
     c.time_always = cols >= 60;
-    c.counts = cols >= 60 && w->kind != ROOM_DIRECT && w->kind != ROOM_STATUS;
+    c.counts = cols >= 60 && w->kind != WINDOW_DIRECT && w->kind != WINDOW_STATUS;
     c.sender = c.time_always ? 8 : 5;
     c.mark_at = c.sender_at + c.sender + 1;
     c.text_at = c.own_row ? 0 : c.mark_at + (c.counts ? 3 : 1) + 1;
@@ -53,7 +53,7 @@ static void mark_put(char out[8], const struct message *msg, bool counts)
     bool told = counts && msg->own && msg->members > 1 && msg->delivered > 0;
 
     if (told && msg->members < 10)
-        snprintf(out, 8, "%u/%u", msg->delivered, msg->members);
+        snprintf(out, 8, "%u/%u", msg->delivered % 10, msg->members % 10);
     else if (told && msg->delivered < msg->members)
         snprintf(out, 8, "%u+", msg->delivered % 100);
     else

@@ -66,7 +66,7 @@ static void said(struct model *m, struct window *w, int ago, const char *sender,
     model_message(m, w, &in);
 }
 
-static struct window *room(struct model *m, uint8_t id, enum room_kind kind, const char *name)
+static struct window *room(struct model *m, uint8_t id, enum window_kind kind, const char *name)
 {
     struct room_id rid = {{id}};
     struct window *w = model_window_add(m, &rid, kind, name);
@@ -97,9 +97,9 @@ struct model *demo_chat(void)
     struct window *w;
 
     numbers = 0;
-    room(m, 1, ROOM_PUBLIC, "ops");
-    room(m, 2, ROOM_DIRECT, "bob");
-    room(m, 3, ROOM_DIRECT, "carol");
+    room(m, 1, WINDOW_PUBLIC, "ops");
+    room(m, 2, WINDOW_DIRECT, "bob");
+    room(m, 3, WINDOW_DIRECT, "carol");
     w = &m->windows[1];
     people(w);
     model_switch(m, 2);

@@ -1,0 +1,476 @@
+#include "client/core/act.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/core/act_inner.h"
+#include "client/core/commands.h"
+#include "common/util/text.h"
+
+/* --- requests --- */
+
+bool ask_add(struct act *a, uint64_t id, unsigned kind, const char *what, struct str text,
+             const struct err *e)
+{
+    struct window *w = model_current(a->m);
+
+    if (id == 0) {
+        model_say(a->m, NULL, "%s: %s", what, e->text);
+        return false;
+    }
+    for (size_t i = 0; i < ACT_ASKS_MAX; i++) {
+        struct act_ask *ask = &a->asks[i];
+        if (ask->id != 0)
+            continue;
+        *ask = (struct act_ask){.id = id, .kind = kind, .window = w->id};
+        snprintf(ask->what, sizeof ask->what, "%s", what);
+        ask->text = text.n > 0 ? strndup(text.p, text.n) : NULL;
+        return true;
+    }
+    return true; /* its answer goes unheard */
+}
+
+void act_free(struct act *a)
+{
+    for (size_t i = 0; i < ACT_ASKS_MAX; i++)
+        free(a->asks[i].text);
+}
+
+/* --- texts --- */
+
+/* Signs and sends a text; false: it was not, and why stands in the window. */
+static bool say(struct act *a, struct window *w, struct str text)
+{
+    struct err e = {0};
+
+    if (w->kind == WINDOW_STATUS) {
+        model_say(a->m, NULL, "nobody would read it here: /join ROOM or /msg NAME first");
+        return false;
+    }
+    if (text.n > TEXT_MAX) {
+        model_say(a->m, NULL, "not sent: %zu bytes, a message holds %d", text.n, TEXT_MAX);
+        return false;
+    }
+    if (engine_say(a->g, &w->id, text, &e) == 0) {
+        model_say(a->m, NULL, "not sent: %s", e.text);
+        return false;
+    }
+    view_bottom(a->m);
+    return true;
+}
+
+/* --- commands --- */
+
+static struct str word(struct str *rest)
+{
+    struct str w = str_cut(rest, ' ');
+
+    while (rest->p != NULL && rest->n > 0 && rest->p[0] == ' ')
+        *rest = str_from(rest->p + 1, rest->n - 1);
+    return w;
+}
+
+static struct str without(struct str name, char sign)
+{
+    return name.n > 0 && name.p[0] == sign ? str_from(name.p + 1, name.n - 1) : name;
+}
+
+static bool run_CLEAR(struct act *a, struct str rest)
+{
+    (void)rest;
+    model_window_clear(model_current(a->m));
+    return true;
+}
+
+static bool run_CONNECT(struct act *a, struct str rest)
+{
+    (void)rest;
+    a->ops->connect(a->ctx);
+    return true;
+}
+
+static bool run_RETRY(struct act *a, struct str rest)
+{
+    (void)rest;
+    if (a->m->conn == CONN_READY)
+        model_say(a->m, NULL, "connected: what waits is being sent");
+    a->ops->connect(a->ctx);
+    return true;
+}
+
+static bool run_DISCONNECT(struct act *a, struct str rest)
+{
+    (void)rest;
+    a->ops->disconnect(a->ctx);
+    return true;
+}
+
+static bool run_QUIT(struct act *a, struct str rest)
+{
+    (void)rest;
+    a->ops->quit(a->ctx);
+    return true;
+}
+
+static bool run_HELP(struct act *a, struct str rest)
+{
+    act_help(a, rest);
+    return true;
+}
+
+static bool run_HS(struct act *a, struct str rest)
+{
+    (void)rest;
+    a->m->hs_auto = false;
+    a->m->view = VIEW_HANDSHAKE;
+    a->m->page.top = 0;
+    return true;
+}
+
+static bool run_INSPECT(struct act *a, struct str rest)
+{
+    act_inspect(a, without(rest, '@'));
+    return true;
+}
+
+static bool run_ME(struct act *a, struct str rest)
+{
+    (void)rest;
+    act_inspect(a, str_of(a->m->account));
+    return true;
+}
+
+static bool run_CREATE(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    struct str name = without(word(&rest), '#');
+    bool secret = false, history = false;
+    char what[MODEL_TEXT_SHORT];
+
+    while (rest.p != NULL && rest.n > 0) {
+        struct str option = word(&rest);
+        if (str_is(option, "private"))
+            secret = true;
+        else if (str_is(option, "history"))
+            history = true;
+        else {
+            model_say(a->m, NULL, "/create ROOM [private] [history]: nothing else may follow");
+            return false;
+        }
+    }
+    snprintf(what, sizeof what, "create #%.*s", (int)name.n, name.p);
+    return ask_add(a, engine_room_create(a->g, name, secret, history, &e), ASK_OPEN, what,
+                   str_of(""), &e);
+}
+
+static bool run_JOIN(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    char what[MODEL_TEXT_SHORT];
+
+    rest = without(rest, '#');
+    snprintf(what, sizeof what, "join #%.*s", (int)rest.n, rest.p);
+    return ask_add(a, engine_room_join(a->g, rest, &e), ASK_OPEN, what, str_of(""), &e);
+}
+
+static bool run_LEAVE(struct act *a, struct str rest)
+{
+    struct err e = {0};
+
+    (void)rest;
+    return ask_add(a, engine_room_leave(a->g, &model_current(a->m)->id, &e), ASK_PLAIN, "leave",
+                   str_of(""), &e);
+}
+
+static bool run_INVITE(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    char what[MODEL_TEXT_SHORT];
+
+    rest = without(rest, '@');
+    snprintf(what, sizeof what, "invite %.*s", (int)rest.n, rest.p);
+    return ask_add(a, engine_room_invite(a->g, &model_current(a->m)->id, rest, &e), ASK_PLAIN,
+                   what, str_of(""), &e);
+}
+
+static bool run_LIST(struct act *a, struct str rest)
+{
+    struct err e = {0};
+
+    (void)rest;
+    if (!ask_add(a, engine_room_list(a->g, &e), ASK_LIST, "list", str_of(""), &e))
+        return false;
+    model_say(a->m, NULL, "rooms of %s:", a->m->relay);
+    return true;
+}
+
+static bool run_MSG(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    struct str name = without(word(&rest), '@');
+    char at[MODEL_TEXT_SHORT], what[MODEL_TEXT_SHORT + 8];
+
+    snprintf(at, sizeof at, "@%.*s", (int)name.n, name.p);
+    struct window *w = model_window_named(a->m, str_of(at));
+    if (w != NULL && model_name_is(w, at + 1)) {
+        bool sent = rest.n == 0 || say(a, w, rest);
+        model_switch(a->m, (size_t)(w - a->m->windows));
+        return sent;
+    }
+    snprintf(what, sizeof what, "message to %s", at + 1);
+    return ask_add(a, engine_room_direct(a->g, name, &e), ASK_OPEN, what,
+                   rest.p != NULL ? rest : str_of(""), &e);
+}
+
+static bool run_NAMES(struct act *a, struct str rest)
+{
+    const struct window *w = model_current(a->m);
+    size_t n = w->people_n;
+
+    (void)rest;
+    if (n == 0)
+        model_say(a->m, NULL, "not known yet who is here");
+    for (size_t i = 0; i < n; i++) {
+        const struct person p = model_current(a->m)->people[i];
+        if (!p.left)
+            model_say(a->m, NULL, "%s  %s  %s%s", p.name, p.online ? "online" : "offline",
+                      p.verified ? "verified" : "not verified", p.owner ? "  owner" : "");
+    }
+    return true;
+}
+
+static bool run_TOPIC(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    const struct window *w = model_current(a->m);
+
+    if (rest.n > 0)
+        return ask_add(a, engine_room_topic(a->g, &w->id, rest, &e), ASK_PLAIN, "topic",
+                       str_of(""), &e);
+    model_say(a->m, NULL, w->topic[0] != '\0' ? "topic: %s" : "no topic%s", w->topic);
+    return true;
+}
+
+static bool run_VERIFY(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    struct str name = without(word(&rest), '@');
+    struct hash which;
+    char fp[80];
+
+    if (rest.p == NULL || rest.n == 0) {
+        act_inspect(a, name);
+        return true;
+    }
+    int same = engine_verify(a->g, name, rest, &which, &e);
+    if (same < 0) {
+        model_say(a->m, NULL, "verify: %s", e.text);
+        return false;
+    }
+    if (same == 0) {
+        char text[400];
+        snprintf(text, sizeof text,
+                 "DIFFERENT: none of the certificates of %.*s has that fingerprint. Do not trust "
+                 "them; ask %.*s for it again over another channel",
+                 (int)name.n, name.p, (int)name.n, name.p);
+        model_alarm(a->m, model_current(a->m), text);
+        return true;
+    }
+    fingerprint_short(&which, 4, fp);
+    model_verified(a->m, &which);
+    people_refresh(a);
+    model_say(a->m, NULL, "the same: %.*s is verified, certificate %s ..", (int)name.n, name.p, fp);
+    if (a->m->view == VIEW_INSPECT)
+        act_inspect(a, name);
+    return true;
+}
+
+static bool run_W(struct act *a, struct str rest)
+{
+    uint64_t n;
+    struct window *w;
+
+    if (str_u64(rest, UINT32_MAX, &n) == 0 && n < a->m->windows_n) {
+        model_switch(a->m, (size_t)n);
+        return true;
+    }
+    w = model_window_named(a->m, rest);
+    if (w == NULL) {
+        model_say(a->m, NULL, "no such window, or more than one begins so");
+        return false;
+    }
+    model_switch(a->m, (size_t)(w - a->m->windows));
+    return true;
+}
+
+typedef bool runner(struct act *a, struct str rest);
+static runner run_STATUS, run_WHY;
+
+#define X(id, name, args, help, need) [CMD_##id] = run_##id,
+static runner *const runners[] = {COMMANDS(X)};
+#undef X
+
+bool act_line(struct act *a, struct str line, bool pasted)
+{
+    struct window *w = model_current(a->m);
+    struct command_line c;
+    unsigned have = (w->kind != WINDOW_STATUS ? NEED_ROOM : 0) |
+                    (a->m->conn == CONN_READY ? NEED_ONLINE : 0);
+
+    if (line.n == 0) {
+        if (a->m->conn == CONN_WAITING)
+            a->ops->connect(a->ctx);
+        return true;
+    }
+    command_read(line, pasted, have, &c);
+    a->m->hint[0] = '\0';
+    if (c.kind == LINE_ERROR) {
+        model_say(a->m, NULL, "%s", c.error);
+        snprintf(a->m->hint, sizeof a->m->hint, "%.150s", c.error);
+        return false;
+    }
+    if (c.kind == LINE_TEXT)
+        return say(a, w, c.rest);
+    return runners[c.cmd->id](a, c.rest);
+}
+
+/* --- pages --- */
+
+static bool run_STATUS(struct act *a, struct str rest)
+{
+    struct model *m = a->m;
+    const struct attempt *t = model_last_try(m);
+
+    (void)rest;
+    model_page(m, "[status]");
+    model_page_line(m, true, "%s@%s, device %s", m->account, m->relay, m->device);
+    model_page_line(m, false, "  connection  %s", m->conn == CONN_READY ? "ready" : "not ready");
+    if (m->why[0] != '\0')
+        model_page_line(m, false, "  last end    %s", m->why);
+    if (t != NULL)
+        model_page_line(m, false, "  link        %s %s %s, try %u", t->version, t->suite, t->group,
+                        t->number);
+    for (size_t i = 1; i < m->windows_n; i++) {
+        const struct window *w = &m->windows[i];
+        model_page_line(m, false, "  %2zu %s  %u queued, %llu refused%s%s", i, w->name, w->queued,
+                        (unsigned long long)w->refused,
+                        w->broken ? ", HISTORY DOES NOT CONTINUE" : "",
+                        w->read_only ? ", READ ONLY: the relay lost our lines" : "");
+    }
+    model_page_line(m, true, "%s", m->alarms > 0 ? "alarms, seen now:" : "no alarms");
+    if (m->alarm != NULL)
+        model_page_line(m, false, "  %s%s", m->alarm, m->alarms > 1 ? " (others in window 0)" : "");
+    model_alarms_seen(m);
+    return true;
+}
+
+static const struct message *why_find(const struct window *w, uint64_t number)
+{
+    for (size_t i = w->messages_n; i-- > 0;) {
+        const struct message *msg = &w->messages[i];
+        bool odd = msg->mark == MARK_REFUSED || msg->mark == MARK_FAILED;
+        if (!msg->system && (number != 0 ? msg->number == number : odd))
+            return msg;
+    }
+    return NULL;
+}
+
+static bool run_WHY(struct act *a, struct str rest)
+{
+    struct model *m = a->m;
+    const struct window *w = model_current(m);
+    uint64_t number = 0;
+    char fp[80];
+
+    if (rest.n > 0 && str_u64(rest, UINT64_C(1) << 53, &number) < 0) {
+        model_say(m, NULL, "/why takes the number of a message");
+        return false;
+    }
+    const struct message *msg = why_find(w, number);
+    if (msg == NULL) {
+        model_say(m, NULL, number != 0 ? "no message of that number is loaded here"
+                                       : "nothing failed or was refused here");
+        return true;
+    }
+    fingerprint_short(&msg->fp, 16, fp);
+    model_page(m, "[why]");
+    model_page_line(m, true, "message %llu in %s", (unsigned long long)msg->number, w->name);
+    model_page_line(m, false, "  state       %s", mark_text(msg->mark));
+    if (msg->note != NULL)
+        model_page_line(m, msg->mark == MARK_REFUSED, "  because     %s", msg->note);
+    model_page_line(m, false, "  from        %s", msg->sender[0] != '\0' ? msg->sender : "unknown");
+    model_page_line(m, false, "  time        %d %s %d %02d:%02d", msg->when.day,
+                    month_name(msg->when.mon), msg->when.year, msg->when.hour, msg->when.min);
+    model_page_line(m, false, "  author's count  %llu", (unsigned long long)msg->seq);
+    model_page_line(m, false, "  certificate");
+    model_page_line(m, false, "    %s", fp);
+    if (msg->mark == MARK_REFUSED)
+        model_page_line(m, false,
+                        "  its text is withheld: nobody can say who wrote it. Tell the operator of "
+                        "the relay");
+    return true;
+}
+
+static void help_command(struct model *m, const struct command *c)
+{
+    char usage[120];
+
+    snprintf(usage, sizeof usage, "/%s %s", c->name, c->args);
+    model_page_line(m, false, "  %-30s %s", usage, c->help);
+}
+
+static void help_marks(struct model *m)
+{
+#define X(id, glyph, text) model_page_line(m, false, "  %-30c %s", glyph, text);
+    MARKS(X)
+#undef X
+}
+
+static void help_keys(struct model *m)
+{
+    const char *text;
+
+#define X(id, keys, what)                                                                          \
+    if ((text = what) != NULL)                                                                     \
+        model_page_line(m, false, "  %-30s %s", keys, text);
+    KEYS(X)
+#undef X
+}
+
+void act_help(struct act *a, struct str topic)
+{
+    size_t n, at = 0;
+    const struct command *table = command_table(&n), *c;
+
+    topic = without(topic, '/');
+    model_page(a->m, "[help]");
+    if (topic.n > 0) {
+        while ((c = command_next(topic, &at)) != NULL)
+            help_command(a->m, c);
+        return;
+    }
+    model_page_line(a->m, true, "commands; a unique beginning is enough, //x sends a leading slash");
+    for (size_t i = 0; i < n; i++)
+        help_command(a->m, &table[i]);
+    model_page_line(a->m, true, "marks between name and text");
+    help_marks(a->m);
+    model_page_line(a->m, true, "keys; everything else is readline's, as your inputrc says");
+    help_keys(a->m);
+}
+
+void act_older(struct act *a, struct window *w)
+{
+    struct err e = {0};
+
+    if (w->kind == WINDOW_STATUS || w->begun || w->loading)
+        return;
+    uint64_t id = engine_older(a->g, &w->id, OLDER_PAGE, &e);
+    if (id == 0)
+        return; /* offline, or already on its way: the next scroll asks again */
+    w->loading = ask_add(a, id, ASK_OLDER, "older messages", str_of(""), &e);
+    for (size_t i = 0; i < ACT_ASKS_MAX; i++) {
+        if (a->asks[i].id == id)
+            a->asks[i].window = w->id;
+    }
+}
