@@ -190,8 +190,8 @@ static bool run_INVITE(struct act *a, struct str rest)
 
     rest = without(rest, '@');
     snprintf(what, sizeof what, "invite %.*s", (int)rest.n, rest.p);
-    return ask_add(a, engine_room_invite(a->g, &model_current(a->m)->id, rest, &e), ASK_PLAIN,
-                   what, str_of(""), &e);
+    return ask_add(a, engine_room_invite(a->g, &model_current(a->m)->id, rest, &e), ASK_PLAIN, what,
+                   str_of(""), &e);
 }
 
 static bool run_LIST(struct act *a, struct str rest)
@@ -246,8 +246,8 @@ static bool run_TOPIC(struct act *a, struct str rest)
     const struct window *w = model_current(a->m);
 
     if (rest.n > 0)
-        return ask_add(a, engine_room_topic(a->g, &w->id, rest, &e), ASK_PLAIN, "topic",
-                       str_of(""), &e);
+        return ask_add(a, engine_room_topic(a->g, &w->id, rest, &e), ASK_PLAIN, "topic", str_of(""),
+                       &e);
     model_say(a->m, NULL, w->topic[0] != '\0' ? "topic: %s" : "no topic%s", w->topic);
     return true;
 }
@@ -315,8 +315,8 @@ bool act_line(struct act *a, struct str line, bool pasted)
 {
     struct window *w = model_current(a->m);
     struct command_line c;
-    unsigned have = (w->kind != WINDOW_STATUS ? NEED_ROOM : 0) |
-                    (a->m->conn == CONN_READY ? NEED_ONLINE : 0);
+    unsigned have =
+        (w->kind != WINDOW_STATUS ? NEED_ROOM : 0) | (a->m->conn == CONN_READY ? NEED_ONLINE : 0);
 
     if (line.n == 0) {
         if (a->m->conn == CONN_WAITING)
@@ -389,8 +389,9 @@ static bool run_WHY(struct act *a, struct str rest)
     }
     const struct message *msg = why_find(w, number);
     if (msg == NULL) {
-        model_say(m, NULL, number != 0 ? "no message of that number is loaded here"
-                                       : "nothing failed or was refused here");
+        model_say(m, NULL,
+                  number != 0 ? "no message of that number is loaded here"
+                              : "nothing failed or was refused here");
         return true;
     }
     fingerprint_short(&msg->fp, 16, fp);
@@ -450,7 +451,8 @@ void act_help(struct act *a, struct str topic)
             help_command(a->m, c);
         return;
     }
-    model_page_line(a->m, true, "commands; a unique beginning is enough, //x sends a leading slash");
+    model_page_line(a->m, true,
+                    "commands; a unique beginning is enough, //x sends a leading slash");
     for (size_t i = 0; i < n; i++)
         help_command(a->m, &table[i]);
     model_page_line(a->m, true, "marks between name and text");

@@ -86,11 +86,11 @@ void act_help(struct act *a, struct str topic);
     X(KEY_WINDOW, "M-0 .. M-9", "go to that window")
 
 #define X(id, keys, text) id,
-enum key { KEYS(X) KEY_COUNT = KEY_WINDOW + 10 }; /* KEY_WINDOW + n: that window */
+enum screen_key { KEYS(X) KEY_COUNT = KEY_WINDOW + 10 }; /* KEY_WINDOW + n: that window */
 #undef X
 
 /* false: not ours here; the line editor shall have it. rows, cols: of the screen. */
-bool act_key(struct act *a, enum key key, unsigned rows, unsigned cols);
+bool act_key(struct act *a, enum screen_key key, unsigned rows, unsigned cols);
 
 void act_free(struct act *a); /* what it owns, not what it points to */
 

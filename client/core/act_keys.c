@@ -129,7 +129,7 @@ static void inspect(struct act *a)
         act_inspect(a, str_of(w->kind == WINDOW_DIRECT ? w->name : a->m->account));
 }
 
-bool act_key(struct act *a, enum key key, unsigned rows, unsigned cols)
+bool act_key(struct act *a, enum screen_key key, unsigned rows, unsigned cols)
 {
     struct model *m = a->m;
 

@@ -132,7 +132,7 @@ static void people_copy(struct act *a, struct window *w, const struct engine_roo
     }
 }
 
-static void room_copy(struct act *a, struct window *w, const struct engine_room *r)
+static void room_copy(struct window *w, const struct engine_room *r)
 {
     model_clean(w->name, sizeof w->name, r->name);
     model_clean(w->topic, sizeof w->topic, r->topic);
@@ -322,7 +322,7 @@ static void show_room(struct act *a, struct window *w, const struct engine_event
 
     if (r == NULL)
         return;
-    room_copy(a, w, r);
+    room_copy(w, r);
     if (ev->kind == ENGINE_MEMBERS)
         people_copy(a, w, r);
     if (ev->kind == ENGINE_CAUGHT)
@@ -378,7 +378,7 @@ void act_event(struct act *a, const struct engine_event *ev)
     if (w != NULL && (w = window_of(a, ev)) != NULL) {
         const struct engine_room *r = engine_room_get(a->g, &ev->room);
         if (r != NULL)
-            room_copy(a, w, r);
+            room_copy(w, r);
     }
 }
 

@@ -70,6 +70,7 @@ struct window {
     char topic[TOPIC_MAX * 2];
     bool joined, broken, read_only, begun;
     bool loading;  /* an older page has been asked for */
+    bool filled;   /* the first page of what is kept here has been asked for */
     bool verified; /* direct: the newest certificate of the other was verified */
     int64_t verified_at;
     struct hash peer; /* direct: that certificate; zeros when not known */
