@@ -21,6 +21,7 @@ struct call {
 int command_join(struct call *c, struct err *e) MUST_USE;
 int command_send(struct call *c, struct err *e) MUST_USE;
 int command_recv(struct call *c, struct err *e) MUST_USE;
+int command_plain(struct call *c, struct err *e) MUST_USE;
 int command_room(struct call *c, struct err *e) MUST_USE;
 int command_handshake(struct call *c, struct err *e) MUST_USE;
 int command_me(struct call *c, struct err *e) MUST_USE;

@@ -6,7 +6,7 @@
 #include <uv.h>
 
 #include "client/ask.h"
-#include "client/command.h"
+#include "client/job.h"
 #include "client/print.h"
 #include "common/util/text.h"
 
@@ -16,29 +16,7 @@ enum {
     STDIN_MAX = 1 << 20 /* how much of a too long text is read to say how long it is */
 };
 
-/* One command at work on a connected client. */
-struct job {
-    struct call *call;
-    struct client *client;
-    uv_timer_t limit;
-    uv_signal_t term, intr;
-    bool done, ready;
-    struct err err; /* why it failed; ERR_NONE at the end: fine */
-
-    /* send, room */
-    struct str text;
-    struct room_id room;
-    uint64_t request, seq, number;
-    int64_t time;
-    const char *target;
-    int (*at_ready)(struct job *j);
-
-    /* recv */
-    uint64_t printed; /* arrival of the last entry printed */
-    unsigned refused;
-};
-
-static void job_end(struct job *j)
+void job_end(struct job *j)
 {
     if (!j->done) {
         j->done = true;
@@ -46,7 +24,7 @@ static void job_end(struct job *j)
     }
 }
 
-static void job_fail(struct job *j, const struct err *why)
+void job_fail(struct job *j, const struct err *why)
 {
     if (j->err.code == ERR_NONE)
         j->err = *why;
@@ -105,7 +83,7 @@ static void job_handles(struct job *j)
 }
 
 /* Opens the client, runs it until the job ends, closes it. */
-static int job_run(struct job *j, struct err *e)
+int job_run(struct job *j, struct err *e)
 {
     const struct client_watch watch = {
         .event = job_event, .state = job_state, .over = job_over, .ctx = j};
@@ -124,6 +102,8 @@ static int job_run(struct job *j, struct err *e)
         j->printed = engine_arrival(client_engine(j->client));
     client_start(j->client);
     int ret = client_run(j->client, e);
+    if (j->at_end != NULL)
+        j->at_end(j);
     uv_close((uv_handle_t *)&j->limit, NULL);
     uv_close((uv_handle_t *)&j->term, NULL);
     uv_close((uv_handle_t *)&j->intr, NULL);
@@ -133,7 +113,7 @@ static int job_run(struct job *j, struct err *e)
     return ret;
 }
 
-static struct engine *job_engine(struct job *j)
+struct engine *job_engine(struct job *j)
 {
     return client_engine(j->client);
 }
@@ -271,7 +251,7 @@ static bool wanted(struct job *j, const struct engine_room *r)
     return j->call->room == NULL || r == engine_room_named(g, str_of(j->call->room));
 }
 
-static int recv_print(void *ctx, const struct engine_entry *t)
+int job_print(void *ctx, const struct engine_entry *t)
 {
     struct job *j = ctx;
     const struct engine_room *r = engine_room_get(job_engine(j), &t->room);
@@ -311,7 +291,7 @@ static int recv_ready(struct job *j)
 {
     if (j->call->room != NULL && engine_room_named(job_engine(j), str_of(j->call->room)) == NULL)
         return err_set(&j->err, ERR_INPUT, "you are in no room of that name");
-    return engine_kept(job_engine(j), j->printed, recv_print, j, &j->err);
+    return engine_kept(job_engine(j), j->printed, job_print, j, &j->err);
 }
 
 static int cursor_take(const char *text, uint64_t *out, struct err *e)
@@ -558,7 +538,7 @@ static void job_event(void *ctx, const struct engine_event *ev)
         j->ready = true;
         break;
     case ENGINE_ENTRY:
-        if (receives && j->ready && ev->entry.arrival > 0 && recv_print(j, &ev->entry) < 0)
+        if (receives && j->ready && ev->entry.arrival > 0 && job_print(j, &ev->entry) < 0)
             job_end(j);
         break;
     case ENGINE_STATE: sent_state(j, &ev->entry, ev->text); break;
@@ -574,6 +554,8 @@ static void job_event(void *ctx, const struct engine_event *ev)
     }
     if (receives && !j->done)
         recv_step(j);
+    if (j->at_event != NULL && !j->done)
+        j->at_event(j);
 }
 
 /* --- me --- */

@@ -20,8 +20,17 @@
 
 static int command_help(struct call *c, struct err *e);
 
+/* Where no screen can be drawn, or none is wanted. */
+static bool lines_wanted(const struct call *c)
+{
+    const char *term = getenv("TERM");
+    return c->plain || !isatty(STDOUT_FILENO) || (term != NULL && strcmp(term, "dumb") == 0);
+}
+
 static int command_screen(struct call *c, struct err *e)
 {
+    if (lines_wanted(c))
+        return command_plain(c, e);
 #ifdef HAVE_SCREEN
     return screen_run(&c->conf, c->plain, e);
 #else
@@ -39,6 +48,7 @@ static const struct command {
     {"join", "[INVITE|-]", "make an account with an invite", command_join},
     {"send", "ROOM|@NAME [TEXT|-]", "send one message", command_send},
     {"recv", "", "print what arrives", command_recv},
+    {"plain", "", "line mode: prints what arrives, says what it reads", command_plain},
     {"room", "VERB ...", "create, join, leave, invite, members, topic, list", command_room},
     {"handshake", "[HOST:PORT]", "show a handshake step by step", command_handshake},
     {"me", "", "who you are here", command_me},
@@ -66,12 +76,12 @@ static const struct setting {
     {"profile", "NAME", O_PROFILE, "", "which account of yours; default: default"},
     {"password-fd", "N", O_FD, "", "read the password from this descriptor"},
     {"password-file", "FILE", O_FILE, "", "read it from a file of mode 0600"},
-    {"json", NULL, O_JSON, "send recv room handshake me", "one JSON object per line"},
+    {"json", NULL, O_JSON, "send recv plain room handshake me", "one JSON object per line"},
     {"wait", "relay|delivered", O_WAIT, "send", "what to wait for; default: relay"},
     {"timeout", "S", O_TIMEOUT, "send recv room", "seconds to wait at most"},
     {"follow", NULL, O_FOLLOW, "recv", "go on until interrupted"},
     {"since", "CURSOR", O_SINCE, "recv", "everything after this cursor"},
-    {"room", "ROOM", O_ROOM, "recv", "only this room, or @NAME"},
+    {"room", "ROOM", O_ROOM, "recv plain", "recv: only this room, or @NAME; plain: say it there"},
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
