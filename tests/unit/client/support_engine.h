@@ -1,0 +1,126 @@
+/* support_engine.h -- an engine and the relay it talks to, in memory. The relay is honest until a
+ * test makes it lie. */
+#ifndef TESTS_UNIT_CLIENT_SUPPORT_ENGINE_H
+#define TESTS_UNIT_CLIENT_SUPPORT_ENGINE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "client/core/engine.h"
+#include "common/chat/account.h"
+#include "common/chat/entry.h"
+#include "common/chat/frame.h"
+#include "common/chat/proto.h"
+#include "common/crypto/issue.h"
+
+enum who { ALICE, BOB, CAROL, MALLORY, PEOPLE }; /* MALLORY: another CA's certificate for bob */
+
+enum { LOG_MAX = 64, SAID_MAX = 8 };
+
+struct der {
+    uint8_t b[CERT_MAX];
+    size_t n;
+};
+
+struct person {
+    const char *name, *device;
+    struct pkey *key;
+    struct der leaf, issuer;
+    struct hash fp;
+    uint64_t seq; /* as an honest author counts */
+    struct hash prev;
+};
+
+/* An entry as the relay has it. */
+struct item {
+    struct entry_made made;
+    uint64_t number;
+    int64_t time;
+};
+
+struct told { /* what the engine told its program */
+    unsigned good, refused, alarms, notes, caught, answers, ready, passwords, closes, states;
+    char text[TEXT_MAX + 1], why[256], alarm[512], close[256], kind[64];
+    enum err_code close_code, answer_code;
+    bool again, vouched, is_signed, older;
+    enum engine_own state;
+    uint64_t number, seq, numbers[LOG_MAX];
+    unsigned numbers_n;
+};
+
+struct stage {
+    struct rng rng;
+    int64_t now, mono;
+    struct pkey *root_key, *inter_key, *other_root_key, *other_inter_key;
+    struct der root, inter, other_root, other_inter;
+    struct person who[PEOPLE];
+    struct trust *trust;
+    struct keep keep;
+    struct engine *g;
+    struct engine_peer peer;
+    struct key salted;
+    uint8_t salt[SALT_LEN];
+    struct frames in; /* what the engine says */
+
+    /* the relay */
+    struct room_id room;
+    struct item log[LOG_MAX];
+    size_t log_n;
+    uint64_t from;
+    bool carol_in;           /* listed as a member */
+    bool paged;              /* the engine reads the last page of a new room first */
+    bool mute;               /* does not answer entries */
+    bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */
+    uint64_t hole_at;
+    bool lie_proof; /* welcome without knowing the password */
+    bool lie_cert;  /* answers with another certificate than asked for */
+    bool has_own;
+    struct f_own own;
+    struct item *insert; /* history: this one in place of its number */
+    char said_line[SAID_MAX][LINE_MAX_LEN + 1];
+    uint8_t said_sig[SAID_MAX][SIG_MAX];
+    struct hash said_body[SAID_MAX];
+    unsigned said_n;
+    uint64_t delivered;
+    unsigned history_asked, logins, resumes;
+    struct told told;
+};
+
+/* Keys and certificates are made once a process: stage_world for group setup and teardown. */
+int stage_world(void **state);
+int stage_world_end(void **state);
+
+struct stage *stage_new(void **state); /* logged out, empty room */
+void stage_free(struct stage *s);
+struct engine *stage_engine(struct stage *s); /* a new engine on the same keep */
+void stage_login(struct stage *s);            /* to READY, through password or token */
+void stage_link(struct stage *s);             /* linked and hello only */
+void stage_welcome(struct stage *s, uint64_t re, bool proof);
+void stage_lost(struct stage *s);
+
+/* Honest content of the next entry of a person; not in the log yet. */
+struct item *stage_write(struct stage *s, enum who who, const char *text);
+/* The same from parts, signed by `signer`: for lies. content is the whole JSON. */
+struct item *stage_forge(struct stage *s, enum who signer, struct entry_line *l,
+                         const char *content);
+void stage_line(struct stage *s, enum who who, struct entry_line *l); /* what an honest one says */
+void stage_resign(struct stage *s, struct item *it, enum who signer, const struct entry_line *l);
+void stage_log(struct stage *s, struct item *it);  /* the relay numbers it */
+void stage_push(struct stage *s, struct item *it); /* numbers it and delivers it */
+void stage_send(struct stage *s, struct item *it); /* delivers under the number it has */
+void stage_head(struct stage *s, uint64_t number, struct hash *out);
+void item_free(struct item *it);
+
+/* Feeds one frame of the relay, then serves whatever the engine asks and gathers its events. */
+void stage_feed(struct stage *s, enum frame_type type, const void *body);
+void stage_serve(struct stage *s);
+void stage_revoke(struct stage *s, enum who who, int64_t when);
+struct room_id stage_room_id(uint8_t fill);
+uint64_t stage_say(struct stage *s, const char *text, struct err *e);
+
+#endif
