@@ -115,6 +115,7 @@ static const struct {
     {"{\"a\":\"\\ud800\\u0041\"}", "high surrogate and a letter"},
     {"{\"a\":\"\\ud800\\ud800\"}", "two high surrogates"},
     {"{\"a\":\"\\udc00\"}", "low surrogate alone"},
+    {"{\"a\":\"\\udc00\\udc00\"}", "two low surrogates"},
     {"{\"a\":\"\\udc00\\ud800\"}", "surrogates swapped"},
     {"{\"a\":\"\t\"}", "a tab"},
     {"{\"a\":\"\n\"}", "a newline"},

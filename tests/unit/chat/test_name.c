@@ -69,6 +69,8 @@ static const struct {
      false, "joiner"},
     {"a\xef\xbb\xbf", false, "byte order mark"},
     {"jose\xcc\x81", false, "not NFC"},
+    {"\xe0\xa4\xa8\xe0\xa4\xbc", false, "not NFC, of characters that a name may have"},
+    {"\xe0\xa4\xa9", true, "the same in NFC"},
     {"a\xcc\xb7", false, "a mark that composes with nothing"},
     {"\xcc\x81"
      "a",
