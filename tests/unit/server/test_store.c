@@ -1,0 +1,591 @@
+/* The same rows in and out of every store; and the files that SQLite must refuse. */
+#include "tests/unit/server/support_relay.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char path[64];
+static struct store st;
+static struct err e;
+
+static int open_memory(void **state)
+{
+    (void)state;
+    e = (struct err){0};
+    st = (struct store){&store_memory, store_memory_new()};
+    return st.db == NULL;
+}
+
+static void path_clear(void)
+{
+    char side[80];
+    snprintf(path, sizeof path, "/tmp/countersign-store-%ld.db", (long)getpid());
+    for (int i = 0; i < 4; i++) {
+        static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
+        snprintf(side, sizeof side, "%s%s", path, suffix[i]);
+        (void)unlink(side);
+    }
+}
+
+static int open_sqlite(void **state)
+{
+    (void)state;
+    e = (struct err){0};
+    path_clear();
+    st = (struct store){&store_sqlite, store_sqlite_open(path, STORE_CREATE, &e)};
+    return st.db == NULL;
+}
+
+static int close_store(void **state)
+{
+    (void)state;
+    store_close(&st);
+    path_clear();
+    return 0;
+}
+
+#define OP(call, ...) st.ops->call(st.db, __VA_ARGS__, &e)
+
+static struct store_user user(unsigned char id, const char *name)
+{
+    struct store_user u = {.id = {{id}}, .t = 3, .m = 65536, .since = 5, .salt = {1, 2}};
+    snprintf(u.name, sizeof u.name, "%s", name);
+    snprintf(u.canonical, sizeof u.canonical, "%s", name);
+    snprintf(u.skeleton, sizeof u.skeleton, "%s", name);
+    memset(u.sealed, id, sizeof u.sealed);
+    return u;
+}
+
+static struct store_device device(unsigned char fp, unsigned char account)
+{
+    return (struct store_device){
+        .fp = {{fp}}, .account = {{account}}, .name = "laptop", .since = fp};
+}
+
+static struct store_room room(unsigned char id, const char *name)
+{
+    struct store_room r = {.id = {{id}}, .kind = ROOM_PRIVATE, .history = HISTORY_ALL, .since = 9};
+    snprintf(r.name, sizeof r.name, "%s", name);
+    snprintf(r.canonical, sizeof r.canonical, "%s", name);
+    snprintf(r.skeleton, sizeof r.skeleton, "%s", name);
+    snprintf(r.topic, sizeof r.topic, "topic of %s", name);
+    return r;
+}
+
+/* Two accounts, three devices, one room. */
+static void fill(void)
+{
+    struct store_user a = user(1, "alice"), b = user(2, "bob");
+    static const struct store_chain chain = {.leaf = {1, 2, 3}, .issuer = {4}, 3, 1};
+    struct store_device d[] = {device(11, 1), device(12, 1), device(21, 2)};
+    struct store_room r = room(7, "lobby");
+
+    assert_int_equal(OP(user_put, &a), 0);
+    assert_int_equal(OP(user_put, &b), 0);
+    for (size_t i = 0; i < COUNT(d); i++)
+        assert_int_equal(OP(device_add, &d[i], &chain), 0);
+    assert_int_equal(OP(room_put, &r), 0);
+}
+
+static int count_user(void *ctx, const struct store_user *row)
+{
+    char *order = ctx;
+    size_t n = strlen(order);
+    order[n] = row->name[0];
+    return 0;
+}
+
+static void test_users(void **state)
+{
+    struct store_user u = user(1, "alice"), got;
+    char order[8] = "";
+    (void)state;
+    fill();
+    u.disabled = u.admin = true;
+    snprintf(u.email, sizeof u.email, "a@b.example");
+    assert_int_equal(OP(user_put, &u), 0);
+    assert_int_equal(OP(user_get, &u.id, &got), 1);
+    assert_memory_equal(&got, &u, sizeof u);
+    assert_int_equal(OP(user_find, "bob", &got), 1);
+    assert_string_equal(got.email, "");
+    assert_int_equal(OP(user_find, "carol", &got), 0);
+    assert_int_equal(OP(user_get, &(struct account_id){{3}}, &got), 0);
+    assert_int_equal(OP(user_like, "alice"), 1);
+    assert_int_equal(OP(user_like, "alic3"), 0);
+    assert_int_equal(OP(user_each, count_user, order), 0);
+    assert_string_equal(order, "ab");
+}
+
+static void test_user_names_are_unique(void **state)
+{
+    struct store_user u = user(3, "alice");
+    (void)state;
+    fill();
+    assert_int_equal(OP(user_put, &u), -1);
+    e = (struct err){0};
+    snprintf(u.canonical, sizeof u.canonical, "a1ice"); /* only the skeleton is the same */
+    assert_int_equal(OP(user_put, &u), -1);
+}
+
+static int sum_device(void *ctx, const struct store_device *row)
+{
+    *(int64_t *)ctx = *(int64_t *)ctx * 100 + row->fp.b[0] + (row->revoked != 0 ? 50 : 0);
+    return 0;
+}
+
+static void test_devices(void **state)
+{
+    struct store_chain got;
+    struct hash fp = {{12}}, none = {{99}};
+    int64_t sum = 0;
+    struct store_device d = device(11, 2);
+    (void)state;
+    fill();
+    assert_int_equal(OP(device_chain, &fp, &got), 1);
+    assert_int_equal(got.leaf_n, 3);
+    assert_int_equal(got.issuer_n, 1);
+    assert_memory_equal(got.leaf, "\1\2\3", 3);
+    assert_int_equal(OP(device_chain, &none, &got), 0);
+    assert_int_equal(OP(device_revoke, &fp, 77), 0);
+    assert_int_equal(OP(device_each, sum_device, &sum), 0);
+    assert_int_equal(sum, 11 * 10000 + (12 + 50) * 100 + 21);
+    assert_int_equal(OP(device_add, &d, &got), -1); /* the fingerprint is taken */
+}
+
+static void test_sessions(void **state)
+{
+    struct store_session s = {.id = 5,
+                              .current = {{1}},
+                              .former = {{2}},
+                              .fp = {{11}},
+                              .account = {{1}},
+                              .until = 1000},
+                         got,
+                         t = {.id = 6,
+                              .current = {{3}},
+                              .fp = {{12}},
+                              .account = {{1}},
+                              .until = 2000};
+    (void)state;
+    fill();
+    assert_int_equal(OP(session_put, &s), 0);
+    assert_int_equal(OP(session_put, &t), 0);
+    assert_int_equal(OP(session_find, &s.current, &got), 1);
+    assert_memory_equal(&got, &s, sizeof s);
+    assert_int_equal(OP(session_find, &s.former, &got), 1);
+    assert_int_equal(OP(session_find, &(struct hash){{0}}, &got), 0); /* "no former" finds none */
+    assert_int_equal(OP(session_end_all, 500), 0);
+    assert_int_equal(OP(session_end, 5, 600), 0);
+    assert_int_equal(OP(session_find, &s.current, &got), 1);
+    assert_int_equal(got.ended, 600);
+    assert_int_equal(OP(session_purge, 1500, 100), 0); /* 5 is over its absolute end */
+    assert_int_equal(OP(session_find, &s.current, &got), 0);
+    assert_int_equal(OP(session_find, &t.current, &got), 1);
+    assert_int_equal(got.ended, 500);
+    assert_int_equal(OP(session_purge, 1500, 501), 0); /* 6 ended before 501 */
+    assert_int_equal(OP(session_find, &t.current, &got), 0);
+    assert_int_equal(OP(session_put, &s), 0);
+    assert_int_equal(OP(session_drop, &s.fp), 0);
+    assert_int_equal(OP(session_find, &s.current, &got), 0);
+}
+
+static struct store_tip tip_seen;
+
+static int room_look(void *ctx, const struct store_room *row, const struct store_tip *tip)
+{
+    struct store_room *out = ctx;
+    *out = *row;
+    tip_seen = *tip;
+    return 0;
+}
+
+static struct store_message message(uint64_t number, unsigned char fp, uint64_t seq)
+{
+    return (struct store_message){.room = {{7}},
+                                  .number = number,
+                                  .time = (int64_t)number * 10,
+                                  .account = {{(uint8_t)(fp / 10)}},
+                                  .fp = {{fp}},
+                                  .seq = seq,
+                                  .head = {{(uint8_t)number}},
+                                  .line = str_of("a line"),
+                                  .sig = span_of("sig", 3),
+                                  .body = span_of("bo\0dy", 5)};
+}
+
+static int message_look(void *ctx, const struct store_message *row)
+{
+    uint64_t *sum = ctx;
+
+    assert_true(str_is(row->line, "a line"));
+    assert_true(span_same(row->sig, span_of("sig", 3)));
+    if (row->why.n == 0)
+        assert_true(span_same(row->body, span_of("bo\0dy", 5)));
+    else
+        assert_true(str_is(row->why, "policy") && row->body.n == 0);
+    *sum = *sum * 10 + row->number;
+    return 0;
+}
+
+static void test_messages(void **state)
+{
+    struct store_message m[] = {message(1, 11, 1), message(2, 21, 1), message(3, 12, 1),
+                                message(4, 11, 2), message(5, 21, 2)};
+    struct room_id id = {{7}}, other = {{8}};
+    struct hash head;
+    uint64_t sum = 0;
+    struct store_room got;
+    (void)state;
+    fill();
+    assert_int_equal(OP(room_each, room_look, &got), 0);
+    assert_int_equal(tip_seen.number, 0);
+    m[4].why = str_of("policy");
+    m[4].body = span_of(NULL, 0);
+    for (size_t i = 0; i < COUNT(m); i++)
+        assert_int_equal(OP(message_add, &m[i]), 0);
+    assert_int_equal(OP(room_each, room_look, &got), 0);
+    assert_int_equal(tip_seen.number, 5);
+    assert_memory_equal(&tip_seen.head, &m[4].head, sizeof head);
+    struct store_room r = room(7, "lobby");
+    assert_memory_equal(&got, &r, sizeof r);
+    assert_int_equal(OP(message_range, &id, 2, 4, message_look, &sum), 0);
+    assert_int_equal(sum, 234);
+    sum = 0;
+    assert_int_equal(OP(message_range, &id, 5, 3, message_look, &sum), 0);
+    assert_int_equal(sum, 543);
+    sum = 0;
+    assert_int_equal(OP(message_seq, &id, &m[1].fp, 2, message_look, &sum), 1);
+    assert_int_equal(OP(message_seq, &id, &m[1].fp, 3, message_look, &sum), 0);
+    assert_int_equal(OP(message_seq, &other, &m[1].fp, 2, message_look, &sum), 0);
+    assert_int_equal(OP(message_last, &id, &m[0].fp, message_look, &sum), 1);
+    assert_int_equal(OP(message_former, &id, &m[0].account, message_look, &sum), 1);
+    assert_int_equal(sum, 544);
+    assert_int_equal(OP(message_head, &id, 3, &head), 1);
+    assert_memory_equal(&head, &m[2].head, sizeof head);
+    assert_int_equal(OP(message_head, &id, 6, &head), 0);
+}
+
+static void test_messages_are_unique(void **state)
+{
+    struct store_message a = message(1, 11, 1), same_number = message(1, 11, 2),
+                         same_seq = message(2, 11, 1);
+    (void)state;
+    fill();
+    assert_int_equal(OP(message_add, &a), 0);
+    assert_int_equal(OP(message_add, &same_number), -1);
+    e = (struct err){0};
+    assert_int_equal(OP(message_add, &same_seq), -1);
+}
+
+static int member_look(void *ctx, const struct store_member *row)
+{
+    *(struct store_member *)ctx = *row;
+    return 0;
+}
+
+static void test_members(void **state)
+{
+    struct store_member m = {.room = {{7}},
+                             .account = {{2}},
+                             .state = STATE_INVITED,
+                             .role = ROLE_MEMBER,
+                             .since = 3,
+                             .by = {{1}}},
+                        got;
+    (void)state;
+    fill();
+    assert_int_equal(OP(member_put, &m), 0);
+    m.state = STATE_MEMBER;
+    m.from = 4;
+    m.delivered = 9;
+    assert_int_equal(OP(member_put, &m), 0);
+    assert_int_equal(OP(member_each, member_look, &got), 0);
+    assert_memory_equal(&got, &m, sizeof m);
+}
+
+static void test_invites(void **state)
+{
+    struct store_invite v = {.token = {{1}},
+                             .bound = true,
+                             .account = {{2}},
+                             .keep = true,
+                             .made = 1,
+                             .expires = 9},
+                        got;
+    (void)state;
+    fill();
+    assert_int_equal(OP(invite_put, &v), 0);
+    assert_int_equal(OP(invite_get, &v.token, &got), 1);
+    assert_memory_equal(&got, &v, sizeof v);
+    assert_int_equal(OP(invite_get, &(struct hash){{2}}, &got), 0);
+    v.used = 5;
+    v.key = (struct hash){{3}};
+    v.fp = (struct hash){{11}};
+    assert_int_equal(OP(invite_use, &v), 1);
+    assert_int_equal(OP(invite_use, &v), 0); /* one use */
+    assert_int_equal(OP(invite_get, &v.token, &got), 1);
+    assert_memory_equal(&got, &v, sizeof v);
+    v.token = (struct hash){{77}};
+    assert_int_equal(OP(invite_use, &v), 0);
+}
+
+static int audit_sum(void *ctx, const struct store_audit *row)
+{
+    uint64_t *sum = ctx;
+    *sum = *sum * 100 + row->count;
+    if (row->folded)
+        assert_true(str_is(row->account, "first"));
+    return 0;
+}
+
+static void test_audit(void **state)
+{
+    struct store_audit a = {.event = str_of("refused"),
+                            .account = str_of("first"),
+                            .reason = str_of("expired"),
+                            .address = str_of("192.0.2.1"),
+                            .time = 120000,
+                            .count = 1,
+                            .folded = true};
+    uint64_t sum = 0;
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(OP(audit_add, &a), 0);
+        a.time += 7000; /* the same minute */
+        a.account = str_of("later");
+    }
+    a.account = str_of("first");
+    a.time = 180000; /* the next */
+    assert_int_equal(OP(audit_add, &a), 0);
+    a.time = 240000;
+    a.folded = false;
+    assert_int_equal(OP(audit_add, &a), 0);
+    assert_int_equal(OP(audit_add, &a), 0);
+    assert_int_equal(st.ops->audit_each(st.db, 0, audit_sum, &sum, &e), 0);
+    assert_int_equal(sum, 5010101);
+    sum = 0;
+    assert_int_equal(st.ops->audit_each(st.db, 200000, audit_sum, &sum, &e), 0);
+    assert_int_equal(sum, 101);
+}
+
+static void test_rollback(void **state)
+{
+    struct store_user carol = user(3, "carol"), alice = user(1, "alice"), got;
+    struct store_session s = {.id = 5, .current = {{1}}, .fp = {{11}}, .account = {{1}}};
+    struct store_session out;
+    (void)state;
+    fill();
+    assert_int_equal(OP(session_put, &s), 0);
+    assert_int_equal(st.ops->begin(st.db, &e), 0);
+    alice.disabled = true;
+    assert_int_equal(OP(user_put, &carol), 0);
+    assert_int_equal(OP(user_put, &alice), 0);
+    assert_int_equal(OP(session_drop, &s.fp), 0);
+    assert_int_equal(OP(user_find, "carol", &got), 1); /* seen within */
+    st.ops->rollback(st.db);
+    assert_int_equal(OP(user_find, "carol", &got), 0);
+    assert_int_equal(OP(user_get, &alice.id, &got), 1);
+    assert_false(got.disabled);
+    assert_int_equal(OP(session_find, &s.current, &out), 1);
+    assert_int_equal(st.ops->begin(st.db, &e), 0);
+    assert_int_equal(OP(user_put, &carol), 0);
+    assert_int_equal(st.ops->commit(st.db, &e), 0);
+    assert_int_equal(OP(user_find, "carol", &got), 1);
+    assert_int_equal(st.ops->commit(st.db, &e), -1); /* nothing was begun */
+}
+
+/* --- SQLite's file --- */
+
+static void *reopen(enum store_open how)
+{
+    store_close(&st);
+    e = (struct err){0};
+    st = (struct store){&store_sqlite, store_sqlite_open(path, how, &e)};
+    return st.db;
+}
+
+static void sql(const char *text)
+{
+    sqlite3 *db;
+    store_close(&st);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", text, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+static void test_file_stays(void **state)
+{
+    struct store_user got;
+    struct stat s;
+    (void)state;
+    fill();
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_mode & 0777, 0600);
+    assert_non_null(reopen(STORE_OPEN));
+    assert_int_equal(OP(user_find, "bob", &got), 1);
+    assert_non_null(reopen(STORE_CHECK));
+    assert_int_equal(OP(user_find, "bob", &got), 1);
+}
+
+static void refused(enum err_code code, const char *word)
+{
+    if (reopen(STORE_OPEN) != NULL)
+        fail_msg("opened, although: %s", word);
+    assert_int_equal(e.code, code);
+    if (strstr(e.text, word) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", e.text, word);
+    if (code != ERR_INPUT && access(path, F_OK) != 0)
+        fail_msg("the file is gone");
+}
+
+static void test_file_refused_create(void **state)
+{
+    struct stat s;
+    (void)state;
+    assert_null(reopen(STORE_CREATE)); /* never over an old one */
+    assert_int_equal(e.code, ERR_CREATE);
+    assert_int_equal(stat(path, &s), 0);
+    assert_true(s.st_size > 0);
+}
+
+static void test_file_refused_missing(void **state)
+{
+    (void)state;
+    store_close(&st);
+    path_clear();
+    refused(ERR_INPUT, "No such file");
+    assert_int_not_equal(access(path, F_OK), 0); /* and none was made */
+}
+
+static void test_file_refused_newer(void **state)
+{
+    (void)state;
+    sql("PRAGMA user_version = 99");
+    refused(ERR_DATA, "newer");
+}
+
+static void test_file_refused_foreign(void **state)
+{
+    (void)state;
+    sql("PRAGMA application_id = 1");
+    refused(ERR_DATA, "another program");
+}
+
+static void test_file_refused_not_sqlite(void **state)
+{
+    (void)state;
+    store_close(&st);
+    path_clear();
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(write(fd, "this is a text\n", 15), 15);
+    close(fd);
+    refused(ERR_DATA, "not a database");
+}
+
+static void test_file_refused_empty(void **state)
+{
+    (void)state;
+    store_close(&st);
+    assert_int_equal(truncate(path, 0), 0);
+    refused(ERR_DATA, "empty");
+    struct stat s;
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_size, 0); /* not made anew */
+    assert_int_equal(unlink(path), 0);
+    char side[80];
+    snprintf(side, sizeof side, "%s-wal", path);
+    int fd = open(side, O_WRONLY | O_CREAT, 0600);
+    close(fd);
+    assert_null(reopen(STORE_CREATE)); /* a journal without its database */
+    assert_int_equal(e.code, ERR_DATA);
+}
+
+static void test_file_refused_damaged(void **state)
+{
+    struct stat s;
+    (void)state;
+    fill();
+    store_close(&st);
+    assert_int_equal(stat(path, &s), 0);
+    int fd = open(path, O_RDWR);
+    for (off_t at = 4096; at < s.st_size; at += 4096) /* every page but the first */
+        assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, at), 8);
+    close(fd);
+    refused(ERR_DATA, "damaged");
+}
+
+static void test_file_refused_open_to_others(void **state)
+{
+    (void)state;
+    store_close(&st);
+    assert_int_equal(chmod(path, 0644), 0);
+    refused(ERR_CONFIG, "chmod 600");
+}
+
+static void test_file_older_is_renewed(void **state)
+{
+    struct store_user got;
+    (void)state;
+    fill();
+    sql("DROP INDEX audit_time; PRAGMA user_version = 1");
+    assert_null(reopen(STORE_CHECK)); /* doctor changes nothing */
+    assert_non_null(reopen(STORE_OPEN));
+    assert_int_equal(OP(user_find, "bob", &got), 1);
+    assert_non_null(reopen(STORE_CHECK));
+}
+
+static void test_file_other_process(void **state)
+{
+    struct store two;
+    struct store_user carol = user(3, "carol");
+    (void)state;
+    two = (struct store){&store_sqlite, store_sqlite_open(path, STORE_OPEN, &e)};
+    assert_non_null(two.db);
+    assert_int_equal(st.ops->changed(st.db, &e), 0);
+    fill(); /* our own writing is no news */
+    assert_int_equal(st.ops->changed(st.db, &e), 0);
+    assert_int_equal(two.ops->user_put(two.db, &carol, &e), 0);
+    assert_int_equal(st.ops->changed(st.db, &e), 1);
+    assert_int_equal(st.ops->changed(st.db, &e), 0);
+    store_close(&two);
+}
+
+#define SUITE(open)                                                                                \
+    cmocka_unit_test_setup_teardown(test_users, open, close_store),                                \
+        cmocka_unit_test_setup_teardown(test_user_names_are_unique, open, close_store),            \
+        cmocka_unit_test_setup_teardown(test_devices, open, close_store),                          \
+        cmocka_unit_test_setup_teardown(test_sessions, open, close_store),                         \
+        cmocka_unit_test_setup_teardown(test_messages, open, close_store),                         \
+        cmocka_unit_test_setup_teardown(test_messages_are_unique, open, close_store),              \
+        cmocka_unit_test_setup_teardown(test_members, open, close_store),                          \
+        cmocka_unit_test_setup_teardown(test_invites, open, close_store),                          \
+        cmocka_unit_test_setup_teardown(test_audit, open, close_store),                            \
+        cmocka_unit_test_setup_teardown(test_rollback, open, close_store)
+
+#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, open_sqlite, close_store)
+
+int main(void)
+{
+    const struct CMUnitTest memory[] = {SUITE(open_memory)};
+    const struct CMUnitTest sqlite[] = {
+        SUITE(open_sqlite),
+        FILE_TEST(test_file_stays),
+        FILE_TEST(test_file_refused_create),
+        FILE_TEST(test_file_refused_missing),
+        FILE_TEST(test_file_refused_newer),
+        FILE_TEST(test_file_refused_foreign),
+        FILE_TEST(test_file_refused_not_sqlite),
+        FILE_TEST(test_file_refused_empty),
+        FILE_TEST(test_file_refused_damaged),
+        FILE_TEST(test_file_refused_open_to_others),
+        FILE_TEST(test_file_older_is_renewed),
+        FILE_TEST(test_file_other_process),
+    };
+    int rc = cmocka_run_group_tests_name("store: memory", memory, NULL, NULL);
+    return rc + cmocka_run_group_tests_name("store: sqlite", sqlite, NULL, NULL);
+}
