@@ -192,7 +192,9 @@ static struct job *take(struct sequencer *s, unsigned *want)
     struct timespec until;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += TURN_MS / 1000;
+    until.tv_nsec += SEQUENCER_WAIT_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&s->lock);
     while (s->first == NULL && s->want == 0)
         if (pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT)
@@ -215,17 +217,22 @@ static void drain(struct sequencer *s)
     }
 }
 
-static bool turn(struct sequencer *s, int64_t now)
+/* A disabled account is noticed before the next job is done, and without jobs within a second. */
+static void look_around(struct sequencer *s)
 {
     struct err e = {0};
+    int changed = core_changed(s->core, &e);
 
+    if (changed < 0)
+        fatal(s, &e);
+    s->refresh = s->refresh || changed > 0;
+}
+
+static bool turn(struct sequencer *s, int64_t now)
+{
     if (now - s->ticked < TURN_MS)
         return false;
     s->ticked = now;
-    int changed = core_changed(s->core, &e);
-    if (changed < 0)
-        fatal(s, &e);
-    s->refresh = changed > 0;
     return true;
 }
 
@@ -236,9 +243,11 @@ static void *run(void *ctx)
 
     while (!(want & WANT_STOP)) {
         struct job *j = take(s, &want);
-        bool tick = !s->failed && turn(s, clock_ticks());
+        bool tick = turn(s, clock_ticks());
 
-        while (!s->failed && (j != NULL || tick)) {
+        if (!s->failed)
+            look_around(s);
+        while (!s->failed && (j != NULL || tick || s->refresh)) {
             j = batch(s, j, tick);
             tick = false;
         }

@@ -123,6 +123,7 @@ enum {
     CONN_READ_MAX = 64 * 1024, /* bytes read from one connection in one turn */
     LINGER_MS = 2 * 1000,      /* how long a peer may take to read our last words */
     TURN_MS = 1000,            /* deadlines, pings and other processes' writes are looked at */
+    SEQUENCER_WAIT_MS = 250,   /* the store is looked at, jobs or not */
     BATCH_MAX = 1024,          /* jobs in one transaction */
     FLOOD_SLOTS = 1024,        /* sources of events that are counted at the same time */
     FLOOD_SOURCE = 10,         /* lines a second for one event from one source */
