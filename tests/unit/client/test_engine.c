@@ -765,6 +765,19 @@ static void test_stray_answer(void **state)
     assert_int_equal(s->told.closes, 1);
     assert_int_equal(s->told.close_code, ERR_PEER);
     stage_free(s);
+
+    /* one that waits in the outbox, but was never sent */
+    struct err e = {0};
+    s = stage_new(state);
+    s->mute = true;
+    stage_login(s);
+    stage_say(s, "one", &e);
+    stage_say(s, "two", &e);
+    n.seq = 2;
+    stage_feed(s, F_NUMBERED, &n);
+    assert_int_equal(s->told.closes, 1);
+    assert_int_equal(engine_room_get(s->g, &s->room)->queued, 2);
+    stage_free(s);
 }
 
 /* --- own lines at login, docs/protocol.md 7 --- */
