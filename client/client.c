@@ -483,6 +483,16 @@ void client_retry(struct client *c)
         dial(c);
 }
 
+void client_pause(struct client *c)
+{
+    uv_timer_stop(&c->second);
+    wire_hang_up(c->wire);
+    engine_lost(c->engine);
+    err_clear(&c->state.why);
+    state_set(c, CLIENT_IDLE);
+    client_push(c);
+}
+
 void client_stop(struct client *c)
 {
     c->stopped = true;

@@ -59,6 +59,7 @@ void client_close(struct client *c); /* wipes; NULL is fine */
 void client_watch(struct client *c, const struct client_watch *watch); /* copied */
 void client_start(struct client *c);
 void client_retry(struct client *c); /* now instead of at the end of the countdown */
+void client_pause(struct client *c); /* ends the connection and plans no further try */
 void client_stop(struct client *c);  /* says close_notify, ends client_run */
 int client_run(struct client *c, struct err *e) MUST_USE;
 

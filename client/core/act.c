@@ -209,7 +209,7 @@ static bool run_MSG(struct act *a, struct str rest)
 {
     struct err e = {0};
     struct str name = without(word(&rest), '@');
-    char at[MODEL_TEXT_SHORT], what[MODEL_TEXT_SHORT + 8];
+    char at[MODEL_TEXT_SHORT], what[MODEL_TEXT_SHORT];
 
     snprintf(at, sizeof at, "@%.*s", (int)name.n, name.p);
     struct window *w = model_window_named(a->m, str_of(at));
@@ -218,7 +218,7 @@ static bool run_MSG(struct act *a, struct str rest)
         model_switch(a->m, (size_t)(w - a->m->windows));
         return sent;
     }
-    snprintf(what, sizeof what, "message to %s", at + 1);
+    snprintf(what, sizeof what, "message to %.100s", at + 1);
     return ask_add(a, engine_room_direct(a->g, name, &e), ASK_OPEN, what,
                    rest.p != NULL ? rest : str_of(""), &e);
 }

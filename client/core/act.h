@@ -55,6 +55,8 @@ void act_failed(struct act *a, const struct err *why, const struct link_info *in
 /* Login begins, ended: the two steps above the link. at_us: since the try began. */
 void act_login(struct act *a, uint64_t at_us, bool done);
 
+/* A certificate as people read it; all zeros when it cannot be read. */
+void cert_shown(struct model *m, struct span der, struct shown_cert *out);
 void act_inspect(struct act *a, struct str name);
 void act_older(struct act *a, struct window *w);
 void act_help(struct act *a, struct str topic);

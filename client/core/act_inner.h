@@ -12,7 +12,5 @@ bool ask_add(struct act *a, uint64_t id, unsigned kind, const char *what, struct
 bool fp_verified(struct act *a, const struct hash *fp, int64_t *when);
 /* Copies the people of every room anew, with what is verified by now. */
 void people_refresh(struct act *a);
-/* A certificate as people read it; all zeros when it cannot be read. */
-void cert_shown(struct model *m, struct span der, struct shown_cert *out);
 
 #endif
