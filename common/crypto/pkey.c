@@ -165,9 +165,13 @@ int pkey_sign_pss(struct pkey *k, const struct rng *r, struct span data, uint8_t
         return err_set(e, ERR_LOCAL, "this key cannot sign with RSA-PSS");
     sha256(data, &h);
     mbedtls_rsa_context *rsa = mbedtls_pk_rsa(k->pk);
-    if (mbedtls_rsa_set_padding(rsa, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256) != 0 ||
+    bool bad =
+        mbedtls_rsa_set_padding(rsa, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256) != 0 ||
         mbedtls_rsa_rsassa_pss_sign_ext(rsa, rng_mbedtls, (void *)(uintptr_t)r, MBEDTLS_MD_SHA256,
-                                        sizeof h, h.b, PSS_SALT, sig) != 0)
+                                        sizeof h, h.b, PSS_SALT, sig) != 0;
+    /* Requests signed with this key later are PKCS#1 v1.5 again. */
+    (void)mbedtls_rsa_set_padding(rsa, MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
+    if (bad)
         return err_set(e, ERR_LOCAL, "RSA-PSS signing failed");
     *n = mbedtls_rsa_get_len(rsa);
     return 0;

@@ -129,7 +129,7 @@ static struct member *member_enter(struct core *c, struct room *r, struct accoun
                                .since = c->now};
     struct member *m = member_set(c, r, a, &row);
 
-    if (m != NULL && r->members_n > 1)
+    if (m != NULL && r->members_n > 1 && r->row.kind != ROOM_DIRECT)
         member_tell(c, m, MEMBER_JOINED);
     if (m != NULL)
         conns_effect(c, a, r, EFFECT_ENTER);

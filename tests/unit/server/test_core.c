@@ -1,0 +1,1398 @@
+/* The relay without sockets: who may what, in which order, and what a liar gets. Every test runs
+ * over both stores. */
+#include "tests/unit/server/support_relay.h"
+
+#include <stdio.h>
+
+static struct relay *r;
+
+static int setup(void **state)
+{
+    (void)state;
+    r = relay_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    relay_free(r);
+    return 0;
+}
+
+/* --- login --- */
+
+static void test_login(void **state)
+{
+    struct client *c = client_enrol(r, "alice");
+    (void)state;
+    client_login(c);
+    const struct f_welcome *w = &client_got(c, F_WELCOME)->u.welcome;
+    assert_true(w->has_proof);
+    assert_true(str_is(w->account.name, "alice"));
+    assert_true(str_is(w->device, "laptop"));
+    assert_int_equal(w->rooms_n, 0);
+    assert_true(session_ready(c->s));
+    assert_int_equal(relay_audit(r, "login", "password").rows, 1);
+}
+
+static void login_fails(struct client *c)
+{
+    client_login(c);
+    client_error(c, CODE_AUTH);
+    assert_true(c->closed);
+    assert_false(session_ready(c->s));
+}
+
+static void test_login_wrong_password(void **state)
+{
+    struct client *c = client_enrol(r, "alice");
+    (void)state;
+    c->salted.b[0] ^= 1;
+    login_fails(c);
+    assert_int_equal(relay_audit(r, "login-failure", "wrong-proof").count, 1);
+}
+
+/* H19, H20: the proof belongs to this connection alone. */
+static void test_login_proof_of_other_connection(void **state)
+{
+    struct client *c = client_enrol(r, "alice");
+    (void)state;
+    c->exporter.b[0] ^= 1;
+    login_fails(c);
+}
+
+static void test_login_other_password_for_certificate(void **state)
+{
+    struct client *a = client_enrol(r, "alice"), *b = client_enrol(r, "bob");
+    (void)state;
+    a->salted = b->salted; /* alice's certificate, bob's password */
+    login_fails(a);
+}
+
+static void test_login_disabled(void **state)
+{
+    struct client *c = client_member(r, "alice");
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(operator_disable(&r->store, "ALICE", true, r->now, &e), 0);
+    relay_refresh(r);
+    assert_true(c->closed); /* whoever is inside is put out */
+    assert_string_equal(c->reason, "disabled");
+    struct client *again = client_again(c);
+    login_fails(again);
+    assert_int_equal(operator_disable(&r->store, "alice", false, r->now, &e), 0);
+    relay_refresh(r);
+    struct client *third = client_again(c);
+    client_say(third, F_RESUME, &(struct f_resume){.id = 9, .token = {0}});
+    client_error(third, CODE_AUTH);
+    client_login(third);
+    (void)client_got(third, F_WELCOME);
+}
+
+static void test_login_revoked(void **state)
+{
+    struct client *c = client_member(r, "alice");
+    struct err e = {0};
+    struct hash none = {{1}};
+    (void)state;
+    assert_int_equal(operator_revoke(&r->store, &none, r->now, &e), -1);
+    e = (struct err){0};
+    assert_int_equal(operator_revoke(&r->store, &c->fp, r->now, &e), 0);
+    relay_refresh(r);
+    assert_true(c->closed);
+    assert_int_equal(r->revoked_n, 1); /* the judge of links hears of it */
+    login_fails(client_again(c));
+}
+
+/* A1: whoever is refused reads the same bytes. */
+static void test_login_refusals_are_alike(void **state)
+{
+    struct client *a = client_enrol(r, "alice"), *b = client_enrol(r, "bob");
+    struct err e = {0};
+    struct span text[2];
+    (void)state;
+    assert_int_equal(operator_disable(&r->store, "bob", true, r->now, &e), 0);
+    relay_refresh(r);
+    a->salted.b[0] ^= 1;
+    client_login(a);
+    client_login(b);
+    struct f_error *fa = &client_got(a, F_ERROR)->u.error;
+    struct f_error *fb = &client_got(b, F_ERROR)->u.error;
+    text[0] = span_of(fa->text.p, fa->text.n);
+    text[1] = span_of(fb->text.p, fb->text.n);
+    assert_true(span_same(text[0], text[1]));
+    assert_int_equal(fa->code, fb->code);
+}
+
+/* A2, A3: guessing costs time, for this account and source. */
+static void test_login_guessing(void **state)
+{
+    struct client *c = client_enrol(r, "alice"), *b = client_enrol(r, "bob"), *k = NULL;
+    (void)state;
+    struct key good = c->salted;
+    for (int i = 0; i <= GUESSES_FREE; i++) {
+        k = client_again(c);
+        k->salted.b[0] ^= 1;
+        login_fails(k);
+        client_free(k);
+    }
+    k = client_again(c);
+    k->salted = good;
+    client_say(k, F_LOGIN, &(struct f_login){.id = 1});
+    client_error(k, CODE_BUSY); /* not even with the right one, now */
+    client_login(b);            /* and nobody else waits */
+    (void)client_got(b, F_WELCOME);
+    r->now += 2 * GUESS_WAIT_MS;
+    client_login(k);
+    (void)client_got(k, F_WELCOME);
+    struct audit_find f = relay_audit(r, "login-failure", NULL);
+    assert_int_equal(f.count, GUESSES_FREE + 1);
+    assert_int_equal(f.rows, 1); /* one row for source, reason and minute */
+}
+
+/* --- resume --- */
+
+static void resume(struct client *c, const uint8_t token[RESUME_LEN])
+{
+    struct f_resume f = {.id = ++c->id};
+    memcpy(f.token, token, RESUME_LEN);
+    client_say(c, F_RESUME, &f);
+}
+
+static void test_resume(void **state)
+{
+    struct client *c = client_member(r, "alice"), *d = client_again(c), *x;
+    uint8_t first[RESUME_LEN], second[RESUME_LEN];
+    (void)state;
+    memcpy(first, c->token, sizeof first);
+    client_gone(c);
+    r->now += 14 * 60 * 1000;
+    resume(d, first);
+    const struct f_welcome *w = &client_got(d, F_WELCOME)->u.welcome;
+    assert_false(w->has_proof);
+    memcpy(second, w->token, sizeof second);
+    x = client_again(c);
+    resume(x, first); /* the second was not used: the first stays good */
+    memcpy(second, client_got(x, F_WELCOME)->u.welcome.token, sizeof second);
+    client_gone(x);
+    client_gone(d);
+    d = client_again(c);
+    resume(d, second);
+    (void)client_got(d, F_WELCOME);
+    x = client_again(c);
+    resume(x, first); /* now it was */
+    client_error(x, CODE_AUTH);
+    assert_false(x->closed);
+    client_login(x);
+    (void)client_got(x, F_WELCOME);
+}
+
+static void resume_refused(struct client *c, const uint8_t *token)
+{
+    resume(c, token);
+    client_error(c, CODE_AUTH);
+    assert_false(session_ready(c->s));
+}
+
+static void test_resume_refused(void **state)
+{
+    struct client *c = client_member(r, "alice"), *b = client_enrol(r, "bob");
+    struct client *d = client_again(c);
+    uint8_t bad[RESUME_LEN] = {0};
+    (void)state;
+    resume_refused(d, bad);
+    memcpy(bad, c->token, sizeof bad);
+    bad[31] ^= 1;
+    resume_refused(d, bad);
+    resume_refused(b, c->token); /* another certificate */
+    client_gone(c);
+    r->now += RESUME_IDLE_MS;
+    resume_refused(d, c->token); /* idle for too long */
+}
+
+static void test_resume_ends_after_the_password(void **state)
+{
+    struct client *c = client_member(r, "alice"), *d;
+    (void)state;
+    r->now += RESUME_MAX_MS;
+    d = client_again(c);
+    resume_refused(d, c->token);
+}
+
+static void test_resume_after_restart(void **state)
+{
+    struct client *c = client_member(r, "alice"), *d;
+    (void)state;
+    relay_restart(r);
+    d = client_again(c);
+    resume(d, c->token);
+    (void)client_got(d, F_WELCOME);
+}
+
+/* --- joining --- */
+
+static void test_join_again_same_answer(void **state)
+{
+    uint8_t token[TOKEN_LEN];
+    struct client *c = client_stranger(r);
+    struct hash fp;
+    (void)state;
+    relay_invite(r, &(struct operator_invite){0}, token);
+    client_join(c, token, "alice", "laptop", 0);
+    struct span leaf = client_got(c, F_JOINED)->u.joined.chain[0];
+    sha256(leaf, &fp);
+    r->now += INVITE_ANSWER_MS - 1;
+    struct client *d = client_stranger(r);
+    client_join(d, token, "alice", "laptop", 0);
+    struct hash again;
+    sha256(client_got(d, F_JOINED)->u.joined.chain[0], &again);
+    assert_memory_equal(&fp, &again, sizeof fp);
+    d = client_stranger(r);
+    client_join(d, token, "alice", "laptop", 1); /* another key */
+    client_error(d, CODE_AUTH);
+    r->now += 1;
+    d = client_stranger(r);
+    client_join(d, token, "alice", "laptop", 0); /* after the hour */
+    client_error(d, CODE_AUTH);
+    assert_true(d->closed);
+    assert_int_equal(relay_audit(r, "registration", NULL).rows, 1);
+}
+
+static void test_join_refused(void **state)
+{
+    uint8_t token[TOKEN_LEN], wrong[TOKEN_LEN] = {1};
+    struct client *c = client_stranger(r);
+    (void)state;
+    client_join(c, wrong, "alice", "laptop", 0);
+    client_error(c, CODE_AUTH);
+    relay_invite(r, &(struct operator_invite){.life = 1000}, token);
+    r->now += 1000;
+    c = client_stranger(r);
+    client_join(c, token, "alice", "laptop", 0);
+    client_error(c, CODE_AUTH);
+    relay_invite(r, &(struct operator_invite){0}, token);
+    c = client_stranger(r);
+    client_join(c, token, "al ice", "laptop", 0);
+    client_error(c, CODE_BAD_NAME);
+    c = client_stranger(r);
+    client_join(c, token, "alice", "lap/top", 0);
+    client_error(c, CODE_BAD_NAME);
+    r->issue_fails = true;
+    c = client_stranger(r);
+    client_join(c, token, "alice", "laptop", 0);
+    client_error(c, CODE_BUSY);
+    r->issue_fails = false;
+    c = client_stranger(r);
+    client_join(c, token, "alice", "laptop", 0); /* none of these burnt it */
+    (void)client_got(c, F_JOINED);
+}
+
+/* A5: one success, whatever the order. */
+static void test_join_fifty_at_once(void **state)
+{
+    uint8_t token[TOKEN_LEN];
+    struct client *c[50];
+    unsigned joined = 0, refused = 0;
+    (void)state;
+    relay_invite(r, &(struct operator_invite){0}, token);
+    for (unsigned i = 0; i < 50; i++)
+        c[i] = client_stranger(r);
+    for (unsigned i = 0; i < 50; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "user%u", i * 7);
+        client_join(c[i], token, name, "laptop", i % KEYS);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        struct span json;
+        struct err e = {0};
+        assert_int_equal(frames_next(&c[i]->in, &json, &e), 1);
+        assert_int_equal(frame_take(&c[i]->got, json, FROM_RELAY, &e), 0);
+        joined += c[i]->got.type == F_JOINED && str_is(c[i]->got.u.joined.name, "user0");
+        refused += c[i]->got.type == F_ERROR;
+    }
+    /* The same key is given its answer again: keys 0, 3, 6 ... are one key. */
+    assert_int_equal(relay_audit(r, "registration", NULL).rows, 1);
+    assert_int_equal(joined + refused, 50);
+    struct core_counts n;
+    core_counts(r->core, &n);
+    assert_int_equal(n.accounts, 1);
+}
+
+/* A7 */
+static void test_join_names(void **state)
+{
+    static const struct {
+        const char *name;
+        enum proto_code code;
+    } rows[] = {
+        {"alice", CODE_TAKEN},
+        {"ALICE", CODE_TAKEN},
+        {"Alice", CODE_TAKEN},
+        {"al.ice", CODE_TAKEN},
+        {"a1ice", CODE_TAKEN},
+        {"\xd0\xb0lice", CODE_BAD_NAME},
+        {"alice ", CODE_BAD_NAME},
+        {" alice", CODE_BAD_NAME},
+        {"admin", CODE_BAD_NAME},
+        {"a\xe2\x80\x8blice", CODE_BAD_NAME},
+        {"alic\xcc\x81"
+         "e\xcc\x81",
+         CODE_BAD_NAME},
+        {"al|ice", CODE_BAD_NAME},
+        {"", CODE_MALFORMED},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", CODE_BAD_NAME},
+    };
+    uint8_t token[TOKEN_LEN];
+    (void)state;
+    (void)client_enrol(r, "alice");
+    relay_invite(r, &(struct operator_invite){0}, token);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client *c = client_stranger(r);
+        if (rows[i].name[0] == '\0')
+            continue;
+        client_join(c, token, rows[i].name, "laptop", 1);
+        const struct f_error *f = &client_got(c, F_ERROR)->u.error;
+        if (f->code != rows[i].code)
+            fail_msg("%s: %s, not %s", rows[i].name, proto_code_word(f->code),
+                     proto_code_word(rows[i].code));
+        client_free(c);
+    }
+    struct client *c = client_stranger(r);
+    client_join(c, token, "bob", "laptop", 1);
+    (void)client_got(c, F_JOINED);
+}
+
+static struct client *join_bound(const char *name, bool keep, const char *device, unsigned key)
+{
+    uint8_t token[TOKEN_LEN];
+    struct client *c = client_stranger(r);
+    relay_invite(r, &(struct operator_invite){.for_name = name, .keep = keep}, token);
+    client_join(c, token, name, device, key);
+    return c;
+}
+
+static void test_join_for_lost_device(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob"), *n;
+    (void)state;
+    (void)client_room(a, "lobby", false, HISTORY_JOINED);
+    client_enter(b, "lobby");
+    client_flush(a);
+    client_flush(b);
+    n = join_bound("alice", false, "phone", 1);
+    const struct f_joined *f = &client_got(n, F_JOINED)->u.joined;
+    struct hash fp;
+    cert_fingerprint(f->chain[0], &fp);
+    assert_memory_equal(&f->account, &a->account, sizeof f->account);
+    const struct f_device *d = &client_got(b, F_DEVICE)->u.device;
+    assert_false(d->kept);
+    assert_memory_equal(&d->fp, &fp, sizeof fp);
+    (void)client_got(a, F_DEVICE); /* he who lost nothing is warned */
+    assert_true(a->closed);
+    assert_int_equal(r->revoked_n, 1);
+    assert_memory_equal(&r->revoked[0], &a->fp, sizeof fp);
+    struct client *old = client_again(a);
+    resume_refused(old, a->token);
+    login_fails(old);
+}
+
+static void test_join_further_device(void **state)
+{
+    struct client *a = client_member(r, "alice"), *n;
+    (void)state;
+    for (unsigned i = 0; i + 1 < DEVICES_MAX; i++) {
+        n = join_bound("alice", true, "phone", 1);
+        (void)client_got(n, F_JOINED);
+        assert_true(client_got(a, F_DEVICE)->u.device.kept);
+    }
+    assert_false(a->closed);
+    n = join_bound("alice", true, "phone", 1);
+    client_error(n, CODE_LIMIT);
+    n = join_bound("alice", false, "phone", 1); /* in place of the others */
+    (void)client_got(n, F_JOINED);
+    assert_true(a->closed);
+}
+
+static void test_join_bound_to_other_name(void **state)
+{
+    uint8_t token[TOKEN_LEN];
+    struct client *c = client_stranger(r);
+    struct err e = {0};
+    (void)state;
+    (void)client_enrol(r, "alice");
+    relay_invite(r, &(struct operator_invite){.for_name = "alice"}, token);
+    client_join(c, token, "bob", "laptop", 1);
+    client_error(c, CODE_BAD_NAME);
+    assert_int_equal(operator_disable(&r->store, "alice", true, r->now, &e), 0);
+    relay_refresh(r);
+    c = client_stranger(r);
+    client_join(c, token, "alice", "laptop", 1);
+    client_error(c, CODE_AUTH);
+    assert_int_equal(operator_invite(&r->store, &(struct operator_invite){.for_name = "carol"},
+                                     &r->rng, r->now, token, &e),
+                     -1);
+}
+
+/* The database alone holds no password, token or login record in clear. */
+static void test_sealed_record(void **state)
+{
+    struct client *a = client_enrol(r, "alice");
+    struct account_record rec;
+    struct store_user u;
+    struct err e = {0};
+    (void)state;
+    account_record(&rec, &a->salted);
+    assert_int_equal(r->ops->user_find(r->store.db, "alice", &u, &e), 1);
+    assert_null(memmem(u.sealed, sizeof u.sealed, rec.stored.b, 16));
+    assert_null(memmem(u.sealed, sizeof u.sealed, rec.server.b, 16));
+}
+
+/* --- entries --- */
+
+struct pair {
+    struct client *a, *b;
+    struct room_id room;
+    struct pen pa, pb;
+};
+
+static struct pair pair_new(void)
+{
+    struct pair p = {.a = client_member(r, "alice"), .b = client_member(r, "bob")};
+    p.room = client_room(p.a, "lobby", false, HISTORY_JOINED);
+    client_enter(p.b, "lobby");
+    client_flush(p.a);
+    client_flush(p.b);
+    p.pa = pen_of(p.a, p.room);
+    p.pb = pen_of(p.b, p.room);
+    return p;
+}
+
+static void test_entry(void **state)
+{
+    struct pair p = pair_new();
+    (void)state;
+    assert_int_equal(pen_say(&p.pa, "hello"), 1);
+    const struct f_entry *f = &client_got(p.b, F_ENTRY)->u.entry;
+    assert_int_equal(f->number, 1);
+    assert_int_equal(f->why.n, 0);
+    assert_true(client_quiet(p.a)); /* his own comes once */
+    assert_int_equal(pen_say(&p.pa, "again"), 2);
+    p.pb.seen = p.pa.seen;
+    p.pb.head = p.pa.head;
+    (void)client_got(p.b, F_ENTRY);
+    assert_int_equal(pen_say(&p.pb, "hi"), 3);
+    (void)client_got(p.a, F_ENTRY);
+}
+
+enum spoil {
+    SPOIL_SIG,
+    SPOIL_BODY,
+    SPOIL_AUTHOR,
+    SPOIL_EPOCH,
+    SPOIL_SEQ_GAP,
+    SPOIL_SEQ_ZERO,
+    SPOIL_PREV,
+    SPOIL_SEEN_HEAD,
+    SPOIL_SEEN_AHEAD,
+    SPOIL_FUTURE,
+    SPOIL_LINE,
+    SPOIL_SPACE,
+    SPOIL_ROOM_SIGNED,
+    SPOIL_OTHER_KEY,
+    SPOILS
+};
+
+static void spoil_line(struct entry_line *l, enum spoil how, const struct pair *p)
+{
+    switch (how) {
+    case SPOIL_AUTHOR: l->author = p->b->fp; break;
+    case SPOIL_EPOCH: l->epoch = 1; break;
+    case SPOIL_SEQ_GAP: l->seq++; break;
+    case SPOIL_SEQ_ZERO: l->seq = 0; break;
+    case SPOIL_PREV: l->prev.b[0] ^= 1; break;
+    case SPOIL_SEEN_HEAD: l->seen_head.b[0] ^= 1; break;
+    case SPOIL_SEEN_AHEAD: l->seen_number += 1; break;
+    case SPOIL_FUTURE: l->ts = r->now + TS_FUTURE_MS + 1; break;
+    default: break;
+    }
+}
+
+static void spoil_made(struct entry_made *m, enum spoil how)
+{
+    switch (how) {
+    case SPOIL_SIG: m->sig[10] ^= 1; break;
+    case SPOIL_BODY: m->body.p[m->body.off + 40] ^= 1; break;
+    case SPOIL_LINE: m->line[m->line_n - 1] = m->line[m->line_n - 1] == 'a' ? 'b' : 'a'; break;
+    case SPOIL_SPACE: m->line[m->line_n++] = ' '; break;
+    case SPOIL_ROOM_SIGNED: m->line[25] = m->line[25] == 'a' ? 'b' : 'a'; break;
+    default: break;
+    }
+}
+
+static void test_entry_spoiled(void **state)
+{
+    struct pair p = pair_new();
+    struct client *c = p.a;
+    (void)state;
+    (void)pen_say(&p.pa, "one");
+    (void)client_got(p.b, F_ENTRY);
+    for (enum spoil how = 0; how < SPOILS; how++) {
+        struct entry_line l = pen_line(&p.pa);
+        struct entry_made m;
+        spoil_line(&l, how, &p);
+        p.pa.c->key = how == SPOIL_OTHER_KEY ? 1 : 0;
+        pen_make(&p.pa, &l, "{\"kind\":\"say\",\"text\":\"x\"}", &m);
+        p.pa.c->key = 0;
+        spoil_made(&m, how);
+        struct client *k = client_again(c);
+        client_login(k);
+        client_flush(k);
+        client_flush(p.b);
+        entry_send(k, &m);
+        entry_made_free(&m);
+        if (!k->closed)
+            fail_msg("spoil %d stays open", how);
+        client_error(k, CODE_BAD_ENTRY);
+        assert_true(client_quiet(p.b)); /* nobody ever saw it */
+        client_free(k);
+    }
+    assert_int_equal(pen_say(&p.pa, "two"), 2);
+}
+
+static void test_entry_resent(void **state)
+{
+    struct pair p = pair_new();
+    struct entry_made m1, m2;
+    (void)state;
+    m1 = pen_write(&p.pa, "one");
+    entry_send(p.a, &m1);
+    assert_int_equal(client_got(p.a, F_NUMBERED)->u.numbered.number, 1);
+    m2 = pen_write(&p.pa, "two");
+    entry_send(p.a, &m2);
+    int64_t time = client_got(p.a, F_NUMBERED)->u.numbered.time;
+    client_flush(p.b);
+    r->now += 3600 * 1000;
+    for (int i = 0; i < 2; i++) { /* before and after a restart */
+        entry_send(p.a, &m2);
+        const struct f_numbered *n = &client_got(p.a, F_NUMBERED)->u.numbered;
+        assert_int_equal(n->number, 2);
+        assert_int_equal(n->time, time);
+        entry_send(p.a, &m1); /* an older one too */
+        assert_int_equal(client_got(p.a, F_NUMBERED)->u.numbered.number, 1);
+        assert_true(client_quiet(p.b)); /* stored and published once */
+        relay_restart(r);
+        p.a = p.pa.c = client_again(p.a);
+        p.b = client_again(p.b);
+        client_login(p.a);
+        client_login(p.b);
+        client_flush(p.a);
+        client_flush(p.b);
+    }
+    entry_made_free(&m1);
+    entry_made_free(&m2);
+}
+
+/* Two different lines under one seq, both signed well. */
+static void test_entry_two_lines_one_seq(void **state)
+{
+    struct pair p = pair_new();
+    struct pen twin = p.pa;
+    struct entry_made m;
+    (void)state;
+    (void)pen_say(&p.pa, "one");
+    (void)pen_say(&p.pa, "two");
+    m = pen_write(&twin, "another one");
+    entry_send(p.a, &m);
+    entry_made_free(&m);
+    client_error(p.a, CODE_BAD_ENTRY);
+    assert_true(p.a->closed);
+}
+
+/* M1: another room, another account's connection. */
+static void test_entry_elsewhere(void **state)
+{
+    struct pair p = pair_new();
+    struct entry_made m = pen_write(&p.pa, "mine");
+    (void)state;
+    entry_send(p.b, &m); /* bob sends alice's */
+    client_error(p.b, CODE_BAD_ENTRY);
+    assert_true(p.b->closed);
+    entry_made_free(&m);
+    struct pen other = pen_of(p.a, (struct room_id){{1, 2, 3}});
+    m = pen_write(&other, "nowhere");
+    entry_send(p.a, &m);
+    entry_made_free(&m);
+    const struct f_error *f = &client_got(p.a, F_ERROR)->u.error;
+    assert_int_equal(f->code, CODE_DENIED);
+    assert_true(f->has_room);
+    assert_int_equal(f->seq, 1);
+    assert_int_equal(f->re, 0);
+    assert_false(p.a->closed);
+}
+
+static void test_entry_of_former_member(void **state)
+{
+    struct pair p = pair_new();
+    struct entry_made old;
+    (void)state;
+    old = pen_write(&p.pb, "one");
+    entry_send(p.b, &old);
+    (void)client_got(p.b, F_NUMBERED);
+    client_say(p.b, F_ROOM_LEAVE, &(struct f_room_leave){77, p.room});
+    client_flush(p.b);
+    struct entry_made m = pen_write(&p.pb, "two");
+    entry_send(p.b, &m);
+    client_error(p.b, CODE_DENIED);
+    assert_false(p.b->closed);
+    entry_send(p.b, &old); /* what was numbered stays numbered */
+    assert_int_equal(client_got(p.b, F_NUMBERED)->u.numbered.number, 1);
+    client_flush(p.b);
+    client_flush(p.a);
+    (void)pen_say(&p.pa, "without bob");
+    assert_true(client_quiet(p.b));
+    entry_made_free(&m);
+    entry_made_free(&old);
+}
+
+static void test_entry_void(void **state)
+{
+    static const char *const contents[] = {
+        "no json",
+        "{\"text\":\"x\"}",
+        "{\"kind\":\"say\",\"text\":\"\"}",
+        "{\"kind\":\"say\",\"text\":\"a\",\"text\":\"b\"}",
+        "{\"kind\":\"say\"}",
+    };
+    struct pair p = pair_new();
+    uint64_t number = 0;
+    (void)state;
+    for (size_t i = 0; i < COUNT(contents); i++) {
+        struct entry_line l = pen_line(&p.pa);
+        struct entry_made m;
+        pen_make(&p.pa, &l, contents[i], &m);
+        p.pa.seq++;
+        entry_line_hash(str_from(m.line, m.line_n), &p.pa.prev);
+        for (int twice = 0; twice < 2; twice++) {
+            entry_send(p.a, &m);
+            const struct f_voided *v = &client_got(p.a, F_VOIDED)->u.voided;
+            assert_int_equal(v->number, number + 1);
+            assert_true(v->text.n > 0);
+        }
+        number++;
+        const struct f_entry *f = &client_got(p.b, F_ENTRY)->u.entry;
+        assert_true(f->why.n > 0 && f->body.n == 0);
+        entry_made_free(&m);
+    }
+    (void)pen_say(&p.pa, "the chain goes on");
+    struct entry_line l = pen_line(&p.pa); /* an unknown kind is no reason */
+    struct entry_made m;
+    pen_make(&p.pa, &l, "{\"kind\":\"wave\"}", &m);
+    entry_send(p.a, &m);
+    (void)client_got(p.a, F_NUMBERED);
+    entry_made_free(&m);
+}
+
+/* A further device continues the account's chain of lines. */
+static void test_entry_of_new_device(void **state)
+{
+    struct pair p = pair_new();
+    struct client *n;
+    (void)state;
+    (void)pen_say(&p.pa, "one");
+    n = join_bound("alice", true, "phone", 1);
+    struct frame *f = client_got(n, F_JOINED);
+    n->leaf.n = f->u.joined.chain[0].n;
+    memcpy(n->leaf.b, f->u.joined.chain[0].p, n->leaf.n);
+    cert_fingerprint(span_of(n->leaf.b, n->leaf.n), &n->fp);
+    struct client *k = client_again(n);
+    client_login(k);
+    const struct f_welcome *w = &client_got(k, F_WELCOME)->u.welcome;
+    assert_int_equal(w->rooms_n, 1);
+    assert_true(w->rooms[0].has_own);
+    struct pen pen = pen_of(k, p.room);
+    struct entry_made m = pen_write(&pen, "prev of zeros");
+    entry_send(k, &m);
+    client_error(k, CODE_BAD_ENTRY);
+    entry_made_free(&m);
+    k = client_again(n);
+    client_login(k);
+    w = &client_got(k, F_WELCOME)->u.welcome;
+    pen = pen_of(k, p.room);
+    entry_line_hash(w->rooms[0].own.line, &pen.prev);
+    assert_int_equal(pen_say(&pen, "two"), 2);
+    assert_int_equal(pen_say(&pen, "three"), 3);
+}
+
+static void test_entry_seen_of_long_ago(void **state)
+{
+    struct pair p = pair_new();
+    struct pen late;
+    (void)state;
+    (void)pen_say(&p.pa, "one");
+    late = p.pb;
+    late.seen = p.pa.seen;
+    late.head = p.pa.head;
+    for (int i = 0; i < HEADS_KEPT + 5; i++)
+        (void)pen_say(&p.pa, "more");
+    client_flush(p.b);
+    assert_int_equal(pen_say(&late, "catching up"), HEADS_KEPT + 7);
+    late.seen = 2; /* a number that exists, with the head of another */
+    struct entry_made m = pen_write(&late, "lying");
+    entry_send(p.b, &m);
+    entry_made_free(&m);
+    client_error(p.b, CODE_BAD_ENTRY);
+}
+
+/* Names that do not look like each other. */
+static void guest(char name[16], unsigned i)
+{
+    static const char letters[] = "bcdefghkpqtx";
+    snprintf(name, 16, "guest-%c%c", letters[i / 12 % 12], letters[i % 12]);
+}
+
+static void test_one_encoding(void **state)
+{
+    struct client *a = client_member(r, "alice"), *c[99];
+    struct room_id room = client_room(a, "lobby", false, HISTORY_JOINED);
+    struct pen pen = pen_of(a, room);
+    struct core_counts before, after;
+    (void)state;
+    for (unsigned i = 0; i < COUNT(c); i++) {
+        char name[16];
+        guest(name, i);
+        c[i] = client_member(r, name);
+        client_enter(c[i], "lobby");
+    }
+    for (unsigned i = 0; i < COUNT(c); i++)
+        client_flush(c[i]);
+    client_flush(a);
+    core_counts(r->core, &before);
+    (void)pen_say(&pen, "to a hundred");
+    core_counts(r->core, &after);
+    assert_int_equal(after.encodings - before.encodings, 2); /* ENTRY once, and numbered */
+    for (unsigned i = 0; i < COUNT(c); i++)
+        assert_int_equal(client_got(c[i], F_ENTRY)->u.entry.number, 1);
+}
+
+/* --- history --- */
+
+static struct f_history *history(struct client *c, struct f_history_ask ask)
+{
+    ask.id = ++c->id;
+    client_say(c, F_HISTORY_ASK, &ask);
+    return &client_got(c, F_HISTORY)->u.history;
+}
+
+static void test_history(void **state)
+{
+    struct pair p = pair_new();
+    struct hash head = {{0}}, at5 = {{0}};
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        (void)pen_say(&p.pa, "text");
+        if (i == 4)
+            at5 = p.pa.head;
+    }
+    head = p.pa.head;
+    client_flush(p.b);
+    struct f_history *h =
+        history(p.b, (struct f_history_ask){.room = p.room, .before = 9, .count = 3});
+    assert_int_equal(h->first, 6);
+    assert_int_equal(h->entries_n, 3);
+    assert_memory_equal(&h->head, &at5, sizeof head);
+    h = history(
+        p.b, (struct f_history_ask){.room = p.room, .has_after = true, .after = 5, .count = 100});
+    assert_int_equal(h->first, 6);
+    assert_int_equal(h->entries_n, 7);
+    for (size_t i = 0; i < h->entries_n; i++) {
+        assert_int_equal(h->entries[i].number, 6 + i);
+        entry_head_next(&at5, h->entries[i].line, h->entries[i].time);
+    }
+    assert_memory_equal(&at5, &head, sizeof head);
+    h = history(p.b,
+                (struct f_history_ask){.room = p.room, .has_after = true, .after = 12, .count = 5});
+    assert_int_equal(h->entries_n, 0);
+    assert_int_equal(h->first, 13);
+    assert_memory_equal(&h->head, &head, sizeof head);
+    h = history(p.b, (struct f_history_ask){.room = p.room, .before = 1, .count = 5});
+    assert_int_equal(h->entries_n, 0);
+    h = history(p.b, (struct f_history_ask){.room = p.room, .before = 2, .count = 5});
+    assert_int_equal(h->entries_n, 1);
+    h = history(p.b, (struct f_history_ask){.room = p.room, .before = 1000000, .count = 2});
+    assert_int_equal(h->first, 11);
+}
+
+/* M5: what was said before he came, or while he was away. */
+static void test_history_before_joining(void **state)
+{
+    struct pair p = pair_new();
+    struct client *c = client_member(r, "carol");
+    (void)state;
+    (void)pen_say(&p.pa, "secret 1");
+    (void)pen_say(&p.pa, "secret 2");
+    client_say(c, F_ROOM_JOIN, &(struct f_room_join){5, str_of("lobby")});
+    const struct f_room_info *i = &client_got(c, F_ROOM)->u.room.room;
+    assert_int_equal(i->from, 3);
+    assert_int_equal(i->number, 2);
+    assert_memory_equal(&i->head, &p.pa.head, sizeof i->head);
+    struct f_history *h =
+        history(c, (struct f_history_ask){.room = p.room, .before = 3, .count = 100});
+    assert_int_equal(h->entries_n, 0);
+    h = history(
+        c, (struct f_history_ask){.room = p.room, .has_after = true, .after = 0, .count = 100});
+    assert_int_equal(h->entries_n, 0);
+    client_flush(p.a);
+    (void)pen_say(&p.pa, "open 3");
+    client_flush(c);
+    h = history(c, (struct f_history_ask){.room = p.room, .before = 100, .count = 100});
+    assert_int_equal(h->entries_n, 1);
+    assert_int_equal(h->first, 3);
+    client_say(c, F_ROOM_LEAVE, &(struct f_room_leave){6, p.room});
+    client_flush(c);
+    client_flush(p.a);
+    (void)pen_say(&p.pa, "secret 4");
+    client_say(c, F_HISTORY_ASK,
+               &(struct f_history_ask){.id = 7, .room = p.room, .before = 9, .count = 9});
+    client_error(c, CODE_NO_SUCH);
+    client_enter(c, "lobby");
+    client_flush(c);
+    h = history(c, (struct f_history_ask){.room = p.room, .before = 100, .count = 100});
+    assert_int_equal(h->entries_n, 0);
+}
+
+static void test_history_of_all(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob");
+    struct room_id room = client_room(a, "lobby", false, HISTORY_ALL);
+    struct pen pen = pen_of(a, room);
+    (void)state;
+    (void)pen_say(&pen, "one");
+    client_enter(b, "lobby");
+    struct f_history *h = history(b, (struct f_history_ask){.room = room, .before = 9, .count = 9});
+    assert_int_equal(h->entries_n, 1);
+}
+
+/* A page is cut at its bytes, whichever way it is read. */
+static void test_history_of_giants(void **state)
+{
+    struct pair p = pair_new();
+    char *text = malloc(TEXT_MAX + 1);
+    (void)state;
+    memset(text, 'x', TEXT_MAX);
+    text[TEXT_MAX] = '\0';
+    for (int i = 0; i < 20; i++)
+        (void)pen_say(&p.pa, text);
+    free(text);
+    client_flush(p.b);
+    struct f_history *h =
+        history(p.b, (struct f_history_ask){.room = p.room, .before = 99, .count = 100});
+    assert_in_range(h->entries_n, 2, 19);
+    assert_int_equal(h->entries[h->entries_n - 1].number, 20);
+    h = history(p.b, (struct f_history_ask){.room = p.room, .has_after = true, .count = 100});
+    assert_in_range(h->entries_n, 2, 19);
+    assert_int_equal(h->first, 1);
+}
+
+/* --- rooms --- */
+
+static void test_room_names(void **state)
+{
+    static const char *const taken[] = {"lobby", "LOBBY", "l-o-b-b-y", "l0bby"};
+    struct client *a = client_member(r, "alice");
+    (void)state;
+    (void)client_room(a, "lobby", true, HISTORY_JOINED);
+    for (size_t i = 0; i < COUNT(taken); i++) {
+        client_say(a, F_ROOM_CREATE, &(struct f_room_create){.id = 5, .name = str_of(taken[i])});
+        client_error(a, CODE_TAKEN);
+    }
+    client_say(a, F_ROOM_CREATE, &(struct f_room_create){.id = 5, .name = str_of("no such room")});
+    client_error(a, CODE_BAD_NAME);
+    client_say(a, F_ROOM_CREATE, &(struct f_room_create){.id = 5, .name = str_of("@ab")});
+    client_error(a, CODE_BAD_NAME);
+}
+
+static void test_room_members_hear(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob");
+    struct client *a2 = client_again(a);
+    (void)state;
+    client_login(a2);
+    client_flush(a2);
+    struct room_id room = client_room(a, "lobby", false, HISTORY_JOINED);
+    (void)client_got(a2, F_ROOM); /* unasked: another of his devices is in */
+    client_enter(b, "lobby");
+    assert_int_equal(client_got(a, F_MEMBER)->u.member.what, MEMBER_JOINED);
+    (void)client_got(a2, F_MEMBER);
+    client_say(a, F_ROOM_TOPIC, &(struct f_room_topic){7, room, str_of("tea")});
+    (void)client_got(a, F_OKAY);
+    assert_true(str_is(client_got(b, F_TOPIC)->u.topic.topic, "tea"));
+    client_say(b, F_ROOM_TOPIC, &(struct f_room_topic){7, room, str_of("coffee")});
+    client_error(b, CODE_DENIED);
+    client_say(b, F_ROOM_LEAVE, &(struct f_room_leave){8, room});
+    client_flush(a);
+    client_flush(b);
+    client_gone(b);
+    assert_true(client_quiet(a)); /* no room is shared any more */
+}
+
+static void test_presence(void **state)
+{
+    struct pair p = pair_new();
+    struct client *c = client_member(r, "carol"), *b2 = client_again(p.b);
+    (void)state;
+    client_login(b2);
+    client_gone(p.b);
+    assert_true(client_quiet(p.a)); /* bob's other connection is there */
+    client_gone(b2);
+    const struct f_presence *f = &client_got(p.a, F_PRESENCE)->u.presence;
+    assert_false(f->online);
+    assert_true(str_is(f->name, "bob"));
+    struct client *b3 = client_again(p.b);
+    client_login(b3);
+    assert_true(client_got(p.a, F_PRESENCE)->u.presence.online);
+    assert_true(client_quiet(c)); /* shares no room with him */
+}
+
+static void test_private_room(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob"),
+                  *c = client_member(r, "carol");
+    struct room_id room = client_room(a, "cellar", true, HISTORY_JOINED);
+    (void)state;
+    client_say(b, F_ROOM_JOIN, &(struct f_room_join){1, str_of("cellar")});
+    client_error(b, CODE_NO_SUCH);
+    client_say(b, F_ROOM_JOIN, &(struct f_room_join){1, str_of("no-cellar")});
+    client_error(b, CODE_NO_SUCH);
+    client_say(b, F_ROOM_LIST, &(struct f_room_list){2});
+    assert_int_equal(client_got(b, F_ROOMS)->u.rooms.rooms_n, 0);
+    client_say(a, F_ROOM_INVITE, &(struct f_room_invite){3, room, str_of("bob")});
+    (void)client_got(a, F_OKAY);
+    assert_true(str_is(client_got(b, F_ROOM)->u.room.by, "alice"));
+    struct pen pa = pen_of(a, room), pb = pen_of(b, room);
+    (void)pen_say(&pa, "before he came");
+    assert_true(client_quiet(b)); /* invited is not inside */
+    struct entry_made m = pen_write(&pb, "not yet");
+    entry_send(b, &m);
+    entry_made_free(&m);
+    client_error(b, CODE_DENIED);
+    struct client *b2 = client_again(b); /* the invitation waits */
+    client_login(b2);
+    assert_int_equal(client_got(b2, F_WELCOME)->u.welcome.rooms_n, 0);
+    assert_true(str_is(client_got(b2, F_ROOM)->u.room.by, "alice"));
+    client_enter(b, "cellar");
+    client_say(c, F_ROOM_JOIN, &(struct f_room_join){1, str_of("cellar")});
+    client_error(c, CODE_NO_SUCH);
+    client_say(a, F_ROOM_INVITE, &(struct f_room_invite){4, room, str_of("nobody")});
+    client_flush(a);
+    client_say(b, F_ROOM_INVITE, &(struct f_room_invite){4, room, str_of("carol")});
+    client_flush(c);
+    client_enter(c, "cellar"); /* any member invites */
+    client_say(b, F_ROOM_LEAVE, &(struct f_room_leave){5, room});
+    client_flush(b);
+    client_say(b, F_ROOM_JOIN, &(struct f_room_join){1, str_of("cellar")});
+    client_error(b, CODE_NO_SUCH); /* an invitation is for once */
+}
+
+static void test_direct_room(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob");
+    (void)state;
+    client_say(a, F_ROOM_OPEN, &(struct f_room_open){1, str_of("BOB")});
+    const struct f_room_info *i = &client_got(a, F_ROOM)->u.room.room;
+    struct room_id room = i->id;
+    assert_true(str_is(i->name, "bob"));
+    assert_int_equal(i->kind, ROOM_DIRECT);
+    const struct f_room *f = &client_got(b, F_ROOM)->u.room;
+    assert_true(str_is(f->room.name, "alice"));
+    assert_true(str_is(f->by, "alice"));
+    client_say(b, F_ROOM_OPEN, &(struct f_room_open){1, str_of("alice")});
+    assert_memory_equal(&client_got(b, F_ROOM)->u.room.room.id, &room, sizeof room);
+    client_say(a, F_ROOM_OPEN, &(struct f_room_open){1, str_of("alice")});
+    client_error(a, CODE_NO_SUCH);
+    client_say(a, F_ROOM_OPEN, &(struct f_room_open){1, str_of("nobody")});
+    client_error(a, CODE_NO_SUCH);
+    client_say(a, F_ROOM_LEAVE, &(struct f_room_leave){1, room});
+    client_error(a, CODE_DENIED);
+    client_say(a, F_ROOM_INVITE, &(struct f_room_invite){1, room, str_of("bob")});
+    client_error(a, CODE_DENIED);
+    struct pen pen = pen_of(a, room);
+    (void)pen_say(&pen, "psst");
+    (void)client_got(b, F_ENTRY);
+    struct client *c = client_member(r, "carol");
+    client_say(c, F_ROOM_LIST, &(struct f_room_list){2});
+    assert_int_equal(client_got(c, F_ROOMS)->u.rooms.rooms_n, 0);
+}
+
+static void test_owner_goes(void **state)
+{
+    struct pair p = pair_new();
+    (void)state;
+    client_say(p.a, F_ROOM_LEAVE, &(struct f_room_leave){1, p.room});
+    client_flush(p.b);
+    client_say(p.b, F_ROOM_TOPIC, &(struct f_room_topic){2, p.room, str_of("mine")});
+    (void)client_got(p.b, F_OKAY);
+}
+
+static void test_rooms_limit(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    char name[16];
+    (void)state;
+    for (int i = 0; i < ROOMS_MAX; i++) {
+        snprintf(name, sizeof name, "r%c%c", 'a' + i / 24 + 2,
+                 "abcdefghjkmnpqrstuvwxyz24578"[i % 24]);
+        (void)client_room(a, name, false, HISTORY_JOINED);
+    }
+    client_say(a, F_ROOM_CREATE, &(struct f_room_create){.id = 5, .name = str_of("toomany")});
+    client_error(a, CODE_LIMIT);
+    struct client *b = client_again(a);
+    client_login(b);
+    assert_int_equal(client_got(b, F_WELCOME)->u.welcome.rooms_n, ROOMS_MAX);
+}
+
+static void test_delivered(void **state)
+{
+    struct pair p = pair_new();
+    (void)state;
+    (void)pen_say(&p.pa, "one");
+    (void)client_got(p.b, F_ENTRY);
+    client_say(p.b, F_DELIVERED_SAY, &(struct f_delivered_say){p.room, 2}); /* not there yet */
+    assert_true(client_quiet(p.a));
+    client_say(p.b, F_DELIVERED_SAY, &(struct f_delivered_say){p.room, 1});
+    assert_int_equal(client_got(p.a, F_DELIVERED)->u.delivered.number, 1);
+    client_say(p.b, F_DELIVERED_SAY, &(struct f_delivered_say){p.room, 1}); /* no news */
+    assert_true(client_quiet(p.a));
+    client_say(p.a, F_MEMBERS_ASK, &(struct f_members_ask){9, p.room});
+    const struct f_members *m = &client_got(p.a, F_MEMBERS)->u.members;
+    assert_int_equal(m->members_n, 2);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < m->members_n; i++) {
+        sum += m->members[i].delivered;
+        assert_int_equal(m->members[i].devices_n, 1);
+        assert_true(m->members[i].online);
+    }
+    assert_int_equal(sum, 1);
+}
+
+static void test_delivered_in_large_rooms(void **state)
+{
+    struct client *a = client_member(r, "alice"), *c = NULL;
+    struct room_id room = client_room(a, "lobby", false, HISTORY_JOINED);
+    struct pen pen = pen_of(a, room);
+    (void)state;
+    for (int i = 0; i < DELIVERED_MEMBERS_MAX; i++) {
+        char name[16];
+        guest(name, (unsigned)i);
+        c = client_member(r, name);
+        client_enter(c, "lobby");
+    }
+    (void)c;
+    client_flush(a);
+    (void)pen_say(&pen, "one");
+    client_say(c, F_DELIVERED_SAY, &(struct f_delivered_say){room, 1});
+    assert_true(client_quiet(a));
+}
+
+static void test_cert(void **state)
+{
+    struct pair p = pair_new();
+    struct client *c = client_member(r, "carol");
+    (void)state;
+    client_say(p.a, F_CERT_ASK, &(struct f_cert_ask){1, p.b->fp});
+    const struct f_cert *f = &client_got(p.a, F_CERT)->u.cert;
+    assert_true(span_same(f->chain[0], span_of(p.b->leaf.b, p.b->leaf.n)));
+    assert_int_equal(f->chain_n, 2);
+    client_say(c, F_CERT_ASK, &(struct f_cert_ask){1, p.b->fp});
+    client_error(c, CODE_NO_SUCH); /* shares no room with him */
+    client_say(p.b, F_ROOM_LEAVE, &(struct f_room_leave){2, p.room});
+    client_flush(p.a);
+    client_say(p.a, F_CERT_ASK, &(struct f_cert_ask){1, p.b->fp});
+    (void)client_got(p.a, F_CERT); /* past members too */
+    client_flush(p.b);
+    client_say(p.b, F_CERT_ASK, &(struct f_cert_ask){1, p.a->fp});
+    client_error(p.b, CODE_NO_SUCH);
+}
+
+/* A8: who may ask for what about a private room of others, by role. One row a verb. */
+enum who { OWNER, MEMBER, INVITED, FORMER, STRANGER, WHOS };
+
+static const struct {
+    enum frame_type type;
+    enum proto_code code[WHOS]; /* CODE_COUNT: allowed */
+} rights[] = {
+#define YES CODE_COUNT
+#define NO  CODE_NO_SUCH
+    {F_MEMBERS_ASK, {YES, YES, NO, NO, NO}},
+    {F_HISTORY_ASK, {YES, YES, NO, NO, NO}},
+    {F_ROOM_INVITE, {YES, YES, NO, NO, NO}},
+    {F_ROOM_TOPIC, {YES, YES, NO, NO, NO}},
+    {F_CERT_ASK, {YES, YES, NO, NO, NO}},
+    {F_ENTRY_SAY, {YES, YES, CODE_DENIED, CODE_DENIED, CODE_DENIED}},
+    {F_DELIVERED_SAY, {YES, YES, NO, NO, NO}},
+    {F_ROOM_JOIN, {YES, YES, YES, NO, NO}},
+    {F_ROOM_LEAVE, {YES, YES, NO, NO, NO}},
+#undef YES
+#undef NO
+};
+
+static void ask(struct client *c, enum frame_type t, struct room_id room, const struct hash *fp)
+{
+    switch (t) {
+    case F_MEMBERS_ASK: client_say(c, t, &(struct f_members_ask){50, room}); break;
+    case F_HISTORY_ASK:
+        client_say(c, t, &(struct f_history_ask){.id = 50, .room = room, .before = 99, .count = 9});
+        break;
+    case F_ROOM_INVITE: client_say(c, t, &(struct f_room_invite){50, room, str_of("dave")}); break;
+    case F_ROOM_TOPIC: client_say(c, t, &(struct f_room_topic){50, room, str_of("x")}); break;
+    case F_CERT_ASK: client_say(c, t, &(struct f_cert_ask){50, *fp}); break;
+    case F_ROOM_JOIN: client_say(c, t, &(struct f_room_join){50, str_of("cellar")}); break;
+    case F_ROOM_LEAVE: client_say(c, t, &(struct f_room_leave){50, room}); break;
+    case F_DELIVERED_SAY: client_say(c, t, &(struct f_delivered_say){room, 1}); break;
+    default: {
+        struct pen pen = pen_of(c, room);
+        struct entry_made m = pen_write(&pen, "x");
+        entry_send(c, &m);
+        entry_made_free(&m);
+    }
+    }
+}
+
+static enum proto_code answer(struct client *c)
+{
+    struct span json;
+    struct err e = {0};
+    enum proto_code code = CODE_COUNT;
+
+    while (frames_next(&c->in, &json, &e) == 1) {
+        struct frame f = {0};
+        assert_int_equal(frame_take(&f, json, FROM_RELAY, &e), 0);
+        if (f.type == F_ERROR)
+            code = f.u.error.code;
+        frame_free(&f);
+    }
+    return code;
+}
+
+static void rights_row(size_t row, enum who who)
+{
+    struct client *c[WHOS], *witness;
+    static const char *const names[WHOS] = {"alice", "bob", "carol", "erin", "frank"};
+    (void)client_enrol(r, "dave");
+    for (size_t i = 0; i < WHOS; i++)
+        c[i] = client_member(r, names[i]);
+    witness = client_member(r, "walter");
+    struct room_id room = client_room(c[OWNER], "cellar", true, HISTORY_ALL);
+    for (size_t i = MEMBER; i <= FORMER; i++)
+        client_say(c[OWNER], F_ROOM_INVITE, &(struct f_room_invite){9, room, str_of(names[i])});
+    client_say(c[OWNER], F_ROOM_INVITE, &(struct f_room_invite){9, room, str_of("walter")});
+    for (size_t i = 0; i < WHOS; i++)
+        client_flush(c[i]);
+    client_flush(witness);
+    client_enter(witness, "cellar");
+    client_enter(c[MEMBER], "cellar");
+    client_enter(c[FORMER], "cellar");
+    client_say(c[FORMER], F_ROOM_LEAVE, &(struct f_room_leave){10, room});
+    struct pen pen = pen_of(witness, room);
+    client_flush(witness);
+    (void)pen_say(&pen, "x");
+    for (size_t i = 0; i < WHOS; i++)
+        client_flush(c[i]);
+    client_flush(witness);
+    ask(c[who], rights[row].type, room, &witness->fp);
+    enum proto_code got = answer(c[who]), want = rights[row].code[who];
+    if (rights[row].type == F_DELIVERED_SAY) { /* no answer: what others hear counts */
+        assert_int_equal(client_quiet(witness), want != CODE_COUNT);
+        return;
+    }
+    if (got != want)
+        fail_msg("%s by %s: %s, not %s", frame_name(rights[row].type), names[who],
+                 got == CODE_COUNT ? "allowed" : proto_code_word(got),
+                 want == CODE_COUNT ? "allowed" : proto_code_word(want));
+    if (want != CODE_COUNT)
+        assert_true(client_quiet(witness));
+}
+
+static void test_rights(void **state)
+{
+    for (size_t row = 0; row < COUNT(rights); row++)
+        for (enum who who = 0; who < WHOS; who++) {
+            rights_row(row, who);
+            (void)teardown(state);
+            (void)setup(state);
+        }
+}
+
+/* --- the batch --- */
+
+static int commit_fails(void *db, struct err *e)
+{
+    r->ops->rollback(db);
+    return err_set(e, ERR_IO, "fsync: Input/output error");
+}
+
+/* F4: after a commit that failed nothing is acknowledged, published, or tried again. */
+static void test_commit_fails(void **state)
+{
+    struct pair p = pair_new();
+    struct store_ops ops = *r->ops;
+    struct entry_made m = pen_write(&p.pa, "lost");
+    struct f_entry_say f = {str_from(m.line, m.line_n), span_of(m.sig, m.sig_n), buf_span(&m.body)};
+    struct buf b;
+    struct err e = {0};
+    struct effect ef;
+    struct core *c;
+    (void)state;
+    ops.commit = commit_fails;
+    struct core_conf conf = {.store = {&ops, r->store.db}, .rng = r->rng};
+    assert_null(core_new(&conf, r->now, &e)); /* it says so at its start, too */
+    e = (struct err){0};
+    ops.commit = r->ops->commit;
+    c = core_new(&conf, r->now, &e);
+    assert_non_null(c);
+    while (core_effect(c, &ef))
+        shared_unref(ef.frame);
+    buf_init(&b, FRAME_MAX);
+    assert_int_equal(f_entry_say_put(&b, &f, &e), 0);
+    buf_free(&b);
+    entry_made_free(&m);
+    core_free(c);
+    /* the same with a job in it */
+    struct store bad = {&ops, r->store.db};
+    conf.store = bad;
+    c = core_new(&conf, r->now, &e);
+    ops.commit = commit_fails;
+    while (core_effect(c, &ef))
+        shared_unref(ef.frame);
+    struct job *j = job_new(JOB_FRAME, 1);
+    j->frame.type = F_LOGIN;
+    j->frame.u.login.id = 1;
+    j->auth.client_cert = p.a->fp;
+    assert_int_equal(core_begin(c, r->now, &e), 0);
+    core_job(c, j);
+    assert_false(core_effect(c, &ef)); /* not before the commit */
+    assert_int_equal(core_commit(c, &e), -1);
+    assert_non_null(strstr(e.text, "Input/output error"));
+    assert_false(core_effect(c, &ef)); /* and never after this one */
+    e = (struct err){0};
+    assert_int_equal(core_begin(c, r->now, &e), -1);
+    core_free(c);
+    r->ops->rollback(r->store.db);
+}
+
+static void test_audit_of_strangers(void **state)
+{
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    for (int i = 0; i < 3 * AUDIT_SOURCES_MAX; i++) {
+        struct job *j = job_new(JOB_AUDIT, 0);
+        snprintf(j->source, sizeof j->source, "198.51.%d.%d", i / 2 / 256, i / 2 % 256);
+        snprintf(j->reason, sizeof j->reason, "unknown-ca");
+        core_job(r->core, j);
+    }
+    assert_int_equal(core_commit(r->core, &e), 0);
+    struct audit_find f = relay_audit(r, "refused", "unknown-ca");
+    assert_int_equal(f.count, 3 * AUDIT_SOURCES_MAX);
+    assert_int_equal(f.rows, AUDIT_SOURCES_MAX / 2 + 1);
+}
+
+static void test_crl_reaches_all(void **state)
+{
+    struct pair p = pair_new();
+    struct client *stranger = client_stranger(r);
+    struct err e = {0};
+    struct effect ef;
+    (void)state;
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    assert_int_equal(core_set_crl(r->core, span_of("crl", 3), &e), 0);
+    assert_int_equal(core_commit(r->core, &e), 0);
+    unsigned everyone = 0;
+    while (core_effect(r->core, &ef)) {
+        everyone += ef.kind == EFFECT_EVERYONE;
+        shared_unref(ef.frame);
+    }
+    assert_int_equal(everyone, 1);
+    assert_true(client_quiet(stranger));
+    struct client *a2 = client_again(p.a);
+    client_login(a2);
+    assert_true(span_same(client_got(a2, F_WELCOME)->u.welcome.crl, span_of("crl", 3)));
+}
+
+/* What a restart finds is what was there. */
+static void test_restart(void **state)
+{
+    struct pair p = pair_new();
+    (void)state;
+    (void)pen_say(&p.pa, "one");
+    (void)pen_say(&p.pa, "two");
+    relay_restart(r);
+    struct client *a = client_again(p.a);
+    client_login(a);
+    const struct f_room_info *i = &client_got(a, F_WELCOME)->u.welcome.rooms[0];
+    assert_int_equal(i->number, 2);
+    assert_true(i->has_own);
+    assert_int_equal(i->own.number, 2);
+    p.pa.c = a;
+    assert_int_equal(pen_say(&p.pa, "three"), 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_login),
+        TEST(test_login_wrong_password),
+        TEST(test_login_proof_of_other_connection),
+        TEST(test_login_other_password_for_certificate),
+        TEST(test_login_disabled),
+        TEST(test_login_revoked),
+        TEST(test_login_refusals_are_alike),
+        TEST(test_login_guessing),
+        TEST(test_resume),
+        TEST(test_resume_refused),
+        TEST(test_resume_ends_after_the_password),
+        TEST(test_resume_after_restart),
+        TEST(test_join_again_same_answer),
+        TEST(test_join_refused),
+        TEST(test_join_fifty_at_once),
+        TEST(test_join_names),
+        TEST(test_join_for_lost_device),
+        TEST(test_join_further_device),
+        TEST(test_join_bound_to_other_name),
+        TEST(test_sealed_record),
+        TEST(test_entry),
+        TEST(test_entry_spoiled),
+        TEST(test_entry_resent),
+        TEST(test_entry_two_lines_one_seq),
+        TEST(test_entry_elsewhere),
+        TEST(test_entry_of_former_member),
+        TEST(test_entry_void),
+        TEST(test_entry_of_new_device),
+        TEST(test_entry_seen_of_long_ago),
+        TEST(test_one_encoding),
+        TEST(test_history),
+        TEST(test_history_before_joining),
+        TEST(test_history_of_all),
+        TEST(test_history_of_giants),
+        TEST(test_room_names),
+        TEST(test_room_members_hear),
+        TEST(test_presence),
+        TEST(test_private_room),
+        TEST(test_direct_room),
+        TEST(test_owner_goes),
+        TEST(test_rooms_limit),
+        TEST(test_delivered),
+        TEST(test_delivered_in_large_rooms),
+        TEST(test_cert),
+        TEST(test_rights),
+        TEST(test_commit_fails),
+        TEST(test_audit_of_strangers),
+        TEST(test_crl_reaches_all),
+        TEST(test_restart),
+    };
+    int rc = cmocka_run_group_tests_name("relay over memory", tests, NULL, NULL);
+    relay_store = "sqlite";
+    return rc + cmocka_run_group_tests_name("relay over sqlite", tests, NULL, NULL);
+}
