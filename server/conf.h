@@ -16,32 +16,29 @@ enum {
 };
 
 #define CONF_OPTS(X)                                                                               \
-    X(dir, TEXT, "", 0, 0, IN_ANY, "DIR", "where keys, database and configuration lie")            \
-    X(config, TEXT, "", 0, 0, IN_ANY, "FILE", "configuration (else DIR/countersignd.conf)")        \
-    X(name, TEXT, "", 0, 0, IN_FILE, "NAME",                                                       \
-      "host name or address that clients use, with :PORT if not 7443")                             \
-    X(extra_san, TEXT, "", 0, 0, IN_FILE | IN_INIT, "A,B,..",                                      \
-      "further names and addresses for the certificate")                                           \
+    X(dir, TEXT, "", 0, 0, IN_ANY, "DIR", "keys, database and configuration")                      \
+    X(config, TEXT, "", 0, 0, IN_ANY, "FILE", "configuration, else DIR/countersignd.conf")         \
+    X(name, TEXT, "", 0, 0, IN_FILE, "NAME", "host name or address for clients, or with :PORT")    \
+    X(extra_san, TEXT, "", 0, 0, IN_FILE | IN_INIT, "A,B,..", "further names in the certificate")  \
     X(listen, TEXT, "[::]:7443", 1, 0, IN_FILE | IN_INIT | IN_RUN, "ADDR:PORT",                    \
-      "where to listen; [::] takes IPv4 too, port 0 any free one")                                 \
-    X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken: tls")            \
+      "[::] is IPv4 too, port 0 any free one")                                                     \
+    X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken")                 \
     X(threads, NUMBER, "1", 1, LOOPS_MAX, IN_FILE | IN_RUN, "N", "threads that carry connections") \
     X(workers, NUMBER, "2", 1, WORKERS_MAX, IN_FILE | IN_RUN, "N", "threads for handshakes")       \
     X(max_conns, NUMBER, "100", 1, CONNS_MAX, IN_FILE | IN_RUN, "N", "connections at most")        \
     X(handshakes, NUMBER, "50", 1, CONNS_MAX, IN_FILE | IN_RUN, "N",                               \
-      "connections that have not logged in yet, at most")                                          \
+      "of these not logged in yet, at most")                                                       \
     X(per_source, NUMBER, "10", 1, CONNS_MAX, IN_FILE | IN_RUN, "N",                               \
-      "of those, from one address (IPv6: one /64)")                                                \
+      "of those from one address (IPv6: /64)")                                                     \
     X(handshake_seconds, NUMBER, "30", 1, 3600, IN_FILE | IN_RUN, "S",                             \
-      "time for handshake and login together")                                                     \
+      "for handshake and login together")                                                          \
     X(out_kib, NUMBER, "4096", 2056, 4096, IN_FILE | IN_RUN, "K",                                  \
-      "KiB waiting for one reader before it is too slow")                                          \
+      "waiting for one reader: above is too slow")                                                 \
     X(for_, TEXT, "", 0, 0, IN_INVITE, "NAME", "a further device for that person")                 \
-    X(at, TEXT, "", 0, 0, IN_INVITE | IN_INIT, "HOST:PORT",                                        \
-      "what the invite names as our address")                                                      \
     X(keep_devices, FLAG, "false", 0, 0, IN_INVITE, "", "with --for: former devices stay valid")   \
     X(admin, FLAG, "false", 0, 0, IN_INVITE, "", "the new account is an administrator")            \
-    X(hours, NUMBER, "24", 1, 720, IN_INVITE, "N", "how long the invite is good for")              \
+    X(hours, NUMBER, "24", 1, 720, IN_INVITE, "N", "how long the invite is good")                  \
+    X(at, TEXT, "", 0, 0, IN_INVITE | IN_INIT, "HOST:PORT", "address in the invite, else name")    \
     X(version, FLAG, "false", 0, 0, IN_ANY, "", "print the version")                               \
     X(help, FLAG, "false", 0, 0, IN_ANY, "", "print this help")
 

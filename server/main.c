@@ -43,7 +43,7 @@ static void help_commands(void)
 {
     puts("usage: countersignd COMMAND [OPTION ...]\n");
     for (size_t i = 0; i < COUNT(commands); i++)
-        printf("  %-8s %-34s %s\n", commands[i].name, commands[i].args, commands[i].help);
+        printf("  %s %s\n      %s\n", commands[i].name, commands[i].args, commands[i].help);
     puts("\ncountersignd COMMAND --help lists its options; countersignd(8) has the rest.");
 }
 

@@ -249,7 +249,7 @@ void opt_help(struct opt_table t, unsigned in, struct buf *out)
         for (int c = 0; c < n && left[c] != ' '; c++)
             left[c] = left[c] == '_' && left[c + 1] == ' ' ? ' ' : dash(left[c]);
         bool shown = o->kind != OPT_FLAG && o->def[0] != '\0';
-        put(out, "  %-27s %s%s%s%s\n", left, o->help, shown ? " [" : "", shown ? o->def : "",
+        put(out, "  %-22s %s%s%s%s\n", left, o->help, shown ? " [" : "", shown ? o->def : "",
             shown ? "]" : "");
     }
 }

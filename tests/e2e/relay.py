@@ -77,6 +77,7 @@ class Relay:
 
     def run(self, *options, ready=True, limits=None, env=None):
         """Starts it; returns when it listens. limits: called in the child before exec."""
+        self.seen = len(self.lines)
         self.process = subprocess.Popen(
             [RELAY, "run", "--dir", self.dir, *map(str, options)], text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -200,15 +201,14 @@ def openssl(relay, *options, seconds=10, keep=2.0):
                           "-CAfile", relay.root(), *options], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        out, _ = p.communicate(timeout=keep)
+        p.wait(keep)  # its standard input stays open meanwhile, and with it the connection
     except subprocess.TimeoutExpired:
-        p.stdin.close()
-        p.stdin = None
-        try:
-            out, _ = p.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            p.kill()
-            out, _ = p.communicate()
+        pass
+    try:
+        out, _ = p.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        out, _ = p.communicate()
     return out.decode("utf-8", "replace")
 
 
