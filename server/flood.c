@@ -33,15 +33,16 @@ static void name(char *dst, size_t cap, const char *src)
     dst[n] = '\0';
 }
 
-/* The slot of event and source; whoever else was there is settled and leaves. */
-static struct flood_slot *slot(struct flood *f, const char *event, const char *source)
+/* The slot of event and source among n; whoever else was there is settled and leaves. */
+static struct flood_slot *slot(struct flood *f, struct flood_slot *slots, size_t n,
+                               const char *event, const char *source)
 {
     char e[FLOOD_WHAT], s[FLOOD_WHO];
     struct flood_slot *at;
 
     name(e, sizeof e, event);
     name(s, sizeof s, source);
-    at = &f->slots[mix(mix(2166136261U, e), s) % FLOOD_SLOTS];
+    at = &slots[mix(mix(2166136261U, e), s) % n];
     if (strcmp(at->event, e) != 0 || strcmp(at->source, s) != 0) {
         settle(f, at);
         memset(at, 0, sizeof *at);
@@ -68,19 +69,25 @@ bool flood_pass(struct flood *f, const char *event, const char *source, int64_t 
 {
     int64_t second = now_ms / 1000;
 
-    return count(f, slot(f, event, source), FLOOD_SOURCE, second) &&
-           count(f, slot(f, event, ""), FLOOD_EVENT, second);
+    return count(f, slot(f, f->slots, FLOOD_SLOTS, event, source), FLOOD_SOURCE, second) &&
+           count(f, slot(f, f->all, FLOOD_EVENTS, event, ""), FLOOD_EVENT, second);
+}
+
+static void settle_all(struct flood *f, struct flood_slot *slots, size_t n, int64_t but)
+{
+    for (size_t i = 0; i < n; i++)
+        if (slots[i].left_out > 0 && slots[i].second != but)
+            settle(f, &slots[i]);
 }
 
 void flood_tick(struct flood *f, int64_t now_ms)
 {
-    for (size_t i = 0; i < FLOOD_SLOTS; i++)
-        if (f->slots[i].left_out > 0 && f->slots[i].second != now_ms / 1000)
-            settle(f, &f->slots[i]);
+    settle_all(f, f->slots, FLOOD_SLOTS, now_ms / 1000);
+    settle_all(f, f->all, FLOOD_EVENTS, now_ms / 1000);
 }
 
 void flood_end(struct flood *f)
 {
-    for (size_t i = 0; i < FLOOD_SLOTS; i++)
-        settle(f, &f->slots[i]);
+    settle_all(f, f->slots, FLOOD_SLOTS, -1);
+    settle_all(f, f->all, FLOOD_EVENTS, -1);
 }

@@ -9,7 +9,7 @@
 #include "common/util/bytes.h"
 #include "common/util/limits.h"
 
-enum { FLOOD_WHAT = 32, FLOOD_WHO = 64 };
+enum { FLOOD_WHAT = 32, FLOOD_WHO = 64, FLOOD_EVENTS = 64 };
 
 /* Told once for each event and source that were left out. */
 typedef void flood_report(void *ctx, const char *event, const char *source, uint64_t count);
@@ -22,7 +22,8 @@ struct flood_slot {
 };
 
 struct flood {
-    struct flood_slot slots[FLOOD_SLOTS];
+    struct flood_slot slots[FLOOD_SLOTS]; /* an event from a source */
+    struct flood_slot all[FLOOD_EVENTS];  /* an event from anybody: sources never push these out */
     flood_report *report;
     void *ctx;
 };

@@ -235,6 +235,20 @@ static void put(struct buf *out, const char *fmt, ...)
         return; /* help that does not fit is cut at a line */
 }
 
+/* "--max-conns N" */
+static void option_name(char out[OPT_TEXT_MAX], const struct opt *o)
+{
+    size_t n = strlen(o->name);
+
+    if (o->name[n - 1] == '_')
+        n--;
+    int len = snprintf(out, OPT_TEXT_MAX, "--%.*s", (int)n, o->name);
+    for (int i = 2; i < len; i++)
+        out[i] = dash(out[i]);
+    if (o->kind != OPT_FLAG && len > 0)
+        snprintf(out + len, OPT_TEXT_MAX - (size_t)len, " %s", o->arg);
+}
+
 void opt_help(struct opt_table t, unsigned in, struct buf *out)
 {
     char left[OPT_TEXT_MAX];
@@ -244,10 +258,7 @@ void opt_help(struct opt_table t, unsigned in, struct buf *out)
 
         if ((o->in & in) == 0)
             continue;
-        int n = snprintf(left, sizeof left, "--%s%s%s", o->name, o->kind == OPT_FLAG ? "" : " ",
-                         o->kind == OPT_FLAG ? "" : o->arg);
-        for (int c = 0; c < n && left[c] != ' '; c++)
-            left[c] = left[c] == '_' && left[c + 1] == ' ' ? ' ' : dash(left[c]);
+        option_name(left, o);
         bool shown = o->kind != OPT_FLAG && o->def[0] != '\0';
         put(out, "  %-22s %s%s%s%s\n", left, o->help, shown ? " [" : "", shown ? o->def : "",
             shown ? "]" : "");
