@@ -234,9 +234,11 @@ static void outs_move(struct relay *r)
 
 void relay_pump(struct relay *r)
 {
-    do
+    while (!r->hold) {
         outs_move(r);
-    while (batch(r));
+        if (!batch(r))
+            break;
+    }
 }
 
 void relay_refresh(struct relay *r)

@@ -289,34 +289,49 @@ static void test_join_refused(void **state)
 }
 
 /* A5: one success, whatever the order. */
-static void test_join_fifty_at_once(void **state)
+static void test_join_fifty(bool one_batch)
 {
     uint8_t token[TOKEN_LEN];
     struct client *c[50];
     unsigned joined = 0, refused = 0;
-    (void)state;
     relay_invite(r, &(struct operator_invite){0}, token);
     for (unsigned i = 0; i < 50; i++)
         c[i] = client_stranger(r);
+    r->hold = one_batch;
     for (unsigned i = 0; i < 50; i++) {
         char name[16];
         snprintf(name, sizeof name, "user%u", i * 7);
         client_join(c[i], token, name, "laptop", i % KEYS);
     }
+    r->hold = false;
+    relay_pump(r);
     for (unsigned i = 0; i < 50; i++) {
         struct span json;
         struct err e = {0};
         assert_int_equal(frames_next(&c[i]->in, &json, &e), 1);
+        frame_free(&c[i]->got);
         assert_int_equal(frame_take(&c[i]->got, json, FROM_RELAY, &e), 0);
         joined += c[i]->got.type == F_JOINED && str_is(c[i]->got.u.joined.name, "user0");
         refused += c[i]->got.type == F_ERROR;
     }
-    /* The same key is given its answer again: keys 0, 3, 6 ... are one key. */
+    /* The same key is given its answer again: clients 0, 3, 6 ... have one key. */
     assert_int_equal(relay_audit(r, "registration", NULL).rows, 1);
     assert_int_equal(joined + refused, 50);
     struct core_counts n;
     core_counts(r->core, &n);
     assert_int_equal(n.accounts, 1);
+}
+
+static void test_join_fifty_in_turn(void **state)
+{
+    (void)state;
+    test_join_fifty(false);
+}
+
+static void test_join_fifty_in_one_batch(void **state)
+{
+    (void)state;
+    test_join_fifty(true);
 }
 
 /* A7 */
@@ -1356,7 +1371,8 @@ int main(void)
         TEST(test_resume_after_restart),
         TEST(test_join_again_same_answer),
         TEST(test_join_refused),
-        TEST(test_join_fifty_at_once),
+        TEST(test_join_fifty_in_turn),
+        TEST(test_join_fifty_in_one_batch),
         TEST(test_join_names),
         TEST(test_join_for_lost_device),
         TEST(test_join_further_device),
