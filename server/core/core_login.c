@@ -91,7 +91,7 @@ static int welcome_rooms(struct core *c, struct account *a, const struct hash *f
 static void invitations_tell(struct core *c, const struct conn *k)
 {
     for (const struct member *m = k->account->members; m != NULL; m = m->next) {
-        struct own_copy own;
+        struct own_copy own = {0};
         if (m->row.state != STATE_INVITED)
             continue;
         const struct account *by = account_find(c, &m->row.by);

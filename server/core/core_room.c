@@ -78,7 +78,7 @@ void room_info(struct core *c, const struct member *m, const struct hash *fp,
 void room_tell(struct core *c, const struct member *m, uint64_t but, struct str by)
 {
     for (const struct conn *k = m->account->conns; k != NULL; k = k->next) {
-        struct own_copy own;
+        struct own_copy own = {0};
         struct f_room f = {.by = by};
         if (k->id == but || k->closing)
             continue;
@@ -89,7 +89,7 @@ void room_tell(struct core *c, const struct member *m, uint64_t but, struct str 
 
 static void room_answer(struct ask *a, const struct member *m)
 {
-    struct own_copy own;
+    struct own_copy own = {0};
     struct f_room f = {.re = frame_id(&a->j->frame)};
 
     room_info(a->c, m, &a->k->device->row.fp, &f.room, &own);

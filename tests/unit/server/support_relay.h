@@ -61,7 +61,7 @@ struct relay {
     struct der root;
     struct client *clients[CLIENTS];
     bool issue_fails;
-    bool hold; /* relay_pump waits: what comes is one batch */
+    bool hold;               /* relay_pump waits: what comes is one batch */
     struct hash revoked[16]; /* by EFFECT_DEVICE */
     size_t revoked_n;
 };
