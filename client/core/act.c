@@ -418,12 +418,12 @@ static void help_command(struct model *m, const struct command *c)
     char usage[120];
 
     snprintf(usage, sizeof usage, "/%s %s", c->name, c->args);
-    model_page_line(m, false, "  %-30s %s", usage, c->help);
+    model_page_pair(m, usage, c->help);
 }
 
 static void help_marks(struct model *m)
 {
-#define X(id, glyph, text) model_page_line(m, false, "  %-30c %s", glyph, text);
+#define X(id, glyph, text) model_page_pair(m, (char[]){glyph, 0}, text);
     MARKS(X)
 #undef X
 }
@@ -434,7 +434,7 @@ static void help_keys(struct model *m)
 
 #define X(id, keys, what)                                                                          \
     if ((text = what) != NULL)                                                                     \
-        model_page_line(m, false, "  %-30s %s", keys, text);
+        model_page_pair(m, keys, text);
     KEYS(X)
 #undef X
 }
@@ -455,8 +455,10 @@ void act_help(struct act *a, struct str topic)
                     "commands; a unique beginning is enough, //x sends a leading slash");
     for (size_t i = 0; i < n; i++)
         help_command(a->m, &table[i]);
+    model_page_line(a->m, false, "%s", "");
     model_page_line(a->m, true, "marks between name and text");
     help_marks(a->m);
+    model_page_line(a->m, false, "%s", "");
     model_page_line(a->m, true, "keys; everything else is readline's, as your inputrc says");
     help_keys(a->m);
 }

@@ -22,8 +22,11 @@ void cert_shown(struct model *m, struct span der, struct shown_cert *out)
         return;
     cert_info(c, &info);
     cert_free(c);
-    model_clean(out->subject, sizeof out->subject, info.subject);
-    model_clean(out->issuer, sizeof out->issuer, info.issuer);
+    char name[2 * CERT_NAME_MAX + 4];
+    snprintf(name, sizeof name, "%s%s%s", info.cn, info.ou[0] != '\0' ? " / " : "", info.ou);
+    model_clean(out->subject, sizeof out->subject, info.cn[0] != '\0' ? name : info.subject);
+    model_clean(out->issuer, sizeof out->issuer,
+                info.issuer_cn[0] != '\0' ? info.issuer_cn : info.issuer);
     model_clean(out->names, sizeof out->names, info.sans);
     model_clean(out->usage, sizeof out->usage, info.usage);
     model_clean(out->serial, sizeof out->serial, info.serial);
@@ -261,6 +264,8 @@ static void opened(struct act *a, const struct act_ask *ask, const struct engine
     if (ask->text != NULL && engine_say(a->g, &w->id, str_of(ask->text), &e) == 0)
         model_say(a->m, w, "not sent: %s", e.text);
     model_switch(a->m, (size_t)(w - a->m->windows));
+    if (w->messages_n == 0)
+        model_say(a->m, w, "what is said here is signed; the relay can read it");
 }
 
 static void answered(struct act *a, struct act_ask *ask, const struct engine_event *ev)

@@ -111,8 +111,10 @@ struct model *model_new(const struct model_conf *conf)
 
 static void page_clear(struct page *p)
 {
-    for (size_t i = 0; i < p->lines_n; i++)
+    for (size_t i = 0; i < p->lines_n; i++) {
+        free(p->lines[i].left);
         free(p->lines[i].text);
+    }
     free(p->lines);
     *p = (struct page){.lines = NULL};
 }
@@ -555,16 +557,31 @@ void model_page(struct model *m, const char *title)
     m->view = VIEW_PAGE;
 }
 
+static struct page_line *page_add(struct page *p)
+{
+    p->lines = must(realloc(p->lines, (p->lines_n + 1) * sizeof *p->lines));
+    struct page_line *line = &p->lines[p->lines_n++];
+    *line = (struct page_line){.left = NULL};
+    return line;
+}
+
+void model_page_pair(struct model *m, const char *left, const char *text)
+{
+    struct page_line *line = page_add(&m->page);
+
+    line->left = model_clean_text(str_of(left));
+    line->text = model_clean_text(str_of(text));
+}
+
 void model_page_line(struct model *m, bool strong, const char *fmt, ...)
 {
-    struct page *p = &m->page;
     char text[2 * TEXT_CLEAN_GROWS * MODEL_TEXT_SHORT];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    p->lines = must(realloc(p->lines, (p->lines_n + 1) * sizeof *p->lines));
-    p->lines[p->lines_n++] =
-        (struct page_line){.text = model_clean_text(str_of(text)), .strong = strong};
+    struct page_line *line = page_add(&m->page);
+    line->text = model_clean_text(str_of(text));
+    line->strong = strong;
 }

@@ -153,6 +153,7 @@ struct inspection {
 };
 
 struct page_line {
+    char *left; /* a column of its own, or NULL */
     char *text;
     bool strong;
 };
@@ -270,6 +271,8 @@ void model_try_failed(struct model *m, const char *why, const char *next);
 /* --- pages --- */
 
 void model_page(struct model *m, const char *title); /* an empty one, and shows it */
+/* The same with a term at the left that the text explains. */
+void model_page_pair(struct model *m, const char *left, const char *text);
 void model_page_line(struct model *m, bool strong, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -45,6 +45,28 @@ void sheet_add(struct sheet *s, enum style style, const char *fmt, ...)
         sheet_row(s, style, indent, row);
 }
 
+enum { PAIR_LEFT = 26, PAIR_MIN = 20 };
+
+void sheet_pair(struct sheet *s, enum style style, const char *left, const char *text)
+{
+    unsigned width = wrap_width(str_of(left)) + 2;
+    bool beside = s->cols >= PAIR_LEFT + PAIR_MIN;
+    bool below = beside && width + 1 > PAIR_LEFT;
+    unsigned at = beside ? PAIR_LEFT : 4;
+    char row_text[SHEET_TEXT];
+    struct str row;
+
+    if (!beside || below)
+        sheet_add(s, style, "  %s", left);
+    struct wrap w = wrap_of(str_of(text), s->cols > at ? s->cols - at : 1);
+    for (unsigned i = 0; wrap_next(&w, &row); i++) {
+        bool first = i == 0 && beside && !below;
+        snprintf(row_text, sizeof row_text, "%s%s%*s%.*s", first ? "  " : "", first ? left : "",
+                 (int)(first ? at - width : at), "", (int)row.n, row.p);
+        sheet_row(s, style, 0, str_of(row_text));
+    }
+}
+
 void sheet_blank(struct sheet *s)
 {
     sheet_row(s, STYLE_TEXT, 0, str_of(""));

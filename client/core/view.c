@@ -22,7 +22,8 @@ static void prompt_of(const struct model *m, unsigned cols, char out[MODEL_TEXT_
     if (m->input.prompt[0] != '\0' && wrap_width(str_of(m->input.prompt)) + 8 < cols)
         snprintf(out, MODEL_TEXT_SHORT, "%s", m->input.prompt);
     else if (cols >= 60 && m->alarm == NULL)
-        snprintf(out, MODEL_TEXT_SHORT, "[%.20s] ", m->view == VIEW_CHAT ? w->name : "back: Esc");
+        snprintf(out, MODEL_TEXT_SHORT, "[%s%.20s] ", m->view == VIEW_CHAT ? window_sign(w) : "",
+                 m->view == VIEW_CHAT ? w->name : "back: Esc");
     else
         snprintf(out, MODEL_TEXT_SHORT, "%s%s", m->alarm != NULL && cols >= 2 ? "!" : "", end);
 }

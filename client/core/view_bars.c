@@ -13,8 +13,7 @@ static unsigned segment(struct area a, unsigned col, enum style s, const char *t
     return area_cutoff(a, 0, col, s, str_of(text));
 }
 
-/* "#room", "bob": how a window is called. */
-static const char *window_sign(const struct window *w)
+const char *window_sign(const struct window *w)
 {
     return w->kind == WINDOW_PUBLIC || w->kind == WINDOW_PRIVATE ? "#" : "";
 }
@@ -43,24 +42,32 @@ static unsigned title_direct(const struct model *m, const struct window *w, stru
     return segment(a, col, STYLE_BAR, text);
 }
 
-static unsigned title_room(const struct window *w, struct area a, unsigned col)
+static unsigned title_room(const struct model *m, const struct window *w, struct area a,
+                           unsigned col)
 {
-    unsigned here = 0, verified = 0;
+    unsigned here = 0, others = 0, verified = 0;
     char text[120];
 
     for (size_t i = 0; i < w->people_n; i++) {
-        here += !w->people[i].left;
-        verified += !w->people[i].left && w->people[i].verified;
+        const struct person *p = &w->people[i];
+        bool other = !p->left && strcmp(p->name, m->account) != 0;
+        here += !p->left;
+        others += other;
+        verified += other && p->verified;
     }
     if (!w->joined)
         return segment(a, col, STYLE_BAR_WARN, "not a member");
+    if (here == 0)
+        return col;
     if (a.cols < 60)
         snprintf(text, sizeof text, "%u", here);
+    else if (others == 0)
+        snprintf(text, sizeof text, "%s, only you",
+                 w->kind == WINDOW_PRIVATE ? "private" : "public");
     else
-        snprintf(text, sizeof text, "%s, %u %s, %u verified",
-                 w->kind == WINDOW_PRIVATE ? "private" : "public", here,
-                 here == 1 ? "person" : "people", verified);
-    return here > 0 ? segment(a, col, STYLE_BAR, text) : col;
+        snprintf(text, sizeof text, "%s, %u people, %u of %u verified",
+                 w->kind == WINDOW_PRIVATE ? "private" : "public", here, verified, others);
+    return segment(a, col, STYLE_BAR, text);
 }
 
 static void title_chat(const struct model *m, struct area a)
@@ -77,14 +84,14 @@ static void title_chat(const struct model *m, struct area a)
         segment(a, col + 1, STYLE_BAR, "notices of this program and of the relay");
         return;
     }
-    col = w->kind == WINDOW_DIRECT ? title_direct(m, w, a, col + 1) : title_room(w, a, col + 1);
+    col = w->kind == WINDOW_DIRECT ? title_direct(m, w, a, col + 1) : title_room(m, w, a, col + 1);
     segment(a, col + 2, STYLE_BAR, reads);
 }
 
 static void title_handshake(const struct model *m, struct area a)
 {
     const struct attempt *t = m->shown_try < m->tries_n ? &m->tries[m->shown_try] : NULL;
-    char text[300];
+    char text[300], right[80];
 
     unsigned col = segment(a, 0, STYLE_BAR_STRONG, a.cols < 60 ? m->relay : "[handshake]");
     if (t == NULL) {
@@ -94,17 +101,17 @@ static void title_handshake(const struct model *m, struct area a)
     const struct step *last = t->steps_n > 0 ? &t->steps[t->steps_n - 1] : NULL;
     double ms = last != NULL ? (double)(last->at_us + last->took_us) / 1000 : 0;
     if (a.cols < 60)
-        snprintf(text, sizeof text, "try %u", t->number);
+        snprintf(right, sizeof right, " %.1f ms", ms);
     else
-        snprintf(text, sizeof text, "%s  try %u  %s mutual X.509", t->where, t->number,
-                 t->version[0] != '\0' ? t->version : "TLS 1.3");
-    segment(a, col + 1, STYLE_BAR, text);
-    if (a.cols < 60)
-        snprintf(text, sizeof text, " %.1f ms", ms);
-    else
-        snprintf(text, sizeof text, "   step %u of %u  %.1f ms", last != NULL ? last->number : 0,
+        snprintf(right, sizeof right, "   step %u of %u  %.1f ms", last != NULL ? last->number : 0,
                  t->total, ms);
-    area_right(a, 0, t->failure[0] != '\0' ? STYLE_BAR_BAD : STYLE_BAR, text);
+    snprintf(text, sizeof text, a.cols < 60 ? "try %.0s%u" : "%s  try %u", t->where, t->number);
+    col = segment(a, col + 1, STYLE_BAR, text);
+    snprintf(text, sizeof text, "  %s mutual X.509",
+             t->version[0] != '\0' ? t->version : "TLS 1.3");
+    if (a.cols >= 60 && col + strlen(text) + strlen(right) <= a.cols)
+        segment(a, col, STYLE_BAR, text);
+    area_right(a, 0, t->failure[0] != '\0' ? STYLE_BAR_BAD : STYLE_BAR, right);
 }
 
 static void title_inspect(const struct model *m, struct area a)
@@ -266,7 +273,7 @@ void view_status(const struct model *m, struct area a, bool merged)
         snprintf(text, sizeof text, wide ? "  [ALARM %u: %s]" : " ALARM %u", m->alarms, m->alarm);
         col = segment(a, col, STYLE_BAR_BAD, text);
     }
-    if (!wide) {
+    if (!wide && a.g->rows < 16) { /* there is no second row for it */
         act_list(m, a, col + 1, false);
         position(m, a);
     }

@@ -9,6 +9,20 @@ static double ms_of(uint64_t us)
     return (double)us / 1000;
 }
 
+/* What is proven, in whole clauses: the first ones where all of it has no room. */
+static struct str clauses(const char *proves, unsigned cols)
+{
+    struct str text = str_of(proves);
+    size_t n = text.n;
+
+    while (n > 0 && wrap_width(str_from(text.p, n)) > cols) {
+        do
+            n--;
+        while (n > 0 && text.p[n] != ';' && text.p[n] != ',');
+    }
+    return n > 0 ? str_from(text.p, n) : text;
+}
+
 /* "  5 <--  2102    1.6   0.4  Certificate          relay.lab <- Lab Relay CA" */
 static void step_wide(const struct step *s, struct area a, int row, enum style style)
 {
@@ -31,7 +45,8 @@ static void step_wide(const struct step *s, struct area a, int row, enum style s
         area_cutoff(a, row, col + 1, s->failed ? STYLE_BAD : STYLE_WARN,
                     str_of(s->failed ? "FAILED here" : "waiting for the relay"));
     else
-        area_cutoff(a, row, col + 1, proves, str_of(s->proves));
+        area_cutoff(a, row, col + 1, proves,
+                    clauses(s->proves, a.cols > col + 1 ? a.cols - col - 1 : 0));
 }
 
 /* " 9 ->  388 CertificateVerify 7.9ms" */

@@ -130,9 +130,15 @@ static unsigned text_cols(unsigned rows, unsigned cols)
 
 static void page_sheet(const struct model *m, struct sheet *s)
 {
-    for (size_t i = 0; i < m->page.lines_n; i++)
-        sheet_add(s, m->page.lines[i].strong ? STYLE_STRONG : STYLE_TEXT, "%s",
-                  m->page.lines[i].text);
+    for (size_t i = 0; i < m->page.lines_n; i++) {
+        const struct page_line *line = &m->page.lines[i];
+        if (line->left != NULL)
+            sheet_pair(s, STYLE_TEXT, line->left, line->text);
+        else if (line->text[0] == '\0')
+            sheet_blank(s);
+        else
+            sheet_add(s, line->strong ? STYLE_STRONG : STYLE_TEXT, "%s", line->text);
+    }
 }
 
 unsigned view_page_rows(const struct model *m, unsigned cols)

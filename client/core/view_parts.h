@@ -21,6 +21,8 @@ struct sheet sheet_of(unsigned cols);
 void sheet_free(struct sheet *s);
 /* Wraps at words; further rows of the text are indented like its first. */
 void sheet_add(struct sheet *s, enum style style, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A term, and beside it (or below, where there is little room) what explains it. */
+void sheet_pair(struct sheet *s, enum style style, const char *left, const char *text);
 void sheet_blank(struct sheet *s);
 /* `label` and the fingerprint in groups of four that never break; rows below it are indented. */
 void sheet_fingerprint(struct sheet *s, enum style style, const char *label, const struct hash *fp);
@@ -40,6 +42,8 @@ unsigned view_page_rows(const struct model *m, unsigned cols);
 unsigned view_handshake_rows(const struct model *m, unsigned cols); /* of what is below the steps */
 bool view_chat_scroll(struct window *w, struct area a, int by);
 
+/* "#" of rooms: how a window is called. */
+const char *window_sign(const struct window *w);
 void view_title(const struct model *m, struct area a);
 void view_status(const struct model *m, struct area a, bool merged);
 void view_activity(const struct model *m, struct area a);
