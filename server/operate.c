@@ -17,10 +17,14 @@ enum { HOUR_MS = 3600 * 1000 };
 /* Where clients find us: --at, else our name; at the port we listen on, if neither says another. */
 static int address(const struct conf *c, struct invite *i, struct err *e)
 {
-    struct host_port at = {.port = PORT_DEFAULT};
+    struct host_port at = {.port = PORT_DEFAULT}, here = {.port = PORT_DEFAULT};
     const char *text = c->at[0] != '\0' ? c->at : c->name;
 
-    if (host_port_take(&at, str_of(c->listen), e) < 0 || host_port_take(&at, str_of(text), e) < 0)
+    if (host_port_take(&here, str_of(c->listen), e) < 0)
+        return -1;
+    if (here.port != 0)
+        at.port = here.port;
+    if (host_port_take(&at, str_of(text), e) < 0)
         return -1;
     if (at.port == 0)
         return err_set(e, ERR_CONFIG, "the relay has no fixed port: say --at HOST:PORT");
