@@ -269,13 +269,26 @@ int job_print(void *ctx, const struct engine_entry *t)
     return print_entry(t, name, j->call->json, &j->err);
 }
 
+/* The engine is ahead of its events: a room is done when the event that says so has come, behind
+ * those of its entries. */
+static void room_caught(struct job *j, const struct engine_event *ev)
+{
+    const struct engine_room *r = engine_room_get(job_engine(j), &ev->room);
+
+    if (r == NULL || (ev->kind == ENGINE_ALARM && !r->broken))
+        return;
+    for (size_t i = 0; i < engine_rooms(job_engine(j)) && i < ROOMS_MAX; i++)
+        if (engine_room_at(job_engine(j), i) == r)
+            j->caught[i] = true;
+}
+
 static bool all_caught(struct job *j)
 {
     struct engine *g = job_engine(j);
 
-    for (size_t i = 0; i < engine_rooms(g); i++) {
+    for (size_t i = 0; i < engine_rooms(g) && i < ROOMS_MAX; i++) {
         const struct engine_room *r = engine_room_at(g, i);
-        if (r->joined && wanted(j, r) && r->number < r->last && !r->broken)
+        if (r->joined && wanted(j, r) && !j->caught[i])
             return false;
     }
     return true;
@@ -544,11 +557,14 @@ static void job_event(void *ctx, const struct engine_event *ev)
     case ENGINE_STATE: sent_state(j, &ev->entry, ev->text); break;
     case ENGINE_LISTED: (void)!print_listed(j, ev); break;
     case ENGINE_ANSWER: job_answer(j, ev); break;
-    case ENGINE_ALARM: job_alarm(ev); break;
+    case ENGINE_ALARM:
+        job_alarm(ev);
+        room_caught(j, ev);
+        break;
+    case ENGINE_CAUGHT: room_caught(j, ev); break;
     case ENGINE_PASSWORD:
     case ENGINE_ROOM:
     case ENGINE_MEMBERS:
-    case ENGINE_CAUGHT:
     case ENGINE_NOTE:
     case ENGINE_CLOSE: break;
     }

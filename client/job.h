@@ -27,6 +27,7 @@ struct job {
     /* recv */
     uint64_t printed; /* arrival of the last entry printed */
     unsigned refused;
+    bool caught[ROOMS_MAX]; /* by place in the engine's list */
 
     /* plain */
     void *mode;

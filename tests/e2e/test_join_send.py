@@ -1,0 +1,391 @@
+"""The client without a screen against a real relay: joining, sending, receiving, refusals."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+from relay import CLIENT, PASSWORD, Member, Relay, countersignd
+
+
+@pytest.fixture
+def relay(tmp_path):
+    with Relay(tmp_path) as r:
+        r.run()
+        yield r
+
+
+@pytest.fixture
+def two(relay):
+    """alice and bob in the room ops, which shows all its history."""
+    alice, bob = relay.member("alice", "--admin"), relay.member("bob")
+    alice("room", "create", "ops", "--history", "all")
+    bob("room", "join", "ops")
+    return alice, bob
+
+
+def rows(text):
+    out = [json.loads(line) for line in text.splitlines()]
+    assert all(r["v"] == 1 for r in out)
+    return out
+
+
+def texts(member, *argv, status=0):
+    return [r["text"] for r in rows(member("recv", "--json", *argv, status=status))
+            if r["event"] == "entry" and "text" in r]
+
+
+def files(home):
+    return [os.path.join(d, f) for d, _, names in os.walk(home) for f in names]
+
+
+# --- joining ---
+
+def test_join_says_what_it_did(relay):
+    alice = Member(relay, "alice")
+    said = alice.join(relay.invite(), "alice").splitlines()
+    assert [line.split()[0] for line in said] == ["joined", "relay", "key", "yours", "next"]
+    me = rows(alice("me", "--json"))[0]
+    assert (me["account"], me["device"], me["port"]) == ("alice", "laptop", relay.port)
+    for path in files(alice.home):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600, path
+    for d, names, _ in os.walk(alice.home):
+        assert all(stat.S_IMODE(os.stat(os.path.join(d, n)).st_mode) == 0o700 for n in names)
+    # the key on disk is no key without the password
+    key = open(os.path.join(me["directory"], "key"), "rb").read()
+    assert key.startswith(b"countersign-keybox-1\n") and b"PRIVATE" not in key
+    assert alice.run("--name", "x", "--no-open", "join", "-").returncode == 73
+
+
+def test_invite_is_for_one_use(relay):
+    invite = relay.invite()
+    Member(relay, "alice").join(invite, "alice")
+    other = Member(relay, "bob")
+    p = other.run("--name", "bob", "--device", "x", "--no-open", "join", "-", stdin=invite + "\n")
+    assert p.returncode == 77 and "ask for a new one" in p.stderr
+    # nothing was left behind: the next invite works with another password
+    other.join(relay.invite(), "bob")
+
+
+@pytest.mark.parametrize("where", [15, 30, 60, -8, -1])
+def test_altered_invite_sends_nothing(relay, where):
+    invite = relay.invite()
+    at = where % len(invite)
+    altered = invite[:at] + ("x" if invite[at] != "x" else "y") + invite[at + 1:]
+    relay.stop()  # a packet would find nobody: the refusal is another one
+    p = Member(relay, "alice").run("--name", "alice", "--device", "x", "--no-open", "join", "-",
+                                   stdin=altered + "\n")
+    assert p.returncode == 65 and "nothing was sent" in p.stderr, p.stderr
+
+
+def test_invite_of_another_relay(relay, tmp_path):
+    """The root in the invite is not the one that answers: no token, no password hash goes out."""
+    os.mkdir(tmp_path / "two")
+    with Relay(tmp_path / "two", "localhost") as other:
+        other.run()
+        wrong = other.admin("invite", "--at", f"127.0.0.1:{relay.port}").strip()
+        p = Member(relay, "alice").run("--name", "alice", "--device", "x", "--no-open", "join", "-",
+                                       stdin=wrong + "\n")
+        assert p.returncode != 0 and "joined" not in p.stdout, p.stderr
+    assert "event=join" not in relay.log().replace("joined", "")
+
+
+def test_invite_on_the_command_line(relay):
+    alice = Member(relay, "alice")
+    p = alice.run("--name", "alice", "--device", "x", "--no-open", "join", relay.invite())
+    assert p.returncode == 0 and "shell's history" in p.stderr
+
+
+def test_name_taken_burns_nothing(relay):
+    relay.member("alice")
+    invite = relay.invite()
+    bob = Member(relay, "bob")
+    p = bob.run("--name", "alice", "--device", "x", "--no-open", "join", "-", stdin=invite + "\n")
+    assert p.returncode == 73 and "another name" in p.stderr
+    bob.join(invite, "bob")
+
+
+def test_bad_passwords_for_joining(relay):
+    alice = Member(relay, "alice")
+    with open(alice.password, "w") as f:
+        f.write("short")
+    alice.join(relay.invite(), "alice", status=65)
+    assert not [p for p in files(alice.home) if p != alice.password]
+
+
+def test_lost_answer_goes_on_with_the_same_key(relay):
+    """kill -9 after the relay has answered and before the account is stored."""
+    alice = Member(relay, "alice")
+    invite = relay.invite()
+    alice.join(invite, "alice")
+    where = rows(alice("me", "--json"))[0]["directory"]
+    fp = rows(alice("me", "--json"))[0]["sha256"]
+    for name in ("account", "root.der", "leaf.der", "issuer.der"):
+        os.unlink(os.path.join(where, name))
+    alice.join(invite, "alice")
+    assert rows(alice("me", "--json"))[0]["sha256"] == fp
+    alice("room", "list")
+
+
+# --- sending ---
+
+def test_send_and_receive(two):
+    alice, bob = two
+    sent = rows(alice("send", "--json", "ops", "hello"))[0]
+    assert (sent["event"], sent["state"], sent["seq"], sent["number"]) == ("sent", "relay", 1, 1)
+    got = rows(bob("recv", "--json"))
+    assert [r["text"] for r in got] == ["hello"]
+    assert (got[0]["author"], got[0]["sig"], got[0]["own"]) == ("alice", "good", False)
+    assert got[0]["verified"] is False
+    assert bob("recv", "--json") == ""  # once
+    bob("send", "ops", "-", stdin="and\nback\n")
+    assert texts(alice) == ["hello", "and\nback"]
+    assert texts(bob, "--since", "k1-0") == ["hello", "and\nback"]
+    assert texts(bob, "--since", got[0]["cursor"]) == ["and\nback"]
+    assert "bob?: and" in alice("recv", "--since", "k1-0")
+
+
+def test_direct_and_delivered(two):
+    alice, bob = two
+    listener = bob.start("recv", "--follow", "--json")
+    try:
+        sent = rows(alice("send", "--json", "--wait", "delivered", "@bob", "psst"))[0]
+        assert sent["state"] == "delivered"
+        row = json.loads(listener.stdout.readline())
+        assert (row["text"], row["author"], row["room"]) == ("psst", "alice", "@alice")
+    finally:
+        listener.send_signal(signal.SIGINT)
+        assert listener.wait(20) == 0
+
+
+def test_follow_lives_through_a_restart(relay, two):
+    alice, bob = two
+    listener = bob.start("recv", "--follow", "--json")
+    try:
+        alice("send", "ops", "one")
+        assert json.loads(listener.stdout.readline())["text"] == "one"
+        relay.restart()
+        alice("send", "ops", "two")
+        assert json.loads(listener.stdout.readline())["text"] == "two"
+    finally:
+        listener.kill()
+        listener.wait()
+
+
+def test_long_history_in_pages(two):
+    alice, bob = two
+    for i in range(3):
+        alice("send", "ops", f"m{i} " + "x" * 60000)
+    assert [t[:2] for t in texts(bob)] == ["m0", "m1", "m2"]
+
+
+def test_text_limit_is_said_before(relay, two):
+    alice, _ = two
+    relay.stop()
+    p = alice.run("send", "ops", "-", stdin="x" * (64 * 1024 + 1))
+    assert p.returncode == 65 and "65537 bytes" in p.stderr
+    p = alice.run("send", "ops", "-", stdin="")
+    assert p.returncode == 64
+
+
+def test_largest_text(two):
+    alice, bob = two
+    text = "\u20ac" * (64 * 1024 // 3)
+    alice("send", "ops", "-", stdin=text)
+    assert texts(bob) == [text]
+
+
+def test_exact_text(two):
+    alice, bob = two
+    text = "\x1b]0;owned\x07 \u202etxt \t\\\" \U0001f600"
+    alice("send", "ops", text)
+    assert texts(bob) == [text]
+    human = bob("recv", "--since", "k1-0")
+    assert "\x1b" not in human and "\u202e" not in human and "^[" in human
+
+
+@pytest.mark.parametrize("argv,status", [
+    (("send", "nowhere", "x"), 66),
+    (("send", "@nobody", "x"), 66),
+    (("send", "ops"), 64),
+    (("recv", "--since", "7"), 64),
+    (("recv", "--room", "nowhere"), 66),
+    (("room", "create", "ops"), 73),
+    (("room", "create", "../x"), 65),
+    (("room", "dance"), 64),
+    (("dance",), 64),
+    (("--wait", "x", "send", "ops", "x"), 64),
+    (("--follow", "me"), 64),
+    (("--profile", "../x", "me"), 64),
+    (("--profile", "other", "me"), 78),
+])
+def test_refusals(two, argv, status):
+    alice, _ = two
+    p = alice.run(*argv)
+    assert p.returncode == status, (argv, p.returncode, p.stderr)
+    assert p.stderr.startswith("countersign: ") and p.stdout == ""
+
+
+def test_nobody_listens(relay, two):
+    alice, _ = two
+    relay.stop()
+    p = alice.run("send", "ops", "x")
+    assert p.returncode == 69, p.stderr
+
+
+# --- passwords ---
+
+def test_wrong_password(two):
+    alice, _ = two
+    with open(alice.password, "w") as f:
+        f.write("not the password")
+    p = alice.run("recv")
+    assert p.returncode == 77
+
+
+def test_no_password_and_no_terminal(two):
+    alice, _ = two
+    p = subprocess.run([CLIENT, "recv"], env=alice.env, stdin=subprocess.DEVNULL, text=True,
+                       capture_output=True, start_new_session=True, timeout=30)
+    assert p.returncode == 77 and "--password-fd" in p.stderr
+
+
+def test_password_by_descriptor_and_configuration(two):
+    alice, _ = two
+    r, w = os.pipe()
+    os.write(w, PASSWORD.encode() + b"\n")
+    os.close(w)
+    p = subprocess.run([CLIENT, "--password-fd", str(r), "recv"], env=alice.env, pass_fds=[r],
+                       stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+    os.close(r)
+    assert p.returncode == 0, p.stderr
+    os.mkdir(os.path.join(alice.env["XDG_CONFIG_HOME"], "countersign"))
+    with open(os.path.join(alice.env["XDG_CONFIG_HOME"], "countersign", "conf"), "w") as f:
+        f.write(f"# where it is\npassword_file = {alice.password}\n")
+    def run():
+        return subprocess.run([CLIENT, "recv"], env=alice.env, text=True, timeout=30,
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              start_new_session=True)
+    assert run().returncode == 0
+    os.chmod(alice.password, 0o644)
+    p = run()
+    assert p.returncode == 78 and f"chmod 600 {alice.password}" in p.stderr, p.stderr
+
+
+def test_readable_key_is_refused(two):
+    alice, _ = two
+    key = os.path.join(rows(alice("me", "--json"))[0]["directory"], "key")
+    os.chmod(key, 0o640)
+    p = alice.run("recv")
+    assert p.returncode == 78 and f"chmod 600 {key}" in p.stderr, p.stderr
+
+
+# --- one process, one disk ---
+
+def test_second_process_waits_then_says_so(two):
+    alice, _ = two
+    listener = alice.start("recv", "--follow", "--json")
+    try:
+        alice_sent = alice.run("send", "ops", "x")
+        began = time.monotonic()
+        if alice_sent.returncode == 0:  # it was quicker than the listener's start
+            alice_sent = alice.run("send", "ops", "x")
+        assert alice_sent.returncode == 75 and "another countersign" in alice_sent.stderr
+        assert time.monotonic() - began < 20
+    finally:
+        listener.kill()
+        listener.wait()
+    alice("send", "ops", "now")
+
+
+def test_nothing_said_is_readable_on_disk(two):
+    alice, bob = two
+    alice("send", "ops", "MARKER-91-zebra")
+    bob("recv")
+    for member in (alice, bob):
+        for path in files(member.home):
+            assert b"MARKER-91" not in open(path, "rb").read(), path
+
+
+def test_kill_between_disk_and_relay(relay, two):
+    """What was signed before kill -9 goes out with the same bytes at the next start, once."""
+    alice, bob = two
+    alice("send", "ops", "before")
+    os.kill(relay.process.pid, signal.SIGSTOP)  # takes connections, answers nothing
+    sender = alice.start("send", "ops", "never lost", "--timeout", "20")
+    time.sleep(1)
+    sender.kill()
+    sender.wait()
+    os.kill(relay.process.pid, signal.SIGCONT)
+    alice("send", "ops", "after")
+    got = texts(bob)
+    assert got[0] == "before" and got[-1] == "after" and len(got) == len(set(got))
+
+
+# --- rooms ---
+
+def test_private_room(two):
+    alice, bob = two
+    alice("room", "create", "board", "--private")
+    bob("room", "join", "board", status=66)
+    assert "board" not in bob("room", "list")
+    alice("room", "invite", "board", "bob")
+    bob("room", "join", "board")
+    assert sorted(r["name"] for r in rows(bob("room", "members", "board", "--json"))) == [
+        "alice", "bob"]
+    alice("room", "topic", "board", "money")
+    assert [r["topic"] for r in rows(alice("room", "list", "--json")) if r["room"] == "board"] == [
+        "money"]
+    bob("room", "leave", "board")
+    bob("send", "board", "x", status=66)
+
+
+def test_history_from_joining_on(relay, two):
+    alice, _ = two
+    alice("room", "create", "fresh")
+    alice("send", "fresh", "early")
+    carol = relay.member("carol")
+    carol("room", "join", "fresh")
+    alice("send", "fresh", "late")
+    assert texts(carol, "--room", "fresh") == ["late"]
+
+
+# --- handshake ---
+
+STEPS = ["ClientHello", "ServerHello", "EncryptedExtensions", "Certificate", "CertificateVerify",
+         "Finished"]
+
+
+def test_handshake_of_a_member(relay, two):
+    alice, _ = two
+    got = rows(alice("handshake", "--json"))
+    names = [r["name"] for r in got if r["event"] == "step"]
+    assert all(n in names for n in STEPS) and "CertificateRequest" in names
+    end = got[-1]
+    assert (end["event"], end["trust"], end["version"]) == ("established", "pinned", "TLS 1.3")
+    assert end["alpn"] == "countersign/1"
+    whats = [r["what"] for r in got if r["event"] == "certificate"]
+    assert whats[0] == "relay" and whats[-1] == "own"
+    human = alice("handshake")
+    assert re.search(r"established: TLS 1.3", human)
+
+
+def test_handshake_without_account(relay):
+    guest = Member(relay, "guest")
+    got = rows(guest("handshake", f"127.0.0.1:{relay.port}", "--json"))
+    assert (got[-1]["event"], got[-1]["trust"]) == ("established", "none")
+    assert got[-1]["alpn"] == "countersign-join/1"
+    assert "the relay's own word" in guest("handshake", f"127.0.0.1:{relay.port}")
+
+
+def test_revoked_device_is_told_why(relay, two):
+    _, bob = two
+    relay.admin("user", "disable", "bob")
+    p = bob.run("recv")
+    assert p.returncode in (76, 77), (p.returncode, p.stderr)
+    assert p.stderr.startswith("countersign: ")
