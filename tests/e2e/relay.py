@@ -43,7 +43,9 @@ def template(name="127.0.0.1", *more):
     key = (name, *more)
     if key not in _template:
         where = tempfile.TemporaryDirectory(prefix="countersign-relay-")
-        countersignd("init", name, "--dir", f"{where.name}/relay", "--listen", "127.0.0.1:0", *more)
+        host = f"[{name}]" if ":" in name else name
+        countersignd("init", name, "--dir", f"{where.name}/relay", "--listen", "127.0.0.1:0",
+                     "--at", f"{host}:7443", *more)
         _template[key] = where
     return f"{_template[key].name}/relay"
 
