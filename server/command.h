@@ -26,6 +26,7 @@ struct invite_wish {
     bool keep, admin;
     unsigned hours;
 };
+bool invite_possible(const struct conf *c); /* there is an address to name */
 int invite_make(const struct conf *c, struct store *s, const struct invite_wish *w,
                 char line[INVITE_MAX], struct err *e) MUST_USE;
 

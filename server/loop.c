@@ -54,7 +54,7 @@ static void publish(struct loop *l, const struct effect *ef)
 
 static void everyone(struct loop *l, const struct effect *ef)
 {
-    struct conn *c, *next;
+    struct conn *c = NULL, *next;
 
     HASH_ITER(hh, l->conns, c, next)
     {
@@ -99,7 +99,7 @@ static void effect(struct loop *l, const struct effect *ef)
 
 static void stop(struct loop *l)
 {
-    struct conn *c, *next;
+    struct conn *c = NULL, *next;
 
     HASH_ITER(hh, l->conns, c, next)
     {
@@ -111,7 +111,7 @@ static void stop(struct loop *l)
 /* Everybody is told; the loop ends when the last one has hung up, or at the latest in time. */
 static void drain(struct loop *l)
 {
-    struct conn *c, *next;
+    struct conn *c = NULL, *next;
 
     l->draining = true;
     l->drain_until = clock_ticks() + DRAIN_MS / 2;
@@ -197,7 +197,7 @@ static void on_turn(uv_timer_t *h)
 {
     struct loop *l = h->data;
     int64_t now = clock_now(NULL), ticks = clock_ticks();
-    struct conn *c, *next;
+    struct conn *c = NULL, *next;
 
     HASH_ITER(hh, l->conns, c, next)
     {

@@ -34,6 +34,14 @@ static int address(const struct conf *c, struct invite *i, struct err *e)
                : 0;
 }
 
+bool invite_possible(const struct conf *c)
+{
+    struct invite i;
+    struct err e = {0};
+
+    return address(c, &i, &e) == 0;
+}
+
 int invite_make(const struct conf *c, struct store *s, const struct invite_wish *w,
                 char line[INVITE_MAX], struct err *e)
 {

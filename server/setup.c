@@ -96,11 +96,15 @@ out:
     return ret;
 }
 
+/* A relay whose port is only known when it runs has no address to invite to yet: line is empty. */
 static int first_invite(const struct conf *c, char line[INVITE_MAX], struct err *e)
 {
     struct invite_wish w = {.admin = true, .hours = 24};
     struct store s;
 
+    line[0] = '\0';
+    if (!invite_possible(c))
+        return 0;
     if (books_open(c, &s, e) < 0)
         return -1;
     int ret = invite_make(c, &s, &w, line, e);
@@ -141,7 +145,10 @@ static void report(const struct conf *c, const struct hosts *hosts, const char *
            "  seal.key       opens the login records in relay.db: back it up apart from it\n"
            "  countersignd.conf\n\n");
     printf("next: countersignd run --dir %s\n\n", c->dir);
-    printf("first invite, makes an administrator, good once for 24 hours:\n\n  %s\n", line);
+    if (line[0] == '\0')
+        puts("then, with the port from its log: countersignd invite --admin --at HOST:PORT");
+    else
+        printf("first invite, makes an administrator, good once for 24 hours:\n\n  %s\n", line);
 }
 
 int command_init(struct call *call, struct err *e)

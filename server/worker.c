@@ -158,7 +158,7 @@ static bool serve(struct worker *w, struct msg *m)
 static void *run(void *ctx)
 {
     struct worker *w = ctx;
-    struct shake *s, *after;
+    struct shake *s = NULL, *after;
     bool on = true;
 
     while (on)

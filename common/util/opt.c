@@ -50,9 +50,9 @@ static bool name_same(const char *name, struct str s)
 
 static const struct opt *find(struct opt_table t, unsigned in, struct str name)
 {
-    for (size_t i = 0; i < t.n; i++)
-        if ((t.rows[i].in & in) != 0 && name_same(t.rows[i].name, name))
-            return &t.rows[i];
+    for (const struct opt *o = t.rows; o < t.rows + t.n; o++)
+        if ((o->in & in) != 0 && name_same(o->name, name))
+            return o;
     return NULL;
 }
 
