@@ -213,6 +213,11 @@ static struct conn *conn_new(struct core *c, const struct job *j)
     k->id = j->conn;
     memcpy(k->source, j->source, sizeof k->source);
     HASH_ADD(hh, c->conns, id, sizeof k->id, k);
+    const struct device *d = device_find(c, &j->auth.client_cert);
+    struct audit_note n = {
+        "accepted",           "certificate", k->source, d == NULL ? NULL : d->account,
+        &j->auth.client_cert, false};
+    core_audit(c, &n);
     return k;
 }
 

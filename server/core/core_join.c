@@ -235,6 +235,8 @@ static void join_store(struct joining *g)
                            g->j->source,   g->account,
                            &g->device.fp,  false};
     core_audit(c, &n);
+    n.event = "invite-used";
+    core_audit(c, &n);
     penalty_clear(c, NULL, g->j->source);
     join_answer(g, g->account);
 }

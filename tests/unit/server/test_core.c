@@ -34,6 +34,11 @@ static void test_login(void **state)
     assert_int_equal(w->rooms_n, 0);
     assert_true(session_ready(c->s));
     assert_int_equal(relay_audit(r, "login", "password").rows, 1);
+    assert_int_equal(relay_audit(r, "accepted", "certificate").rows, 1);
+    assert_int_equal(relay_audit(r, "invite-made", "new-account").rows, 1);
+    assert_int_equal(relay_audit(r, "invite-used", "new-account").rows, 1);
+    client_gone(c);
+    assert_int_equal(relay_audit(r, "disconnect", "closed").rows, 1);
 }
 
 static void login_fails(struct client *c)
