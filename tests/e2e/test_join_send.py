@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 import time
@@ -312,19 +313,62 @@ def test_nothing_said_is_readable_on_disk(two):
             assert b"MARKER-91" not in open(path, "rb").read(), path
 
 
+def outbox(member):
+    """Lines of the outbox on a member's disk."""
+    path = os.path.join(rows(member("me", "--json"))[0]["directory"], "store.db")
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        return [line for (line,) in db.execute("SELECT line FROM outbox ORDER BY seq")]
+
+
 def test_kill_between_disk_and_relay(relay, two):
     """What was signed before kill -9 goes out with the same bytes at the next start, once."""
     alice, bob = two
-    alice("send", "ops", "before")
-    os.kill(relay.process.pid, signal.SIGSTOP)  # takes connections, answers nothing
-    sender = alice.start("send", "ops", "never lost", "--timeout", "20")
-    time.sleep(1)
-    sender.kill()
-    sender.wait()
-    os.kill(relay.process.pid, signal.SIGCONT)
+    sender = subprocess.Popen([CLIENT, "--password-file", alice.password, "plain", "--json",
+                               "--room", "ops"], text=True, env=alice.env, bufsize=1,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        sender.stdin.write("before\n")
+        assert json.loads(sender.stdout.readline())["text"] == "before"
+        relay.kick(signal.SIGSTOP)  # takes bytes, answers nothing
+        sender.stdin.write("never lost\n")
+        end = time.monotonic() + 20
+        while not outbox(alice) and time.monotonic() < end:
+            time.sleep(0.05)
+        line = outbox(alice)
+        assert len(line) == 1
+        sender.kill()
+        sender.wait()
+        assert outbox(alice) == line
+    finally:
+        sender.kill()
+        relay.kick(signal.SIGCONT)
     alice("send", "ops", "after")
-    got = texts(bob)
-    assert got[0] == "before" and got[-1] == "after" and len(got) == len(set(got))
+    assert outbox(alice) == []
+    assert texts(bob) == ["before", "never lost", "after"]
+    assert texts(alice, "--since", "k1-0") == ["before", "never lost", "after"]
+    with sqlite3.connect(f"file:{relay.dir}/relay.db?mode=ro", uri=True) as db:
+        kept = [r[0] for r in db.execute("SELECT line FROM messages ORDER BY number")]
+    assert kept[1] == line[0]  # the very bytes
+
+
+def test_ipv6(tmp_path):
+    with Relay(tmp_path, "::1") as relay:
+        relay.name = "[::1]"
+        relay.run("--listen", "[::1]:0")
+        alice = relay.member("alice")
+        assert rows(alice("me", "--json"))[0]["host"] == "::1"
+        alice("room", "create", "ops")
+        got = rows(alice("handshake", f"[::1]:{relay.port}", "--json"))
+        assert got[-1]["event"] == "established"
+
+
+def test_name_with_two_addresses(tmp_path):
+    """localhost is ::1 and 127.0.0.1; only the second one answers."""
+    with Relay(tmp_path, "localhost") as relay:
+        relay.run()
+        began = time.monotonic()
+        relay.member("alice")
+        assert time.monotonic() - began < 15
 
 
 # --- rooms ---
