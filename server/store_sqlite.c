@@ -942,6 +942,21 @@ static int schema_ready(struct disk *d, const char *path, enum store_open how, s
     return version < STORE_VERSION ? migrate(d, version, e) : 0;
 }
 
+/* Where SQLite cannot have its log, a commit would not be what we promise. */
+static int durable(struct disk *d, const char *path, struct err *e)
+{
+    sqlite3_stmt *s = NULL;
+    bool wal = false;
+
+    if (sqlite3_prepare_v2(d->db, "PRAGMA journal_mode = WAL", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        wal = str_is(col_str(s, 0), "wal");
+    sqlite3_finalize(s);
+    if (!wal)
+        return err_set(e, ERR_IO, "%s: no write-ahead log is possible on this file system", path);
+    return exec(d, "PRAGMA synchronous = FULL", e);
+}
+
 static int disk_prepare(struct disk *d, struct err *e)
 {
     for (size_t i = 0; i < S_COUNT; i++)
@@ -965,8 +980,7 @@ static int disk_open(struct disk *d, const char *path, enum store_open how, stru
              e) < 0 ||
         schema_ready(d, path, how, e) < 0)
         return -1;
-    if (how != STORE_CHECK &&
-        exec(d, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", e) < 0)
+    if (how != STORE_CHECK && durable(d, path, e) < 0)
         return -1;
     return disk_prepare(d, e);
 }

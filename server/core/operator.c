@@ -67,9 +67,8 @@ int operator_invite(struct store *s, const struct operator_invite *ask, const st
 }
 
 struct drop_of {
-    struct store *s;
     const struct account_id *account;
-    struct hash fp[64];
+    struct hash fp[DEVICES_MAX];
     size_t n;
 };
 
@@ -77,7 +76,8 @@ static int drop_note(void *ctx, const struct store_device *row)
 {
     struct drop_of *d = ctx;
 
-    if (memcmp(&row->account, d->account, sizeof row->account) == 0 && d->n < COUNT(d->fp))
+    bool his = memcmp(&row->account, d->account, sizeof row->account) == 0;
+    if (his && row->revoked == 0 && d->n < COUNT(d->fp)) /* a revoked one has none any more */
         d->fp[d->n++] = row->fp;
     return 0;
 }
@@ -85,7 +85,7 @@ static int drop_note(void *ctx, const struct store_device *row)
 /* A disabled account's tokens are gone for good, also when it is enabled again. */
 static int sessions_drop(struct store *s, const struct account_id *account, struct err *e)
 {
-    struct drop_of d = {.s = s, .account = account};
+    struct drop_of d = {.account = account};
     int rc = s->ops->device_each(s->db, drop_note, &d, e);
 
     for (size_t i = 0; i < d.n && rc == 0; i++)
