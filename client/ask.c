@@ -78,7 +78,7 @@ void password_wipe(struct password *p)
  */
 static int conf_password_file(char *out, size_t cap, struct err *e)
 {
-    static const char key[] = "password_file = ";
+    static const char setting[] = "password_file = ";
     const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     char path[PROFILE_PATH_MAX];
     struct buf b;
@@ -98,10 +98,10 @@ static int conf_password_file(char *out, size_t cap, struct err *e)
     struct str rest = str_from(buf_span(&b).p, b.len);
     while (ret == 0 && rest.n > 0) {
         struct str line = str_cut(&rest, '\n');
-        size_t n = strlen(key);
+        size_t n = strlen(setting);
         if (line.n == 0 || line.p[0] == '#')
             continue;
-        if (line.n <= n || memcmp(line.p, key, n) != 0)
+        if (line.n <= n || memcmp(line.p, setting, n) != 0)
             ret = err_set(e, ERR_CONFIG, "%s: the only setting is \"password_file = PATH\"", path);
         else
             ret = str_copy(out, cap, str_from(line.p + n, line.n - n)) < 0 ? -1 : 1;
