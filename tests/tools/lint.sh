@@ -49,4 +49,5 @@ check headers headers
 check cppcheck analysis
 check shellcheck shells
 check manuals manuals
+check claims tests/tools/claims
 [ -z "$failed" ] || { echo "lint: failed:$failed" >&2; exit 1; }
