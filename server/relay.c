@@ -194,7 +194,9 @@ static int lock(struct relay *r, struct err *e)
     if (conf_path(r->conf, FILE_LOCK, path, e) < 0)
         return -1;
     r->lock = file_lock(path, 0, e);
-    return r->lock < 0 ? err_in(e, "another relay runs in %s", r->conf->dir) : 0;
+    if (r->lock >= 0)
+        return 0;
+    return e->code == ERR_AGAIN ? err_in(e, "another relay runs in %s", r->conf->dir) : -1;
 }
 
 static int tables(struct relay *r, struct err *e)

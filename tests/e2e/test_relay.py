@@ -356,8 +356,13 @@ def test_early_drop_above_half(relay):
     relay.run("--handshakes", 20, "--per-source", 1000, "--max-conns", 1000)
     held = [connect(relay) for _ in range(200)]
     relay.wait("refused", why="early-drop")
-    inside = sum(not select.select([s], [], [], 0)[0] for s in held)
-    assert inside <= 20
+
+    def inside():
+        return sum(not select.select([s], [], [], 0)[0] for s in held)
+    deadline = time.monotonic() + 20  # the kernel accepts faster than the relay judges
+    while inside() > 20 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 10 <= inside() <= 20  # up to half nobody is turned away
     for s in held:
         s.close()
     relay.stop()
@@ -384,6 +389,7 @@ def test_no_descriptors_left(relay):
     relay.stop()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a relay hides its descriptors from all but root")
 def test_churn_leaves_no_descriptor_behind(relay):
     relay.run("--per-source", 1000, "--handshakes", 1000, "--max-conns", 2000)
 
@@ -557,6 +563,130 @@ def test_messages_survive_kill(relay):
     relay.kill()
     relay.run("--listen", f"127.0.0.1:{relay.port}")
     assert '"text":"before"' in bob("--json", "--timeout", "3", "recv")
+    relay.stop()
+
+
+def test_a_new_device_revokes_the_lost_one(relay):
+    relay.run()
+    old = relay.member("alice", "--admin", device="old")
+    follow = old.start("--json", "--follow", "recv")
+    conn = relay.wait("login")["conn"]
+    new = Member(relay, "alice")
+    new.join(relay.invite("--for", "alice"), "alice", "new")
+    relay.wait("gone", conn=conn)
+    follow.kill()
+    follow.communicate()
+    assert old.run("room", "list").returncode == 77
+    new("room", "list")
+    relay.stop()
+    text = subprocess.run(["openssl", "crl", "-inform", "DER", "-in", f"{relay.dir}/ca/crl.der",
+                           "-noout", "-text"], capture_output=True, text=True, check=True).stdout
+    assert text.count("Serial Number:") == 1
+
+
+def test_kept_devices_stay(relay):
+    relay.run()
+    old = relay.member("alice", "--admin", device="old")
+    new = Member(relay, "alice")
+    new.join(relay.invite("--for", "alice", "--keep-devices"), "alice", "new")
+    old("room", "list")
+    new("room", "list")
+    relay.stop()
+
+
+def test_a_reader_who_does_not_read_is_cut(relay):
+    """A stopped client costs the others nothing and is cut at the bound (F1)."""
+    relay.run("--out-kib", 2056)
+    alice, bob = relay.member("alice", "--admin"), relay.member("bob")
+    alice("room", "create", "lobby")
+    bob("room", "join", "lobby")
+    for _ in range(2):
+        relay.wait("login")
+    follow = bob.start("--json", "--follow", "recv")
+    conn = relay.wait("login")["conn"]
+    follow.send_signal(signal.SIGSTOP)
+    text = "x" * 65000
+    cut = f"event=gone conn={conn} why=\"reads too slowly\""
+    for _ in range(300):
+        alice("send", "lobby", "-", stdin=text)
+        if cut in relay.log():
+            break
+    assert cut in relay.log()
+    follow.kill()
+    follow.communicate()
+    relay.stop()
+
+
+def test_a_leaf_near_its_end_is_renewed(relay):
+    path = f"{relay.dir}/relay.crt"
+    new = os.path.join(relay.tmp, "new")
+    done = subprocess.run([os.path.join(BUILD, "countersign-ca"), "issue", "--dir",
+                           f"{relay.dir}/ca", "--key", f"{relay.dir}/relay.key", "--days", "20",
+                           "--out", new, "relay", "127.0.0.1"], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    shutil.copy(new + ".crt", path)
+    assert re.search(r"certificate .*: (19|20) days", relay.admin("doctor"))
+    relay.run()
+    assert "event=renewed" in relay.log()
+    assert re.search(r"certificate .*: (89|90) days", relay.admin("doctor"))
+    text = openssl(relay, "-alpn", "countersign-join/1", "-verify_ip", "127.0.0.1", keep=0.5)
+    assert "Verify return code: 0 (ok)" in text
+    relay.stop()
+
+
+def test_a_key_of_somebody_else_is_refused(relay):
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out",
+                    f"{relay.dir}/relay.key"], check=True)
+    os.chmod(f"{relay.dir}/relay.key", 0o600)
+    assert "do not belong together" in countersignd("run", "--dir", relay.dir, status=78)
+
+
+# --- faults below us ---
+
+def strace(relay, *inject):
+    """The relay under strace, which fails system calls for it."""
+    p = subprocess.Popen(["strace", "-f", "-qq", "-o", f"{relay.tmp}/strace",
+                          *[w for i in inject for w in ("-e", i)],
+                          "-p", str(relay.process.pid)], stderr=subprocess.PIPE)
+    time.sleep(1)
+    if p.poll() is not None:
+        pytest.skip("strace may not attach here")
+    return p
+
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
+
+
+@needs_strace
+def test_after_a_failed_sync_nothing_is_acknowledged(relay):
+    """F4: the store cannot sync: the relay ends with 74, and the message was not acknowledged."""
+    relay.run()
+    alice = relay.member("alice", "--admin")
+    alice("room", "create", "lobby")
+    tracer = strace(relay, "trace=fdatasync,fsync", "inject=fdatasync,fsync:error=EIO")
+    p = alice.run("--timeout", "5", "send", "lobby", "lost?")
+    assert p.returncode != 0, p.stdout
+    assert relay.process.wait(20) == 74, relay.log()
+    tracer.wait(20)
+    assert "event=fatal" in relay.log()
+    relay.run("--listen", f"127.0.0.1:{relay.port}")
+    relay.stop()
+
+
+@needs_strace
+def test_accept_without_descriptors_does_not_spin(relay):
+    relay.run()
+    tracer = strace(relay, "trace=accept4", "inject=accept4:error=EMFILE:when=1..20")
+    with connect(relay) as s:
+        relay.wait("exhausted")
+        assert idle_cpu(relay.process.pid, 1) < 0.3
+        s.close()
+    deadline = time.monotonic() + 20
+    while "Verify return code: 0" not in openssl(relay, "-alpn", "countersign-join/1", keep=0.5):
+        assert time.monotonic() < deadline, relay.log()
+    tracer.terminate()
+    tracer.wait()
     relay.stop()
 
 
