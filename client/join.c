@@ -7,6 +7,7 @@
 #include "certs/file.h"
 #include "client/ask.h"
 #include "client/command.h"
+#include "client/core/joined.h"
 #include "client/print.h"
 #include "client/wire.h"
 #include "common/chat/account.h"
@@ -194,38 +195,19 @@ static int ask_join(struct join *j)
     return ret;
 }
 
-/* The certificate must be for our key, our name, and issued under the root of the invite. */
-static int joined_check(const struct join *j, const struct f_joined *x, struct err *e)
+static int answer_check(const struct join *j, const struct f_joined *x, struct err *e)
 {
     uint8_t spki[SPKI_MAX];
     size_t n = 0;
-    struct hash root;
-    struct cert_info info;
-    const struct cert_ask ask = {.role = CERT_DEVICE, .at = clock_wall_ms(NULL)};
-    enum cert_fault why = CERT_OK;
-    struct trust *t = trust_new(TRUST_CRL_OPTIONAL, e);
-    struct cert *leaf = t == NULL || x->chain_n != 2 ? NULL : cert_parse(x->chain[0], NULL, e);
-    int ret = -1;
 
-    cert_fingerprint(x->root, &root);
-    if (leaf == NULL)
-        err_set(e, ERR_PEER, "the relay's answer holds no certificate and its issuer");
-    else if (!hash_same(&root, &j->invite.root))
-        err_set(e, ERR_PEER, "the relay's root certificate is not that of the invite");
-    else if (pkey_spki(j->keys.key, spki, &n, e) < 0 ||
-             !span_same(cert_spki(leaf), span_of(spki, n)))
-        err_set(e, ERR_PEER, "the relay certified another key than ours");
-    else if (trust_add_root(t, x->root, e) == 0 &&
-             cert_check(t, x->chain, x->chain_n, &ask, &why, e) == 0) {
-        cert_info(leaf, &info);
-        if (strcmp(info.cn, j->profile.account) != 0 || strcmp(info.ou, j->profile.device) != 0)
-            err_set(e, ERR_PEER, "the relay certified another name than ours");
-        else
-            ret = 0;
-    }
-    cert_free(leaf);
-    trust_free(t);
-    return ret;
+    if (pkey_spki(j->keys.key, spki, &n, e) < 0)
+        return -1;
+    const struct joining asked = {.root = j->invite.root,
+                                  .spki = span_of(spki, n),
+                                  .account = j->profile.account,
+                                  .device = j->profile.device,
+                                  .now = clock_wall_ms(NULL)};
+    return joined_check(&asked, x, e);
 }
 
 static int der_keep(uint8_t out[CERT_MAX], size_t *n, struct span der)
@@ -242,7 +224,7 @@ static void take_joined(struct join *j, const struct f_joined *x)
     struct profile *p = &j->profile;
     struct err e = {0};
 
-    if (joined_check(j, x, &e) < 0 || der_keep(p->root, &p->root_n, x->root) < 0 ||
+    if (answer_check(j, x, &e) < 0 || der_keep(p->root, &p->root_n, x->root) < 0 ||
         der_keep(p->leaf, &p->leaf_n, x->chain[0]) < 0 ||
         der_keep(p->issuer, &p->issuer_n, x->chain[1]) < 0) {
         err_set(&e, ERR_PEER, "a certificate is too big");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/core/joined.h"
 #include "support_engine.h"
 
 /* --- login --- */
@@ -892,6 +893,67 @@ static void test_own_newer(void **state)
     own_newer(state, BOB, false);
 }
 
+/* --- the answer to a join --- */
+
+static void answer_try(struct joining j, struct f_joined x, const char *why)
+{
+    struct err e = {0};
+    int ret = joined_check(&j, &x, &e);
+
+    if ((ret == 0) != (why == NULL))
+        fail_msg("%s: %d %s", why == NULL ? "good" : why, ret, e.text);
+    if (why != NULL && strstr(e.text, why) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", why, e.text);
+}
+
+static void test_joined(void **state)
+{
+    struct stage *s = *state;
+    struct err e = {0};
+    uint8_t spki[SPKI_MAX], other[SPKI_MAX];
+    size_t n, other_n;
+    const struct person *alice = s->who + ALICE, *bob = s->who + BOB, *fake = s->who + MALLORY;
+    const struct span chain[2] = {span_of(alice->leaf.b, alice->leaf.n),
+                                  span_of(s->inter.b, s->inter.n)};
+    const struct span bobs[2] = {span_of(bob->leaf.b, bob->leaf.n), chain[1]};
+    const struct span fakes[2] = {span_of(fake->leaf.b, fake->leaf.n),
+                                  span_of(s->other_inter.b, s->other_inter.n)};
+    const struct span root = span_of(s->root.b, s->root.n);
+
+    assert_int_equal(pkey_spki(alice->key, spki, &n, &e), 0);
+    assert_int_equal(pkey_spki(fake->key, other, &other_n, &e), 0);
+    struct joining j = {
+        .spki = span_of(spki, n), .account = "alice", .device = "laptop", .now = 1750000000000};
+    cert_fingerprint(root, &j.root);
+    struct f_joined x = {.chain = chain, .chain_n = 2, .root = root};
+    answer_try(j, x, NULL);
+
+    struct f_joined y = x;
+    y.root = span_of(s->other_root.b, s->other_root.n);
+    answer_try(j, y, "not that of the invite");
+    y = x;
+    y.chain = bobs;
+    answer_try(j, y, "another key");
+    y.chain = fakes; /* another CA certified our key */
+    struct joining k = j;
+    k.spki = span_of(other, other_n);
+    k.account = "bob";
+    k.device = "desk";
+    answer_try(k, y, "issuer");
+    y = x;
+    y.chain_n = 1;
+    answer_try(j, y, "its issuer");
+    k = j;
+    k.account = "alicia";
+    answer_try(k, x, "another name");
+    k = j;
+    k.device = "phone";
+    answer_try(k, x, "another name");
+    k = j;
+    k.now += 400 * 24 * 3600 * INT64_C(1000);
+    answer_try(k, x, "expired");
+}
+
 /* --- frames --- */
 
 static void test_garbage(void **state)
@@ -954,6 +1016,7 @@ int main(void)
         cmocka_unit_test(test_own_regress),
         cmocka_unit_test(test_own_changed),
         cmocka_unit_test(test_own_newer),
+        cmocka_unit_test(test_joined),
         cmocka_unit_test(test_garbage),
     };
 
