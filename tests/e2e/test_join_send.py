@@ -399,6 +399,20 @@ def test_history_from_joining_on(relay, two):
     assert texts(carol, "--room", "fresh") == ["late"]
 
 
+def test_all_rooms_are_received(two):
+    """A run ends only when every room has printed what came."""
+    alice, bob = two
+    want = set()
+    for room in ("one", "two", "three"):
+        alice("room", "create", room, "--history", "all")
+        bob("room", "join", room)
+        for i in range(3):
+            alice("send", room, f"{room} {i}")
+            want.add(f"{room} {i}")
+    got = texts(bob)
+    assert set(got) == want and len(got) == 9
+
+
 # --- handshake ---
 
 STEPS = ["ClientHello", "ServerHello", "EncryptedExtensions", "Certificate", "CertificateVerify",
@@ -427,9 +441,36 @@ def test_handshake_without_account(relay):
     assert "the relay's own word" in guest("handshake", f"127.0.0.1:{relay.port}")
 
 
-def test_revoked_device_is_told_why(relay, two):
+def test_disabled_account_is_refused(relay, two):
     _, bob = two
     relay.admin("user", "disable", "bob")
     p = bob.run("recv")
-    assert p.returncode in (76, 77), (p.returncode, p.stderr)
-    assert p.stderr.startswith("countersign: ")
+    assert p.returncode == 77, (p.returncode, p.stderr)
+    relay.admin("user", "enable", "bob")
+    bob("recv")
+
+
+def test_device_after_a_loss(relay, two):
+    """A new device goes on where the lost one ended; the lost one is told why it may not."""
+    alice, bob = two
+    bob("send", "ops", "from the old one")
+    new = Member(relay, "bob")
+    new.join(relay.invite("--for", "bob"), "bob", device="phone")
+    p = bob.run("recv")
+    assert p.returncode == 77 and "revoked" in p.stderr, (p.returncode, p.stderr)
+    new("send", "ops", "from the new one")
+    new("send", "ops", "and again")
+    got = rows(alice("recv", "--json"))
+    assert [r["text"] for r in got] == ["from the old one", "from the new one", "and again"]
+    assert [r["device"] for r in got] == ["laptop", "phone", "phone"]
+    assert [r["seq"] for r in got] == [1, 1, 2]
+
+
+def test_stolen_device_without_password(relay, two):
+    alice, _ = two
+    with open(alice.password, "w") as f:
+        f.write("a thief's guess")
+    before = relay.log().count("event=accepted")
+    for argv in (("recv",), ("send", "ops", "x"), ("handshake",)):
+        assert alice.run(*argv).returncode == 77, argv
+    assert relay.log().count("event=accepted") == before  # it never even connects
