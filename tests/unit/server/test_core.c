@@ -870,6 +870,11 @@ static void test_history_before_joining(void **state)
     h = history(c, (struct f_history_ask){.room = p.room, .before = 100, .count = 100});
     assert_int_equal(h->entries_n, 1);
     assert_int_equal(h->first, 3);
+    (void)pen_say(&p.pa, "open 4"); /* a page that begins in the middle of the room */
+    client_flush(c);
+    h = history(c, (struct f_history_ask){.room = p.room, .before = 100, .count = 100});
+    assert_int_equal(h->entries_n, 2);
+    assert_int_equal(h->first, 3);
     client_say(c, F_ROOM_LEAVE, &(struct f_room_leave){6, p.room});
     client_flush(c);
     client_flush(p.a);
