@@ -102,8 +102,8 @@ enum { STORE_VERSION = COUNT(migrations) };
     X(MESSAGE_ADD, "INSERT INTO messages VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
     X(MESSAGE_SEQ, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 AND seq = ?3")                  \
     X(MESSAGE_LAST, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 ORDER BY seq DESC LIMIT 1")    \
-    X(MESSAGE_FORMER, "SELECT " MESSAGE " WHERE room = ?1 AND account = ?2"                        \
-                      " ORDER BY number DESC LIMIT 1")                                             \
+    X(MESSAGE_FORMER, "SELECT room, number, time, account, fp, seq, head, line, sig, NULL, NULL"   \
+                      " FROM messages WHERE room = ?1 AND account = ?2 ORDER BY number DESC")      \
     X(MESSAGE_HEAD, "SELECT head FROM messages WHERE room = ?1 AND number = ?2")                   \
     X(MESSAGE_UP, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?2 AND ?3"                \
                   " ORDER BY number")                                                              \
@@ -684,7 +684,7 @@ static int disk_message_former(void *db, const struct room_id *room,
     sqlite3_stmt *s = stmt(db, S_MESSAGE_FORMER);
     BIND(s, 1, *room);
     BIND(s, 2, *account);
-    return one(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+    return rows(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
 }
 
 static int head_take(sqlite3_stmt *s, void *ctx)

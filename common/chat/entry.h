@@ -68,8 +68,9 @@ int content_say_put(struct buf *b, struct str text, struct err *e) MUST_USE; /* 
 /* --- one author's chain in one room, for relay, recipient and author --- */
 
 struct entry_chain {
-    uint64_t seq;     /* of the last line; 0: none by this certificate */
-    struct hash line; /* its hash; with seq 0 that of the account's former certificate, or zeros */
+    uint64_t seq; /* of the last line; 0: none by this certificate */
+    struct hash
+        line; /* its hash; with seq 0 what prev may be: a former line of the account, zeros */
 };
 
 enum entry_order {

@@ -80,6 +80,7 @@ enum {
     LOGIN_MS = 2 * 60 * 1000,  /* hello and login, or join, behind a good certificate */
     LOGINS_MAX = 8,            /* challenges asked for on one connection */
     HEADS_KEPT = 64,           /* last heads of a room in memory */
+    FORMERS_MAX = 4096,        /* an account's lines that a new certificate may follow on */
 };
 
 /* Links and connections */

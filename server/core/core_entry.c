@@ -11,7 +11,8 @@ struct entering {
     const struct entry_line *line;
     const struct f_entry_say *say;
     struct entry_chain chain;
-    struct author *author; /* NULL: this certificate's first entry here */
+    struct author *author; /* NULL: not met since the start */
+    unsigned formers;      /* lines looked at for the one that prev names */
     struct err e;
 };
 
@@ -47,22 +48,43 @@ static int chain_of(void *ctx, const struct store_message *row)
     return 0;
 }
 
+/* 1: this former line of the account is the one that prev names. */
+static int former_is_prev(void *ctx, const struct store_message *row)
+{
+    struct entering *g = ctx;
+    struct hash line;
+
+    entry_line_hash(row->line, &line);
+    if (hash_same(&line, &g->line->prev))
+        return 1;
+    return ++g->formers < FORMERS_MAX ? 0 : 2;
+}
+
+/* A certificate's first line follows any line of its account, or none: the account's other devices
+ * may have spoken since its author saw the room, and its bytes are on his disk already. */
+static int author_first(struct entering *g)
+{
+    static const struct hash none;
+
+    if (g->line->seq != 1 || hash_same(&g->line->prev, &none))
+        return 0;
+    int found = STORE(g->a->c, message_former, &g->room->row.id, &g->a->k->account->row.id,
+                      former_is_prev, g);
+    if (found == 1)
+        g->chain.line = g->line->prev;
+    return found < 0 ? -1 : 0;
+}
+
 static int author_load(struct entering *g)
 {
-    struct core *c = g->a->c;
-    struct room *r = g->room;
-
-    HASH_FIND(hh, r->authors, &g->line->author, sizeof g->line->author, g->author);
+    HASH_FIND(hh, g->room->authors, &g->line->author, sizeof g->line->author, g->author);
     if (g->author != NULL) {
         g->chain = g->author->chain;
         return 0;
     }
-    int found = STORE(c, message_last, &r->row.id, &g->line->author, chain_of, &g->chain);
-    if (found != 0)
-        return found < 0 ? -1 : 0;
-    found = STORE(c, message_former, &r->row.id, &g->a->k->account->row.id, chain_of, &g->chain);
-    g->chain.seq = 0;
-    return found < 0 ? -1 : 0;
+    int found =
+        STORE(g->a->c, message_last, &g->room->row.id, &g->line->author, chain_of, &g->chain);
+    return found == 0 ? author_first(g) : found < 0 ? -1 : 0;
 }
 
 static int author_step(struct entering *g)

@@ -27,7 +27,7 @@ static int own_take(void *ctx, const struct store_message *row)
     memcpy(t->copy->sig, row->sig.p, row->sig.n);
     *t->own = (struct f_own){row->number, row->time, str_from(t->copy->line, row->line.n),
                              span_of(t->copy->sig, row->sig.n)};
-    return 0;
+    return 1; /* the last one is enough */
 }
 
 static bool own_find(struct core *c, const struct member *m, const struct hash *fp,

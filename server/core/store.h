@@ -162,13 +162,14 @@ struct store_ops {
     int (*member_each)(void *db, store_each_member *each, void *ctx, struct err *e);
 
     int (*message_add)(void *db, const struct store_message *row, struct err *e);
-    /* The out of these three: callback with the one row. */
+    /* The out of these two: callback with the one row. */
     int (*message_seq)(void *db, const struct room_id *room, const struct hash *fp, uint64_t seq,
                        store_each_message *each, void *ctx, struct err *e);
     int (*message_last)(void *db, const struct room_id *room, const struct hash *fp,
                         store_each_message *each, void *ctx, struct err *e); /* highest seq */
+    /* All of an account, highest number first, without body and why. */
     int (*message_former)(void *db, const struct room_id *room, const struct account_id *account,
-                          store_each_message *each, void *ctx, struct err *e); /* highest number */
+                          store_each_message *each, void *ctx, struct err *e);
     int (*message_head)(void *db, const struct room_id *room, uint64_t number, struct hash *out,
                         struct err *e);
     /* Numbers first .. last upwards, or downwards when first > last. */

@@ -557,21 +557,36 @@ static int memory_message_last(void *db, const struct room_id *room, const struc
     return message_give(best, each, ctx);
 }
 
+/* The account's message with the highest number below that. */
+static const struct store_message *message_below(const struct memory *m, const struct room_id *room,
+                                                 const struct account_id *account, uint64_t below)
+{
+    const struct store_message *best = NULL;
+
+    EACH(m, MESSAGES, struct store_message, g)
+    {
+        if (same_id(&g->room, room) && same_id(&g->account, account) && g->number < below &&
+            (best == NULL || g->number > best->number))
+            best = g;
+    }
+    return best;
+}
+
 static int memory_message_former(void *db, const struct room_id *room,
                                  const struct account_id *account, store_each_message *each,
                                  void *ctx, struct err *e)
 {
-    struct memory *m = db;
-    const struct store_message *best = NULL;
+    const struct store_message *g = message_below(db, room, account, UINT64_MAX);
+    int rc = 0;
 
     (void)e;
-    EACH(m, MESSAGES, struct store_message, g)
-    {
-        if (same_id(&g->room, room) && same_id(&g->account, account) &&
-            (best == NULL || g->number > best->number))
-            best = g;
+    for (; rc == 0 && g != NULL; g = message_below(db, room, account, g->number)) {
+        struct store_message row = *g;
+        row.body = span_of(NULL, 0);
+        row.why = str_of("");
+        rc = each(ctx, &row);
     }
-    return message_give(best, each, ctx);
+    return rc;
 }
 
 static const struct store_message *message_at(const struct memory *m, const struct room_id *room,

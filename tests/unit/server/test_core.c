@@ -733,7 +733,8 @@ static void test_entry_of_new_device(void **state)
     assert_int_equal(w->rooms_n, 1);
     assert_true(w->rooms[0].has_own);
     struct pen pen = pen_of(k, p.room);
-    struct entry_made m = pen_write(&pen, "prev of zeros");
+    pen.prev.b[0] = 1;
+    struct entry_made m = pen_write(&pen, "prev of nobody's");
     entry_send(k, &m);
     client_error(k, CODE_BAD_ENTRY);
     entry_made_free(&m);
@@ -742,8 +743,40 @@ static void test_entry_of_new_device(void **state)
     w = &client_got(k, F_WELCOME)->u.welcome;
     pen = pen_of(k, p.room);
     entry_line_hash(w->rooms[0].own.line, &pen.prev);
-    assert_int_equal(pen_say(&pen, "two"), 2);
-    assert_int_equal(pen_say(&pen, "three"), 3);
+    client_flush(p.a);
+    (void)pen_say(&p.pa, "meanwhile, on the other device");
+    client_flush(k);
+    assert_int_equal(pen_say(&pen, "two"), 3);
+    pen.prev = (struct hash){{0}}; /* from its second line on, nothing but its own last one */
+    m = pen_write(&pen, "three");
+    entry_send(k, &m);
+    client_error(k, CODE_BAD_ENTRY);
+    entry_made_free(&m);
+}
+
+/* Two devices that both knew of no line: the bytes of the second were signed before the first's
+ * came, and are resent until they are taken. */
+static void test_entry_first_of_two_devices(void **state)
+{
+    struct pair p = pair_new();
+    struct client *n, *k;
+    (void)state;
+    n = join_bound("alice", true, "phone", 1);
+    struct frame *f = client_got(n, F_JOINED);
+    n->leaf.n = f->u.joined.chain[0].n;
+    memcpy(n->leaf.b, f->u.joined.chain[0].p, n->leaf.n);
+    cert_fingerprint(span_of(n->leaf.b, n->leaf.n), &n->fp);
+    k = client_again(n);
+    client_login(k);
+    client_flush(k);
+    struct pen pen = pen_of(k, p.room);
+    struct entry_made m = pen_write(&pen, "composed first");
+    client_flush(p.a);
+    (void)pen_say(&p.pa, "numbered first");
+    client_flush(k);
+    entry_send(k, &m);
+    assert_int_equal(client_got(k, F_NUMBERED)->u.numbered.number, 2);
+    entry_made_free(&m);
 }
 
 static void test_entry_seen_of_long_ago(void **state)
@@ -1398,6 +1431,7 @@ int main(void)
         TEST(test_entry_of_former_member),
         TEST(test_entry_void),
         TEST(test_entry_of_new_device),
+        TEST(test_entry_first_of_two_devices),
         TEST(test_entry_seen_of_long_ago),
         TEST(test_one_encoding),
         TEST(test_history),

@@ -230,6 +230,16 @@ static int message_look(void *ctx, const struct store_message *row)
     return 0;
 }
 
+static int former_look(void *ctx, const struct store_message *row)
+{
+    uint64_t *sum = ctx;
+
+    assert_true(str_is(row->line, "a line") && span_same(row->sig, span_of("sig", 3)));
+    assert_int_equal(row->body.n + row->why.n, 0);
+    *sum = *sum * 10 + row->number;
+    return 0;
+}
+
 static void test_messages(void **state)
 {
     struct store_message m[] = {message(1, 11, 1), message(2, 21, 1), message(3, 12, 1),
@@ -261,8 +271,13 @@ static void test_messages(void **state)
     assert_int_equal(OP(message_seq, &id, &m[1].fp, 3, message_look, &sum), 0);
     assert_int_equal(OP(message_seq, &other, &m[1].fp, 2, message_look, &sum), 0);
     assert_int_equal(OP(message_last, &id, &m[0].fp, message_look, &sum), 1);
-    assert_int_equal(OP(message_former, &id, &m[0].account, message_look, &sum), 1);
-    assert_int_equal(sum, 544);
+    assert_int_equal(sum, 54);
+    sum = 0;
+    assert_int_equal(OP(message_former, &id, &m[0].account, former_look, &sum), 0);
+    assert_int_equal(sum, 431);
+    assert_int_equal(OP(message_former, &id, &m[1].account, former_look, &sum), 0);
+    assert_int_equal(OP(message_former, &id, &(struct account_id){{99}}, former_look, &sum), 0);
+    assert_int_equal(sum, 43152);
     assert_int_equal(OP(message_head, &id, 3, &head), 1);
     assert_memory_equal(&head, &m[2].head, sizeof head);
     assert_int_equal(OP(message_head, &id, 6, &head), 0);
