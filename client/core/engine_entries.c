@@ -134,20 +134,29 @@ static int check_body(struct verdict *v)
     return 0;
 }
 
-/* The line before this one of the same author, when we must know it. */
+/* A certificate's first line follows a line of its account or none (protocol.md 6). Gives false
+ * when what it names is not ours to read. */
 static bool former_line(struct engine *g, const struct room *r, const struct verdict *v,
                         struct hash *out)
 {
+    static const struct hash none;
+    uint64_t below = v->number;
     struct keep_entry t;
     struct err e = {0};
 
-    if (g->conf.keep.ops->entry_former(g->conf.keep.k, &r->pub.id, str_of(v->by->account),
-                                       &v->line.author, v->number, &t, &e) == 1) {
-        *out = t.line_hash;
+    *out = none;
+    if (hash_same(&v->line.prev, &none))
         return true;
+    for (unsigned i = 0; i < FORMERS_MAX; i++, below = t.number) {
+        if (g->conf.keep.ops->entry_former(g->conf.keep.k, &r->pub.id, str_of(v->by->account),
+                                           &v->line.author, below, &t, &e) != 1)
+            break;
+        if (hash_same(&t.line_hash, &v->line.prev)) {
+            *out = t.line_hash;
+            return true;
+        }
     }
-    memset(out, 0, sizeof *out);
-    return r->kept.first == 1; /* all of the room is here: then there was none */
+    return r->kept.first == 1; /* all of the room is here: there is no such line */
 }
 
 /* Going forward: the next of its author, by his own count. */

@@ -313,6 +313,19 @@ static struct item *lie_prev(struct stage *s)
     return it;
 }
 
+/* A first line may follow one of another device of the account, not just any hash. */
+static struct item *lie_prev_of_first(struct stage *s)
+{
+    struct item *it = stage_write(s, BOB, "one");
+    struct entry_line l;
+    struct err e = {0};
+
+    assert_int_equal(entry_line_take(&l, str_from(it->made.line, it->made.line_n), &e), 0);
+    l.prev.b[1] ^= 1;
+    stage_resign(s, it, BOB, &l);
+    return it;
+}
+
 static struct item *lie_replayed(struct stage *s)
 {
     struct item *again = calloc(1, sizeof *again);
@@ -397,6 +410,7 @@ static const struct lie {
     {"seen ahead of itself", lie_seen_ahead, "another history", true},
     {"dropped before it", lie_dropped, "missing", true},
     {"wrong prev", lie_prev, "changed", true},
+    {"wrong first prev", lie_prev_of_first, "changed", true},
     {"replayed", lie_replayed, "shown before", true},
     {"reordered", lie_reordered, "out of order", true},
     {"stranger", lie_stranger, "not a member", false},
