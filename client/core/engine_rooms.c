@@ -439,6 +439,14 @@ int take_device(struct engine *g, struct frame *f)
 
 static const enum frame_type room_asks[] = {F_ROOM_CREATE, F_ROOM_JOIN, F_ROOM_OPEN};
 
+/* An invitation makes no member: nothing is read or sent there before room-join is answered. */
+static bool invitation(struct engine *g, const struct f_room *x)
+{
+    const struct room *r = room_find(g, &x->room.id);
+
+    return x->by.n > 0 && x->room.kind == ROOM_PRIVATE && (r == NULL || !r->pub.joined);
+}
+
 int take_room(struct engine *g, struct frame *f)
 {
     const struct f_room *x = &f->u.room;
@@ -448,6 +456,12 @@ int take_room(struct engine *g, struct frame *f)
         a = ask_find(g, x->re, room_asks[i]);
     if (a == NULL && x->re != 0)
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray room");
+    if (a == NULL && invitation(g, x)) {
+        event_text(g, ENGINE_NOTE, NULL, "%.*s invited you into %.*s: /join %.*s", (int)x->by.n,
+                   x->by.p, (int)x->room.name.n, x->room.name.p, (int)x->room.name.n,
+                   x->room.name.p);
+        return 0;
+    }
     if (room_take(g, &x->room) < 0)
         return -1;
     struct room *r = room_find(g, &x->room.id);
