@@ -12,6 +12,8 @@
 #include "certs/file.h"
 #include "common/util/text.h"
 
+enum { ASK_TRIES = 3 };
+
 /* Reads up to a newline or the end; the newline is not part of it. Byte by byte: what follows
  * belongs to somebody else. */
 static int read_line(int fd, char *out, size_t cap, size_t *n, struct err *e)
@@ -69,6 +71,20 @@ int ask_line(const char *prompt, bool hidden, char *out, size_t cap, size_t *n, 
     return ret;
 }
 
+bool ask_again(unsigned *count, struct err *e)
+{
+    int fd = ++*count < ASK_TRIES ? open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
+        return false;
+    say(fd, "  ");
+    say(fd, e->text); /* our own sentence: err_set let no control byte in */
+    say(fd, "\n");
+    close(fd);
+    err_clear(e);
+    return true;
+}
+
 void password_wipe(struct password *p)
 {
     wipe(p, sizeof *p);
@@ -101,7 +117,7 @@ static int conf_password_file(char *out, size_t cap, struct err *e)
         size_t n = strlen(setting);
         if (line.n == 0 || line.p[0] == '#')
             continue;
-        if (line.n <= n || memcmp(line.p, setting, n) != 0)
+        if (line.n <= n || !str_is(str_from(line.p, n), setting))
             ret = err_set(e, ERR_CONFIG, "%s: the only setting is \"password_file = PATH\"", path);
         else
             ret = str_copy(out, cap, str_from(line.p + n, line.n - n)) < 0 ? -1 : 1;
@@ -137,6 +153,10 @@ static int password_given(const struct client_conf *conf, struct password *out, 
     char path[PROFILE_PATH_MAX];
 
     out->n = 0;
+    if (conf->known != NULL) {
+        *out = *conf->known;
+        return 1;
+    }
     if (conf->password_fd >= 0) {
         if (read_line(conf->password_fd, out->text, sizeof out->text, &out->n, e) < 0)
             return err_in(e, "--password-fd");
@@ -177,18 +197,34 @@ static int password_good(const struct password *p, struct err *e)
     return 0;
 }
 
-int password_new(const struct client_conf *conf, struct password *out, struct err *e)
+/* One try at the terminal: typed twice. */
+static int password_ask(struct password *out, struct err *e)
 {
     struct password again = {{0}, 0};
+    int ret = -1;
+
+    if (ask_line("New password (8 characters or more): ", true, out->text, sizeof out->text,
+                 &out->n, e) == 0 &&
+        password_good(out, e) == 0 &&
+        ask_line("The same again: ", true, again.text, sizeof again.text, &again.n, e) == 0) {
+        bool same = again.n == out->n && secret_same(again.text, out->text, out->n);
+        ret = same ? 0 : err_set(e, ERR_DATA, "the two passwords differ");
+    }
+    password_wipe(&again);
+    return ret;
+}
+
+int password_new(const struct client_conf *conf, struct password *out, struct err *e)
+{
+    unsigned tries = 0;
     int given = password_given(conf, out, e);
 
     if (given != 0)
         return given < 0 ? -1 : password_good(out, e);
-    if (password_get(conf, "New password (8 characters or more): ", out, e) < 0 ||
-        password_good(out, e) < 0 ||
-        ask_line("The same again: ", true, again.text, sizeof again.text, &again.n, e) < 0)
-        return -1;
-    bool same = again.n == out->n && secret_same(again.text, out->text, out->n);
-    password_wipe(&again);
-    return same ? 0 : err_set(e, ERR_DATA, "the two passwords differ: nothing was done");
+    if (!ask_possible())
+        return password_get(conf, "", out, e); /* says what to do without a terminal */
+    while (password_ask(out, e) < 0)
+        if (!ask_again(&tries, e))
+            return -1;
+    return 0;
 }

@@ -15,6 +15,9 @@ struct password {
 int ask_line(const char *prompt, bool hidden, char *out, size_t cap, size_t *n,
              struct err *e) MUST_USE;
 bool ask_possible(void); /* is there a terminal to ask at */
+/* After a wrong answer: says why, clears e and gives true when the question may be put again; the
+ * count starts at 0. A mistake at a prompt must not cost the answers before it. */
+bool ask_again(unsigned *count, struct err *e);
 
 /* In this order: --password-fd, --password-file or password_file of the configuration (0600, else
  * refused), the terminal. Nothing of these: ERR_AUTH. */

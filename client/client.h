@@ -14,16 +14,18 @@
 #include "client/profile.h"
 #include "common/link/link.h"
 
-struct client; /* opaque */
+struct client;   /* opaque */
+struct password; /* ask.h */
 struct uv_loop_s;
 
 struct client_conf {
-    const char *profile;       /* --profile NAME; NULL: "default" */
-    int password_fd;           /* --password-fd N; -1: none */
-    const char *password_file; /* --password-file; NULL: that of the configuration, or none */
-    unsigned lock_wait_ms;     /* how long another process may hold the outbox */
-    bool follow, whole;        /* see struct engine_conf */
-    struct argon_cost *cost;   /* NULL: the real one. Only test programs lower it. */
+    const char *profile;          /* --profile NAME; NULL: "default" */
+    int password_fd;              /* --password-fd N; -1: none */
+    const struct password *known; /* NULL, or the password as asked for by join a moment ago */
+    const char *password_file;    /* --password-file; NULL: that of the configuration, or none */
+    unsigned lock_wait_ms;        /* how long another process may hold the outbox */
+    bool follow, whole;           /* see struct engine_conf */
+    struct argon_cost *cost;      /* NULL: the real one. Only test programs lower it. */
 };
 
 enum client_net {

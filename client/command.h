@@ -2,6 +2,7 @@
 #ifndef CLIENT_COMMAND_H
 #define CLIENT_COMMAND_H
 
+#include "client/ask.h"
 #include "client/client.h"
 
 /* What follows the name of the program, taken apart. Strings live in argv. */
@@ -12,9 +13,10 @@ struct call {
     int args_n;
     bool json, follow, no_open, secret, delivered, plain;
     const char *since, *room, *name, *device, *history;
-    unsigned rsa_bits;  /* join; 0: 2048 */
-    unsigned timeout_s; /* 0: the command's own */
-    bool opened;        /* set by join: the screen is wanted now */
+    unsigned rsa_bits;     /* join; 0: 2048 */
+    unsigned timeout_s;    /* 0: the command's own */
+    bool opened;           /* set by join: the screen is wanted now */
+    struct password known; /* and this is its password; wiped by main */
 };
 
 /* Every command: 0, or -1 and e, whose code gives the exit status. */

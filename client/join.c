@@ -40,36 +40,69 @@ struct join {
 
 /* --- what is asked of the person --- */
 
-static int invite_read(struct join *j, struct err *e)
+static int invite_parse(struct join *j, struct str text, struct err *e)
+{
+    enum invite_fault fault = invite_take(&j->invite, text);
+
+    return fault == INVITE_OK ? 0
+                              : err_set(e, ERR_DATA, "%s; nothing was sent, ask for a new invite",
+                                        invite_fault_text(fault));
+}
+
+static int invite_ask(struct join *j, struct err *e)
 {
     char text[INVITE_MAX];
-    size_t n = 0;
-    int ret = 0;
+    unsigned tries = 0;
+    int ret;
 
-    if (j->call->args_n == 0) {
+    do {
+        size_t n = 0;
         ret = ask_line("Invite (not shown): ", true, text, sizeof text, &n, e);
-    } else if (strcmp(j->call->args[0], "-") == 0) {
-        if (fgets(text, sizeof text, stdin) == NULL)
-            ret = err_set(e, ERR_INPUT, "there is no invite on standard input");
-        else
-            n = strcspn(text, "\n");
-    } else {
-        n = strlen(j->call->args[0]);
-        if (n >= sizeof text)
-            ret = err_set(e, ERR_DATA, "%s", invite_fault_text(INVITE_LONG));
-        else
-            memcpy(text, j->call->args[0], n);
-        wipe(j->call->args[0], n);
-        fputs("countersign: the invite stood on the command line: your shell's history may keep "
-              "it; without an argument join asks for it\n",
-              stderr);
-    }
-    enum invite_fault fault = ret < 0 ? INVITE_OK : invite_take(&j->invite, str_from(text, n));
+        if (ret == 0)
+            ret = invite_parse(j, str_from(text, n), e);
+    } while (ret < 0 && ask_again(&tries, e));
     wipe(text, sizeof text);
-    if (fault != INVITE_OK)
-        return err_set(e, ERR_DATA, "%s; nothing was sent, ask for a new invite",
-                       invite_fault_text(fault));
     return ret;
+}
+
+static int invite_stdin(struct join *j, struct err *e)
+{
+    char text[INVITE_MAX];
+
+    if (fgets(text, sizeof text, stdin) == NULL)
+        return err_set(e, ERR_INPUT, "there is no invite on standard input");
+    int ret = invite_parse(j, str_from(text, strcspn(text, "\n")), e);
+    wipe(text, sizeof text);
+    return ret;
+}
+
+static int invite_argument(struct join *j, char *arg, struct err *e)
+{
+    int ret = invite_parse(j, str_of(arg), e);
+
+    wipe(arg, strlen(arg));
+    fputs("countersign: the invite stood on the command line: your shell's history may keep "
+          "it; without an argument join asks for it\n",
+          stderr);
+    return ret;
+}
+
+static int invite_read(struct join *j, struct err *e)
+{
+    if (j->call->args_n == 0)
+        return invite_ask(j, e);
+    char *arg = j->call->args[0];
+    return strcmp(arg, "-") == 0 ? invite_stdin(j, e) : invite_argument(j, arg, e);
+}
+
+static int name_take(struct str name, const char *prompt, enum name_of of,
+                     char out[NAME_MAX_LEN + 1], struct err *e)
+{
+    if (name.n == 0)
+        return err_set(e, ERR_USAGE, "a name is needed: --name NAME");
+    if (name_check(name, of, e) < 0)
+        return err_in(e, "%s", prompt);
+    return str_copy(out, NAME_MAX_LEN + 1, name);
 }
 
 /* A name from the option, or from the person, or as it is suggested. */
@@ -77,19 +110,19 @@ static int name_read(const char *given, const char *prompt, const char *suggeste
                      char out[NAME_MAX_LEN + 1], struct err *e)
 {
     char text[NAME_MAX_LEN], full[256];
-    size_t n = 0;
+    unsigned tries = 0;
+    int ret;
 
-    if (given == NULL && ask_possible()) {
-        snprintf(full, sizeof full, suggested[0] == '\0' ? "%s: " : "%s [%s]: ", prompt, suggested);
-        if (ask_line(full, false, text, sizeof text, &n, e) < 0)
-            return -1;
-    }
-    struct str name = given != NULL ? str_of(given) : n > 0 ? str_from(text, n) : str_of(suggested);
-    if (name.n == 0)
-        return err_set(e, ERR_USAGE, "a name is needed: --name NAME");
-    if (name_check(name, of, e) < 0)
-        return err_in(e, "%s", prompt);
-    return str_copy(out, NAME_MAX_LEN + 1, name);
+    if (given != NULL || !ask_possible())
+        return name_take(str_of(given != NULL ? given : suggested), prompt, of, out, e);
+    snprintf(full, sizeof full, suggested[0] == '\0' ? "%s: " : "%s [%s]: ", prompt, suggested);
+    do {
+        size_t n = 0;
+        ret = ask_line(full, false, text, sizeof text, &n, e);
+        if (ret == 0)
+            ret = name_take(n > 0 ? str_from(text, n) : str_of(suggested), prompt, of, out, e);
+    } while (ret < 0 && ask_again(&tries, e));
+    return ret;
 }
 
 static int names_read(struct join *j, struct err *e)
@@ -423,6 +456,8 @@ int command_join(struct call *c, struct err *e)
     if (ret == 0) {
         tell(j);
         c->opened = !c->no_open && isatty(STDOUT_FILENO);
+        if (c->opened)
+            c->known = j->password;
         ret = print_flush(e);
     }
 out:

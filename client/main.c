@@ -221,7 +221,10 @@ static int run(struct call *c, struct err *e)
     for (size_t i = 0; i < COUNT(commands); i++)
         if (strcmp(commands[i].name, c->command) == 0) {
             int ret = commands[i].run(c, e);
-            return ret == 0 && c->opened ? command_screen(c, e) : ret;
+            if (ret < 0 || !c->opened)
+                return ret;
+            c->conf.known = &c->known; /* whoever just typed it is not asked again */
+            return command_screen(c, e);
         }
     return err_set(e, ERR_USAGE, "\"%s\" is no command; see countersign --help", c->command);
 }
@@ -260,6 +263,7 @@ int main(int argc, char **argv)
     case PARSED_BAD: break;
     }
 out:
+    password_wipe(&c.known);
     if (ret == 0)
         return 0;
     struct clean text = {0};
