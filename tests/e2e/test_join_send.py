@@ -449,7 +449,7 @@ def test_disabled_account_is_refused(relay, two):
     bob("recv")
 
 
-def test_device_after_a_loss(relay, two):
+def test_revoked_device_is_told_why(relay, two):
     """A new device goes on where the lost one ended; the lost one is told why it may not."""
     alice, bob = two
     bob("send", "ops", "from the old one")
