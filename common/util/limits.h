@@ -80,6 +80,9 @@ enum {
     LOGIN_MS = 2 * 60 * 1000,  /* hello and login, or join, behind a good certificate */
     LOGINS_MAX = 8,            /* challenges asked for on one connection */
     HEADS_KEPT = 64,           /* last heads of a room in memory */
+    ROOMS_EVER_MAX = 1024,     /* rooms one was ever in: then no more are made */
+    INVITED_MAX = 128,         /* invitations to rooms that one has not followed */
+    ACCOUNT_CONNS_MAX = 32,    /* connections of one account, logged in */
     FORMERS_MAX = 4096,        /* an account's lines that a new certificate may follow on */
 };
 

@@ -42,6 +42,7 @@ struct account {
     struct conn *conns;
     struct member *members;
     unsigned rooms_n;           /* where he is a member */
+    unsigned ever_n, invited_n; /* where he ever was one; where he may become one */
     uint64_t mark;              /* visited in the walk of this number */
     UT_hash_handle hh, hh_name; /* by row.id, by row.canonical */
 };

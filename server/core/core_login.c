@@ -157,6 +157,19 @@ static int session_open(struct ask *a, struct device *d, struct f_welcome *f)
     return STORE(a->c, session_put, &s);
 }
 
+/* One account does not take the places of all. */
+static bool account_full(struct ask *a, const struct account *who)
+{
+    unsigned n = 0;
+
+    for (const struct conn *k = who->conns; k != NULL; k = k->next)
+        n += !k->closing;
+    if (n < ACCOUNT_CONNS_MAX)
+        return false;
+    ask_error(a, CODE_LIMIT, "this account has too many connections");
+    return true;
+}
+
 /* --- proof --- */
 
 /* NULL, or why this device may not log in although its proof may be right. */
@@ -195,6 +208,8 @@ void ask_proof(struct ask *a)
     if (!k->challenged)
         return; /* the session keeps the order */
     k->challenged = false;
+    if (login_waits(a, d))
+        goto out; /* as many challenges as connections, but not as many guesses */
     const char *wrong = proof_wrong(a, d, &rec);
     if (wrong != NULL) {
         penalty_add(a->c, d == NULL ? NULL : d->account, k->source);
@@ -203,6 +218,8 @@ void ask_proof(struct ask *a)
         goto out;
     }
     penalty_clear(a->c, d->account, k->source);
+    if (account_full(a, d->account))
+        goto out;
     account_relay_proof(&f.proof, &rec, &k->auth);
     if (session_open(a, d, &f) < 0)
         goto out;
@@ -249,6 +266,7 @@ void ask_resume(struct ask *a)
     struct f_welcome f = {.re = a->j->frame.u.resume.id};
 
     a->k->auth = a->j->auth;
+    a->k->challenged = false; /* its nonces are gone */
     struct device *d = device_find(c, &a->k->auth.client_cert);
     sha256(span_of(a->j->frame.u.resume.token, RESUME_LEN), &came);
     int found = STORE(c, session_find, &came, &s);
@@ -261,7 +279,7 @@ void ask_resume(struct ask *a)
         login_refuse(a, d, wrong);
         return;
     }
-    if (session_turn(a, &s, &came, &f) < 0)
+    if (account_full(a, d->account) || session_turn(a, &s, &came, &f) < 0)
         return;
     struct audit_note n = {"login", "token", a->k->source, d->account, &d->row.fp, false};
     core_audit(c, &n);

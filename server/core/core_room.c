@@ -194,6 +194,15 @@ static bool rooms_full(struct ask *a, const struct account *who)
     return true;
 }
 
+/* Who makes rooms and leaves them again leaves rooms behind: the relay's memory is not his. */
+static bool rooms_spent(struct ask *a)
+{
+    if (a->k->account->ever_n < ROOMS_EVER_MAX)
+        return false;
+    ask_error(a, CODE_LIMIT, "you have been in too many rooms to make another");
+    return true;
+}
+
 static bool room_name_free(struct ask *a, struct str name, struct store_room *row)
 {
     struct err e = {0};
@@ -215,7 +224,7 @@ void ask_room_create(struct ask *a)
     struct store_room row = {.kind = f->is_private ? ROOM_PRIVATE : ROOM_PUBLIC,
                              .history = f->history};
 
-    if (rooms_full(a, a->k->account) || !room_name_free(a, f->name, &row))
+    if (rooms_full(a, a->k->account) || rooms_spent(a) || !room_name_free(a, f->name, &row))
         return;
     struct room *r = room_make(a->c, &row);
     struct member *m = r == NULL ? NULL : member_enter(a->c, r, a->k->account, ROLE_OWNER);
@@ -346,6 +355,10 @@ void ask_room_invite(struct ask *a)
     }
     struct member *g = member_find(m->room, guest);
     if (g == NULL || g->row.state == STATE_LEFT) {
+        if (guest->invited_n >= INVITED_MAX) {
+            ask_error(a, CODE_LIMIT, "that person has too many invitations");
+            return;
+        }
         struct store_member row = g != NULL ? g->row : (struct store_member){0};
         row.room = m->room->row.id;
         row.account = guest->row.id;

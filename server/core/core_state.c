@@ -1,6 +1,7 @@
 /* What the sequencer keeps in memory, all of it found in constant time. */
 #include "server/core/core_inner.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,15 +220,19 @@ bool member_is(const struct room *r, const struct account *a)
     return m != NULL && m->row.state == STATE_MEMBER;
 }
 
-static void member_count(struct member *m, const struct store_member *row)
+/* Adds the row to the counts, or (with -1) takes it out. */
+static void member_count(struct member *m, unsigned by)
 {
-    bool was = m->row.state == STATE_MEMBER, is = row->state == STATE_MEMBER;
+    struct account *a = m->account;
 
-    m->room->members_n += (unsigned)is;
-    m->room->members_n -= (unsigned)was;
-    m->account->rooms_n += (unsigned)is;
-    m->account->rooms_n -= (unsigned)was;
-    m->row = *row;
+    if (m->row.state == STATE_MEMBER) {
+        m->room->members_n += by;
+        a->rooms_n += by;
+    }
+    if (m->row.state == STATE_INVITED)
+        a->invited_n += by;
+    if (m->row.from > 0)
+        a->ever_n += by;
 }
 
 static struct member *member_keep(struct core *c, struct room *r, struct account *a,
@@ -247,7 +252,9 @@ static struct member *member_keep(struct core *c, struct room *r, struct account
         a->members = m;
         HASH_ADD(hh, r->members, row.account, sizeof m->row.account, m);
     }
-    member_count(m, row);
+    member_count(m, -1U);
+    m->row = *row;
+    member_count(m, 1);
     return m;
 }
 
@@ -372,13 +379,18 @@ void state_free(struct core *c)
 
 /* --- penalties: guessing costs time that doubles, by account and source --- */
 
+/* Of an IPv6 address the /64 counts: whoever has one address there has them all. */
 static void penalty_key(char *key, size_t cap, const struct account *a, const char *source)
 {
-    char id[2 * ACCOUNT_ID_LEN + 1] = "";
+    char id[2 * ACCOUNT_ID_LEN + 1] = "", net[2 * 8 + 1];
+    struct in6_addr six;
 
     if (a != NULL)
         hex_put(id, span_of(a->row.id.b, sizeof a->row.id.b));
-    snprintf(key, cap, "%s %s", id, source);
+    bool is_six = inet_pton(AF_INET6, source, &six) == 1;
+    if (is_six)
+        hex_put(net, span_of(six.s6_addr, 8));
+    snprintf(key, cap, "%s %s", id, is_six ? net : source);
 }
 
 static struct penalty *penalty_find(struct core *c, const char *key)

@@ -118,6 +118,7 @@ static int on_resume(struct session *s, struct frame *f)
 {
     if (++s->logins > LOGINS_MAX)
         return session_refuse(s, f->u.resume.id, CODE_STATE, "login was asked for too often");
+    s->asked = false;
     return job_give(s, login_job(s, f));
 }
 

@@ -36,7 +36,7 @@ void session_sent(struct session *s, size_t n);
 
 void session_welcome(struct session *s); /* EFFECT_WELCOME: logged in */
 /* Ping when nothing was heard for PING_MS; -1: nothing for twice PING_MS, hello or login owed for
- * HANDSHAKE_MS, or its certificate has expired. Call about once a second. */
+ * LOGIN_MS, or its certificate has expired. Call about once a second. */
 int session_tick(struct session *s, int64_t now) MUST_USE;
 /* The relay goes down: an error frame `shutdown` into session_out. */
 void session_shutdown(struct session *s);

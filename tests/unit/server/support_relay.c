@@ -269,6 +269,7 @@ static struct client *client_new(struct relay *r)
             continue;
         struct client *c = calloc(1, sizeof *c);
         c->r = r;
+        c->source = "192.0.2.1";
         r->clients[i] = c;
         frames_init(&c->in, FRAME_MAX);
         buf_init(&c->in.in, 64 * 1024 * 1024);
@@ -285,7 +286,7 @@ static void client_connect(struct client *c, bool join)
                                 .join = join,
                                 .link = "tls",
                                 .relay = "relay.test",
-                                .source = "192.0.2.1",
+                                .source = c->source,
                                 .leaf = join ? span_of(NULL, 0) : span_of(c->leaf.b, c->leaf.n),
                                 .relay_cert = {{9}}};
 
@@ -348,8 +349,14 @@ struct client *client_enrol(struct relay *r, const char *name)
 
 struct client *client_again(struct client *old)
 {
+    return client_from(old, old->source);
+}
+
+struct client *client_from(struct client *old, const char *source)
+{
     struct client *c = client_new(old->r);
 
+    c->source = source;
     c->key = old->key;
     memcpy(c->name, old->name, sizeof c->name);
     c->leaf = old->leaf;

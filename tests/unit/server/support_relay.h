@@ -33,6 +33,7 @@ struct client {
     struct relay *r;
     struct session *s; /* NULL: gone */
     uint64_t conn;
+    const char *source;
     unsigned key; /* which of the relay's pool */
     char name[64], device[64];
     struct der leaf;
@@ -85,6 +86,7 @@ struct client *client_enrol(struct relay *r, const char *name);
 struct client *client_member(struct relay *r, const char *name); /* and logged in, inbox empty */
 /* Another connection of the same device. */
 struct client *client_again(struct client *old);
+struct client *client_from(struct client *old, const char *source); /* ... from that address */
 void client_login(struct client *c);
 void client_gone(struct client *c);
 void client_free(struct client *c);

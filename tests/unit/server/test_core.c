@@ -156,7 +156,72 @@ static void test_login_guessing(void **state)
     assert_int_equal(f.rows, 1); /* one row for source, reason and minute */
 }
 
+/* Challenges that were asked for while nobody had to wait yet buy no more guesses. */
+static void test_login_guessing_at_once(void **state)
+{
+    enum { AT_ONCE = 3 * GUESSES_FREE };
+    struct client *c = client_enrol(r, "alice"), *k[AT_ONCE];
+    (void)state;
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        k[i] = client_again(c);
+        client_say(k[i], F_LOGIN, &(struct f_login){.id = 1});
+        (void)client_got(k[i], F_CHALLENGE);
+    }
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        client_say(k[i], F_PROOF, &(struct f_proof){.id = 2});
+        client_error(k[i], i <= GUESSES_FREE ? CODE_AUTH : CODE_BUSY);
+    }
+    assert_int_equal(relay_audit(r, "login-failure", "wrong-proof").count, GUESSES_FREE + 1);
+}
+
+static void test_login_guessing_from_one_net(void **state)
+{
+    static const char *const from[] = {"2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"};
+    struct client *c = client_enrol(r, "alice"), *k;
+    (void)state;
+    for (int i = 0; i <= GUESSES_FREE; i++) {
+        k = client_from(c, i == 0 ? from[1] : from[0]);
+        k->salted.b[0] ^= 1;
+        login_fails(k);
+    }
+    k = client_from(c, from[1]);
+    client_say(k, F_LOGIN, &(struct f_login){.id = 1});
+    client_error(k, CODE_BUSY);
+    k = client_from(c, from[2]);
+    client_say(k, F_LOGIN, &(struct f_login){.id = 1});
+    (void)client_got(k, F_CHALLENGE);
+}
+
+static void test_login_too_many(void **state)
+{
+    struct client *c = client_enrol(r, "alice"), *k[ACCOUNT_CONNS_MAX + 1];
+    (void)state;
+    for (size_t i = 0; i < ACCOUNT_CONNS_MAX; i++) {
+        k[i] = client_again(c);
+        client_login(k[i]);
+        (void)client_got(k[i], F_WELCOME);
+    }
+    k[ACCOUNT_CONNS_MAX] = client_again(c);
+    client_login(k[ACCOUNT_CONNS_MAX]);
+    client_error(k[ACCOUNT_CONNS_MAX], CODE_LIMIT);
+    client_gone(k[0]);
+    client_login(c);
+    (void)client_got(c, F_WELCOME);
+}
+
 /* --- resume --- */
+
+static void test_proof_after_resume(void **state)
+{
+    struct client *c = client_enrol(r, "alice");
+    (void)state;
+    client_say(c, F_LOGIN, &(struct f_login){.id = 1});
+    (void)client_got(c, F_CHALLENGE);
+    client_say(c, F_RESUME, &(struct f_resume){.id = 2});
+    client_error(c, CODE_AUTH);
+    client_say(c, F_PROOF, &(struct f_proof){.id = 3});
+    client_error(c, CODE_STATE);
+}
 
 static void resume(struct client *c, const uint8_t token[RESUME_LEN])
 {
@@ -1094,6 +1159,13 @@ static void test_owner_goes(void **state)
     (void)client_got(p.b, F_OKAY);
 }
 
+/* Words that do not look like each other. */
+static void room_word(char name[32], unsigned i)
+{
+    static const char letters[] = "bcdefghkpqtx";
+    snprintf(name, 32, "%c%c%c", letters[i / 144 % 12], letters[i / 12 % 12], letters[i % 12]);
+}
+
 static void test_rooms_limit(void **state)
 {
     struct client *a = client_member(r, "alice");
@@ -1109,6 +1181,46 @@ static void test_rooms_limit(void **state)
     struct client *b = client_again(a);
     client_login(b);
     assert_int_equal(client_got(b, F_WELCOME)->u.welcome.rooms_n, ROOMS_MAX);
+}
+
+/* Made and left again they stay on the relay: not for ever more. */
+static void test_rooms_made_and_left(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    char name[32];
+    (void)state;
+    for (unsigned i = 0; i < ROOMS_EVER_MAX; i++) {
+        room_word(name, i);
+        struct room_id room = client_room(a, name, true, HISTORY_JOINED);
+        client_say(a, F_ROOM_LEAVE, &(struct f_room_leave){1, room});
+        client_flush(a);
+    }
+    client_say(a, F_ROOM_CREATE, &(struct f_room_create){.id = 1, .name = str_of("onemore")});
+    client_error(a, CODE_LIMIT);
+}
+
+static void test_invitations_limit(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob");
+    char name[32];
+    (void)state;
+    for (unsigned i = 0; i <= INVITED_MAX; i++) {
+        room_word(name, i);
+        struct room_id room = client_room(a, name, true, HISTORY_JOINED);
+        client_say(a, F_ROOM_INVITE, &(struct f_room_invite){1, room, str_of("bob")});
+        if (i < INVITED_MAX)
+            (void)client_got(a, F_OKAY);
+        else
+            client_error(a, CODE_LIMIT);
+        client_say(a, F_ROOM_LEAVE, &(struct f_room_leave){1, room});
+        client_flush(a);
+        client_flush(b);
+    }
+    room_word(name, 0);
+    client_enter(b, name); /* one followed makes place for another */
+    struct room_id room = client_room(a, "late", true, HISTORY_JOINED);
+    client_say(a, F_ROOM_INVITE, &(struct f_room_invite){1, room, str_of("bob")});
+    (void)client_got(a, F_OKAY);
 }
 
 static void test_delivered(void **state)
@@ -1410,6 +1522,10 @@ int main(void)
         TEST(test_login_revoked),
         TEST(test_login_refusals_are_alike),
         TEST(test_login_guessing),
+        TEST(test_login_guessing_at_once),
+        TEST(test_login_guessing_from_one_net),
+        TEST(test_login_too_many),
+        TEST(test_proof_after_resume),
         TEST(test_resume),
         TEST(test_resume_refused),
         TEST(test_resume_ends_after_the_password),
@@ -1445,6 +1561,8 @@ int main(void)
         TEST(test_direct_room),
         TEST(test_owner_goes),
         TEST(test_rooms_limit),
+        TEST(test_rooms_made_and_left),
+        TEST(test_invitations_limit),
         TEST(test_delivered),
         TEST(test_delivered_in_large_rooms),
         TEST(test_cert),
