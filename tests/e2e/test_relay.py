@@ -655,13 +655,14 @@ def strace(relay, *inject):
     return p
 
 
+TRACED = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # one tracer at a time
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 
 
 @needs_strace
 def test_after_a_failed_sync_nothing_is_acknowledged(relay):
     """F4: the store cannot sync: the relay ends with 74, and the message was not acknowledged."""
-    relay.run()
+    relay.run(env=TRACED)
     alice = relay.member("alice", "--admin")
     alice("room", "create", "lobby")
     tracer = strace(relay, "trace=fdatasync,fsync", "inject=fdatasync,fsync:error=EIO")
@@ -676,7 +677,7 @@ def test_after_a_failed_sync_nothing_is_acknowledged(relay):
 
 @needs_strace
 def test_accept_without_descriptors_does_not_spin(relay):
-    relay.run()
+    relay.run(env=TRACED)
     tracer = strace(relay, "trace=accept4", "inject=accept4:error=EMFILE")
     with connect(relay):
         relay.wait("exhausted")
