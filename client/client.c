@@ -52,23 +52,16 @@ struct client {
 
 /* --- opening --- */
 
-/* The list we got last time; one that is out of date would refuse everybody: it is left out, the
- * relay sends a new one at login. */
+/* The list we got last time: dial forgets it when it is out of date. */
 static int crl_load(struct client *c, struct err *e)
 {
     struct buf b;
     struct err ignored = {0};
-    struct crl_info info;
 
     buf_init(&b, CRL_MAX);
     int found = c->keep.ops->value_get(c->keep.k, "crl", &b, e);
-    struct crl *crl = found == 1 ? crl_parse(buf_span(&b), &ignored) : NULL;
-    if (crl != NULL) {
-        crl_info(crl, &info);
-        if (info.next_update > clock_wall_ms(NULL))
-            (void)!trust_add_crl(c->trust, buf_span(&b), &ignored);
-    }
-    crl_free(crl);
+    if (found == 1 && trust_add_crl(c->trust, buf_span(&b), &ignored) == 0)
+        trust_demand(c->trust, TRUST_CRL_LEAF);
     buf_free(&b);
     return found < 0 ? -1 : 0;
 }
@@ -245,8 +238,18 @@ static void state_set(struct client *c, enum client_net net)
         c->watch.state(c->watch.ctx, &c->state);
 }
 
+/* A list that went out of date would refuse the relay, which is the one who sends a new one. Until
+ * it has, none is demanded; without one the engine judges nobody. */
+static void crl_forget(struct client *c)
+{
+    trust_forget_stale(c->trust, clock_wall_ms(NULL));
+    if (trust_crl_until(c->trust) == INT64_MAX)
+        trust_demand(c->trust, TRUST_CRL_OPTIONAL);
+}
+
 static void dial(struct client *c)
 {
+    crl_forget(c);
     c->state.attempt++;
     c->where[0] = '\0';
     err_clear(&c->state.why);
@@ -352,8 +355,8 @@ static void derive_start(struct client *c, const struct engine_event *ev)
     memcpy(d->salt, ev->salt, sizeof d->salt);
     d->cost = ev->cost;
     if (uv_queue_work(&c->loop, &d->req, derive_work, derive_done) != 0) {
-        wipe(d, sizeof *d);
-        free(d);
+        d->ret = err_set(&d->err, ERR_OS, "no thread to derive the key of the password on");
+        derive_done(&d->req, 0);
     }
 }
 
@@ -456,8 +459,8 @@ static void on_down(void *ctx, const struct err *why, bool final)
 
     engine_lost(c->engine);
     client_push(c);
-    if (c->stopped)
-        return;
+    if (c->stopped || c->state.net == CLIENT_WAITING || c->state.net == CLIENT_IDLE)
+        return; /* the engine gave its own reason in the same breath: that stands */
     if (final)
         over(c, why);
     else

@@ -51,7 +51,7 @@ static const char schema[] =
     X(ENTRY_LAST, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND fp = ?2"                \
                   " AND proven ORDER BY seq DESC LIMIT 1")                                         \
     X(ENTRY_FIRST, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND fp = ?2"               \
-                   " AND proven ORDER BY seq LIMIT 1")                                             \
+                   " AND proven AND number >= ?3 ORDER BY seq LIMIT 1")                            \
     X(ENTRY_FORMER, "SELECT " ENTRY_COLUMNS " FROM entry WHERE room = ?1 AND fp <> ?2"             \
                     " AND account = ?3 AND number < ?4 AND refused = ''"                           \
                     " ORDER BY number DESC LIMIT 1")                                               \
@@ -418,12 +418,13 @@ static int disk_entry_last(void *k, const struct room_id *room, const struct has
 }
 
 static int disk_entry_first(void *k, const struct room_id *room, const struct hash *fp,
-                            struct keep_entry *out, struct err *e)
+                            uint64_t from, struct keep_entry *out, struct err *e)
 {
     sqlite3_stmt *s = stmt(k, S_ENTRY_FIRST);
 
     bind_room(s, 1, room);
     bind_hash(s, 2, fp);
+    bind_u64(s, 3, from);
     return entry_one(k, s, out, e);
 }
 

@@ -77,7 +77,7 @@ struct engine_room {
     bool joined; /* false: we left it, or were never in */
     bool broken; /* the relay's history does not continue what we verified: nothing new is shown */
     bool read_only;         /* the relay lost or changed our own lines: nothing is sent */
-    bool begun;             /* the first entry we may read has been loaded */
+    bool begun;             /* the first entry we may read has been shown: nothing is older */
     uint64_t first, number; /* verified without a gap */
     uint64_t last;          /* what the relay says is its last number */
     uint64_t refused;       /* entries withheld here */

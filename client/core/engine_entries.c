@@ -169,6 +169,8 @@ static int check_order(struct engine *g, const struct room *r, struct verdict *v
     int found = g->conf.keep.ops->entry_last(g->conf.keep.k, &r->pub.id, &v->line.author, &last, e);
     if (found < 0)
         return -1;
+    if (found == 1 && last.number < r->kept.first && v->line.seq > last.seq + 1)
+        return 0; /* we were away in between */
     if (found == 1) {
         chain = (struct entry_chain){last.seq, last.line_hash};
     } else if (!former_line(g, r, v, &chain.line) || (v->line.seq > 1 && r->kept.first > 1)) {
@@ -185,14 +187,15 @@ static int check_order(struct engine *g, const struct room *r, struct verdict *v
 }
 
 /* Going back: the one before the first of its author that we have. */
-static int check_order_back(struct engine *g, const struct room *r, struct verdict *v)
+static int check_order_back(struct engine *g, const struct room *r, struct verdict *v,
+                            uint64_t from)
 {
     struct entry_line after;
     struct keep_entry first;
     struct err *e = &v->why, ignored = {0};
 
     int found =
-        g->conf.keep.ops->entry_first(g->conf.keep.k, &r->pub.id, &v->line.author, &first, e);
+        g->conf.keep.ops->entry_first(g->conf.keep.k, &r->pub.id, &v->line.author, from, &first, e);
     if (found < 0)
         return -1;
     if (found == 0 || entry_line_take(&after, first.line, &ignored) < 0)
@@ -224,7 +227,7 @@ static void judge(struct engine *g, const struct room *r, struct verdict *v, boo
 {
     entry_line_hash(v->t->line, &v->line_hash);
     if (check_author(g, r, v) < 0 || check_body(v) < 0 ||
-        (back ? check_order_back(g, r, v) : check_order(g, r, v)) < 0)
+        (back ? check_order_back(g, r, v, page->first) : check_order(g, r, v)) < 0)
         return;
     (void)!check_seen(g, r, v, page);
 }
@@ -544,6 +547,8 @@ int room_settle(struct engine *g, struct room *r)
         enum belongs who = UNKNOWN;
         if (certs_wait(g, b) || (who = belongs(g, r, b)) == UNKNOWN)
             return 0;
+        if (crl_check(g) < 0)
+            return -1;
         STAILQ_REMOVE_HEAD(&r->batches, link);
         r->batches_n--;
         int ret = batch_work(g, r, b, who == STRANGER);

@@ -150,6 +150,7 @@ int login_error(struct engine *g, const struct f_error *x);
 void login_ready(struct engine *g); /* ENGINE_READY once nothing is pending */
 int crl_take(struct engine *g, struct frame *f);
 void crl_use(struct engine *g, struct span crl);
+int crl_check(struct engine *g); /* is a valid list here? -1: closing */
 
 /* engine_rooms.c */
 struct room *room_find(const struct engine *g, const struct room_id *id);
@@ -157,6 +158,7 @@ int room_take(struct engine *g, const struct f_room_info *info); /* -1: closing 
 void room_free(struct room *r);
 void room_lost(struct room *r);
 int room_save(struct engine *g, struct room *r); /* keeps r->kept; -1: closing */
+void room_begun(struct room *r);                 /* is there nothing older to be shown? */
 void room_own_settle(struct engine *g, struct room *r);
 struct engine_member *member_by_id(struct room *r, const struct account_id *id);
 struct engine_member *member_by_name(struct room *r, const char *name);

@@ -139,8 +139,22 @@ void crl_use(struct engine *g, struct span crl)
                    e.text);
         return;
     }
+    trust_demand(g->conf.trust, TRUST_CRL_LEAF); /* from now on nobody is judged without one */
     if (g->conf.keep.ops->value_put(g->conf.keep.k, "crl", crl, &e) < 0)
         event_text(g, ENGINE_NOTE, NULL, "the revocation list could not be kept: %s", e.text);
+}
+
+/* Without a valid list nobody can be judged. Honest authors would stand as refused for ever: so
+ * nothing is judged at all, and the connection ends. */
+int crl_check(struct engine *g)
+{
+    int64_t until = trust_crl_until(g->conf.trust);
+
+    if (until != INT64_MAX && until > engine_now(g))
+        return 0;
+    return engine_fail(g, ERR_UNAVAILABLE, true,
+                       "the relay has no valid list of revoked certificates, so nobody's can be "
+                       "judged: ask who runs it to run countersignd doctor");
 }
 
 int crl_take(struct engine *g, struct frame *f)
@@ -177,6 +191,8 @@ int login_welcome(struct engine *g, struct frame *f)
     g->ready_due = true;
     wipe(&g->auth, sizeof g->auth);
     crl_use(g, w->crl);
+    if (crl_check(g) < 0)
+        return -1;
     for (size_t i = 0; i < g->rooms_n; i++)
         g->rooms[i]->pub.joined = false;
     for (size_t i = 0; i < w->rooms_n; i++)

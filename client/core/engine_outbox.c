@@ -273,8 +273,6 @@ static int out_done(struct engine *g, struct room *r, struct out *o)
 
     r->kept.acked = o->seq;
     entry_line_hash(out_line(o), &r->kept.acked_line);
-    TAILQ_REMOVE(&r->outs, o, link);
-    r->pub.queued--;
     if (k->ops->begin(k->k, &e) < 0)
         return engine_fail(g, e.code, false, "%s", e.text);
     if (k->ops->out_drop(k->k, &r->pub.id, o->seq, &e) < 0 || room_save(g, r) < 0 ||
@@ -282,6 +280,8 @@ static int out_done(struct engine *g, struct room *r, struct out *o)
         k->ops->rollback(k->k);
         return engine_fail(g, ERR_IO, false, "%s", e.text);
     }
+    TAILQ_REMOVE(&r->outs, o, link);
+    r->pub.queued--;
     return 0;
 }
 

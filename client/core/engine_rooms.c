@@ -90,13 +90,21 @@ void room_lost(struct room *r)
         r->members[i].online = false;
 }
 
+void room_begun(struct room *r)
+{
+    const struct keep_room *k = &r->kept;
+
+    r->pub.begun = k->based && k->first <= r->from &&
+                   (k->number < k->first || (r->shown != 0 && r->shown <= k->first));
+}
+
 int room_save(struct engine *g, struct room *r)
 {
     struct err e = {0};
 
     r->pub.first = r->kept.first;
     r->pub.number = r->kept.number;
-    r->pub.begun = r->kept.based && r->kept.first <= r->from;
+    room_begun(r);
     if (g->conf.keep.ops->room_put(g->conf.keep.k, &r->kept, &e) < 0)
         return engine_fail(g, e.code, false, "%s", e.text);
     return 0;
@@ -111,8 +119,13 @@ static void position_check(struct engine *g, struct room *r)
     struct hash known;
 
     r->pub.broken = false;
-    if (k->based && r->from > k->number + 1)
-        k->based = false; /* we were away: what lies between is not ours to read */
+    if (k->based && r->from > k->number + 1) {
+        k->based = false;
+        event_text(g, ENGINE_NOTE, r,
+                   "%s: messages %llu to %llu are not yours to read: the relay says that you were "
+                   "no member then",
+                   r->pub.name, (unsigned long long)k->number + 1, (unsigned long long)r->from - 1);
+    }
     if (k->based && r->pub.last < k->number)
         room_break(g, r, "the relay has lost messages: it ends at %llu, we verified up to %llu",
                    (unsigned long long)r->pub.last, (unsigned long long)k->number);
@@ -620,17 +633,25 @@ const struct engine_room *engine_room_named(const struct engine *g, struct str n
 /* Puts a request whose id is the first member of body; gives the id, or 0. */
 static uint64_t ask_put(struct engine *g, struct ask *a, const void *body, struct err *e)
 {
-    if (engine_put(g, a->type, body) < 0) {
-        a->id = 0;
-        err_set(e, ERR_LOCAL, "the request could not be sent");
-        return 0;
-    }
-    return a->id;
+    struct err why = {0};
+
+    if (frame_put(&g->out, a->type, body, &why) == 0)
+        return a->id;
+    a->id = 0;
+    err_set(e, ERR_DATA, "nothing was asked: %s", why.text);
+    return 0;
+}
+
+/* People write "#ops" and "@bob"; the names are ops and bob. */
+static struct str unsigned_name(struct str name, char sign)
+{
+    return name.n > 0 && name.p[0] == sign ? str_from(name.p + 1, name.n - 1) : name;
 }
 
 uint64_t engine_room_create(struct engine *g, struct str name, bool secret, bool whole_history,
                             struct err *e)
 {
+    name = unsigned_name(name, '#');
     struct ask *a = name_check(name, NAME_ROOM, e) < 0 ? NULL : ask_new(g, F_ROOM_CREATE, e);
 
     if (a == NULL)
@@ -656,7 +677,7 @@ uint64_t engine_room_join(struct engine *g, struct str name, struct err *e)
 
     if (a == NULL)
         return 0;
-    const struct f_room_join f = {a->id, name};
+    const struct f_room_join f = {a->id, unsigned_name(name, '#')};
     return ask_put(g, a, &f, e);
 }
 
@@ -679,7 +700,7 @@ uint64_t engine_room_invite(struct engine *g, const struct room_id *room, struct
     if (a == NULL)
         return 0;
     a->room = *room;
-    const struct f_room_invite f = {a->id, *room, name};
+    const struct f_room_invite f = {a->id, *room, unsigned_name(name, '@')};
     return ask_put(g, a, &f, e);
 }
 
@@ -703,7 +724,7 @@ uint64_t engine_room_direct(struct engine *g, struct str person, struct err *e)
 
     if (a == NULL)
         return 0;
-    const struct f_room_open f = {a->id, person};
+    const struct f_room_open f = {a->id, unsigned_name(person, '@')};
     return ask_put(g, a, &f, e);
 }
 

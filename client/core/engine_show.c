@@ -72,7 +72,7 @@ void entry_of_kept(struct engine *g, const struct room *r, const struct keep_ent
     struct entry_line l = {0};
     struct err e = {0};
     struct span plain;
-    const struct author *a = author_get(g, &t->fp);
+    const struct author *a = t->proven ? author_want(g, &t->fp) : NULL; /* it is on our disk */
 
     *content = (struct content){0};
     *out = (struct engine_entry){
@@ -129,6 +129,7 @@ void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, boo
         mine_add(r, t->seq, t->number);
     if (r->shown == 0 || t->number < r->shown)
         r->shown = t->number;
+    room_begun(r);
     event_add(g, &ev);
     content_free(&content);
 }

@@ -99,10 +99,11 @@ struct keep_ops {
     int (*entry_put)(void *k, const struct keep_entry *entry, bool news, struct err *e);
     int (*entry_get)(void *k, const struct room_id *room, uint64_t number, struct keep_entry *out,
                      struct err *e);
-    /* The proven entry with the highest, or lowest, seq of one certificate. */
+    /* The proven entry with the highest, or lowest, seq of one certificate; the lowest one from a
+     * number on, since a room that was left and joined again has an older part. */
     int (*entry_last)(void *k, const struct room_id *room, const struct hash *fp,
                       struct keep_entry *out, struct err *e);
-    int (*entry_first)(void *k, const struct room_id *room, const struct hash *fp,
+    int (*entry_first)(void *k, const struct room_id *room, const struct hash *fp, uint64_t from,
                        struct keep_entry *out, struct err *e);
     /* The last good entry of one account below a number, by another certificate than fp. */
     int (*entry_former)(void *k, const struct room_id *room, struct str account,

@@ -257,7 +257,7 @@ struct want {
     const struct room_id *room;
     const struct hash *fp;     /* by this certificate; */
     const struct str *account; /* with account: by any other certificate of it */
-    uint64_t below;
+    uint64_t from, below;
     bool first;
 };
 
@@ -265,7 +265,7 @@ static bool want_fits(const struct want *w, const struct keep_entry *t)
 {
     bool by_fp = hash_same(&t->fp, w->fp);
 
-    if (!room_same(&t->room, w->room) || t->number >= w->below)
+    if (!room_same(&t->room, w->room) || t->number >= w->below || t->number < w->from)
         return false;
     if (w->account == NULL)
         return by_fp && t->proven;
@@ -298,14 +298,14 @@ static int memory_entry_last(void *k, const struct room_id *room, const struct h
                              struct keep_entry *out, struct err *e)
 {
     (void)e;
-    return entry_search(k, &(struct want){room, fp, NULL, UINT64_MAX, false}, out);
+    return entry_search(k, &(struct want){room, fp, NULL, 0, UINT64_MAX, false}, out);
 }
 
 static int memory_entry_first(void *k, const struct room_id *room, const struct hash *fp,
-                              struct keep_entry *out, struct err *e)
+                              uint64_t from, struct keep_entry *out, struct err *e)
 {
     (void)e;
-    return entry_search(k, &(struct want){room, fp, NULL, UINT64_MAX, true}, out);
+    return entry_search(k, &(struct want){room, fp, NULL, from, UINT64_MAX, true}, out);
 }
 
 static int memory_entry_former(void *k, const struct room_id *room, struct str account,
@@ -313,7 +313,7 @@ static int memory_entry_former(void *k, const struct room_id *room, struct str a
                                struct err *e)
 {
     (void)e;
-    return entry_search(k, &(struct want){room, fp, &account, below, false}, out);
+    return entry_search(k, &(struct want){room, fp, &account, 0, below, false}, out);
 }
 
 static int number_order(const void *a, const void *b)

@@ -392,6 +392,29 @@ static void serve_proof(struct stage *s, const struct frame *f)
     stage_welcome(s, f->u.proof.id, true);
 }
 
+/* A new list of the intermediate, valid for a day; who PEOPLE: nobody is on it. */
+static void stage_crl(struct stage *s, enum who who, int64_t when, struct buf *der)
+{
+    struct err e = {0};
+    uint8_t serial[CERT_SERIAL_MAX];
+    struct crl_entry entry = {.when = when, .reason = REVOKE_UNSPECIFIED};
+
+    if (who != PEOPLE) {
+        struct cert_info info;
+        struct cert *c = cert_parse(span_of(s->who[who].leaf.b, s->who[who].leaf.n), NULL, &e);
+        assert_non_null(c);
+        cert_info(c, &info);
+        cert_free(c);
+        entry.serial = span_of(serial, strlen(info.serial) / 2);
+        assert_int_equal(hex_take(serial, entry.serial.n, str_of(info.serial)), 0);
+    }
+    const struct crl_form form = {++s->crl_number, s->now - day_ms, s->now + day_ms, &entry,
+                                  who != PEOPLE};
+    const struct issuer by = {span_of(s->inter.b, s->inter.n), s->inter_key};
+    buf_init(der, CRL_MAX);
+    assert_int_equal(crl_write(&form, &by, &s->rng, der, &e), 0);
+}
+
 void stage_welcome(struct stage *s, uint64_t re, bool proof)
 {
     struct account_record rec;
@@ -414,7 +437,11 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
         .rooms = &room,
         .rooms_n = 1,
     };
+    struct buf crl;
 
+    stage_crl(s, PEOPLE, 0, &crl);
+    if (!s->lie_crl)
+        w.crl = buf_span(&crl);
     stage_head(s, s->from - 1, &room.head);
     account_record(&rec, &s->salted);
     if (proof)
@@ -422,6 +449,7 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
     w.proof.b[31] ^= s->lie_proof;
     memset(w.token, 3, sizeof w.token);
     feed_raw(s, F_WELCOME, &w);
+    buf_free(&crl);
 }
 
 static void serve_cert(struct stage *s, const struct frame *f)
@@ -605,23 +633,9 @@ void stage_lost(struct stage *s)
 
 void stage_revoke(struct stage *s, enum who who, int64_t when)
 {
-    static uint64_t number = 1;
     struct buf der;
-    struct err e = {0};
-    struct cert_info info;
-    struct cert *c = cert_parse(span_of(s->who[who].leaf.b, s->who[who].leaf.n), NULL, &e);
-    uint8_t serial[CERT_SERIAL_MAX];
 
-    buf_init(&der, CRL_MAX);
-    assert_non_null(c);
-    cert_info(c, &info);
-    cert_free(c);
-    size_t serial_n = strlen(info.serial) / 2;
-    assert_int_equal(hex_take(serial, serial_n, str_of(info.serial)), 0);
-    const struct crl_entry entry = {span_of(serial, serial_n), when, REVOKE_UNSPECIFIED};
-    const struct crl_form form = {++number, s->now - day_ms, s->now + day_ms, &entry, 1};
-    const struct issuer by = {span_of(s->inter.b, s->inter.n), s->inter_key};
-    assert_int_equal(crl_write(&form, &by, &s->rng, &der, &e), 0);
+    stage_crl(s, who, when, &der);
     const struct f_crl f = {buf_span(&der)};
     stage_feed(s, F_CRL, &f);
     buf_free(&der);

@@ -79,6 +79,8 @@ struct stage {
     uint64_t hole_at;
     bool lie_proof; /* welcome without knowing the password */
     bool lie_cert;  /* answers with another certificate than asked for */
+    bool lie_crl;   /* welcome without a revocation list */
+    uint64_t crl_number;
     bool has_own;
     struct f_own own;
     struct item *insert; /* history: this one in place of its number */

@@ -372,6 +372,7 @@ static struct item *lie_revoked(struct stage *s)
 static struct item *lie_expired(struct stage *s)
 {
     s->now += 400 * 24 * 3600 * INT64_C(1000);
+    stage_revoke(s, PEOPLE, 0); /* a fresh list */
     return stage_write(s, BOB, "from the grave");
 }
 
@@ -642,6 +643,121 @@ static void test_older_forged(void **state)
     assert_int_equal(engine_room_get(s->g, &s->room)->refused, 10);
     s->insert = NULL;
     item_free(it);
+    stage_free(s);
+}
+
+/* Who was away does not know what an honest author counted meanwhile. */
+static void test_rejoined(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "before"));
+    stage_lost(s);
+    stage_log(s, stage_write(s, BOB, "not for her"));
+    stage_log(s, stage_write(s, BOB, "nor this"));
+    s->from = 4;
+    memset(&s->told, 0, sizeof s->told);
+    stage_login(s);
+    assert_int_equal(s->told.notes, 1); /* that 2 to 3 are missing is said */
+    stage_push(s, stage_write(s, BOB, "after"));
+    stage_push(s, stage_write(s, BOB, "and on"));
+    assert_int_equal(s->told.good, 2);
+    assert_int_equal(s->told.refused + s->told.alarms, 0);
+    /* but what she had read before is not said anew */
+    struct item again = s->log[0];
+    again.number = 6;
+    stage_send(s, &again);
+    assert_int_equal(s->told.refused, 1);
+    stage_free(s);
+}
+
+/* Older pages after such a gap stop at it. */
+static void test_rejoined_older(void **state)
+{
+    struct stage *s = stage_paged(state);
+    struct err e = {0};
+
+    s->from = 1;
+    stage_login(s); /* 11 to 60 */
+    stage_lost(s);
+    stage_log(s, stage_write(s, BOB, "not for her"));
+    s->from = 62;
+    for (int i = 0; i < 3; i++)
+        stage_log(s, stage_write(s, BOB, "after"));
+    memset(&s->told, 0, sizeof s->told);
+    stage_login(s);
+    assert_int_equal(s->told.good, 3);
+    assert_true(engine_room_get(s->g, &s->room)->begun);
+    assert_true(engine_older(s->g, &s->room, 100, &e) != 0);
+    stage_serve(s);
+    assert_int_equal(s->told.refused + s->told.alarms, 0);
+    stage_free(s);
+}
+
+/* A new program on the same disk has shown nothing yet, however much is kept. */
+static void test_restart_shows(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "one"));
+    stage_push(s, stage_write(s, BOB, "two"));
+    stage_engine(s);
+    memset(&s->told, 0, sizeof s->told);
+    stage_login(s);
+    assert_false(engine_room_get(s->g, &s->room)->begun);
+    assert_true(engine_older(s->g, &s->room, 100, &e) != 0);
+    stage_serve(s);
+    assert_int_equal(s->told.good, 2);
+    assert_true(engine_room_get(s->g, &s->room)->begun);
+    stage_free(s);
+}
+
+/* --- revocation lists --- */
+
+static void test_no_crl(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    s->lie_crl = true;
+    stage_login(s);
+    expect_closed(s, "no valid list", true);
+    stage_free(s);
+}
+
+/* An entry is not judged by a list that went out of date, and nobody honest stands as refused. */
+static void test_crl_stale(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    stage_login(s);
+    memset(&s->told, 0, sizeof s->told);
+    s->now += 2 * 24 * 3600 * (int64_t)1000;
+    stage_push(s, stage_write(s, BOB, "later"));
+    assert_int_equal(s->told.good + s->told.refused, 0);
+    expect_closed(s, "no valid list", true);
+    stage_lost(s);
+    stage_login(s); /* with a new one */
+    assert_int_equal(s->told.good, 1);
+    assert_int_equal(s->told.refused, 0);
+    stage_free(s);
+}
+
+/* What cannot be said in a frame is the asker's mistake and costs no connection. */
+static void test_request_impossible(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    stage_login(s);
+    assert_true(engine_room_topic(s->g, &s->room, str_of("two\nlines"), &e) == 0);
+    assert_int_equal(e.code, ERR_DATA);
+    stage_serve(s);
+    assert_int_equal(s->told.closes, 0);
+    stage_push(s, stage_write(s, BOB, "still here"));
+    assert_int_equal(s->told.good, 1);
     stage_free(s);
 }
 
@@ -1019,6 +1135,12 @@ int main(void)
         cmocka_unit_test(test_lost_history),
         cmocka_unit_test(test_older),
         cmocka_unit_test(test_older_forged),
+        cmocka_unit_test(test_rejoined),
+        cmocka_unit_test(test_rejoined_older),
+        cmocka_unit_test(test_restart_shows),
+        cmocka_unit_test(test_no_crl),
+        cmocka_unit_test(test_crl_stale),
+        cmocka_unit_test(test_request_impossible),
         cmocka_unit_test(test_say),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_resend),

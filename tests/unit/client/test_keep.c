@@ -127,8 +127,10 @@ static void suite_entries(struct keep k)
     assert_int_equal(k.ops->entry_get(k.k, &room, 99, &out, &e), 0);
     assert_int_equal(k.ops->entry_last(k.k, &room, &alice, &out, &e), 1);
     assert_int_equal(out.number, 15); /* neither the unproven nor the replayed one */
-    assert_int_equal(k.ops->entry_first(k.k, &room, &bob, &out, &e), 1);
+    assert_int_equal(k.ops->entry_first(k.k, &room, &bob, 0, &out, &e), 1);
     assert_int_equal(out.number, 12);
+    assert_int_equal(k.ops->entry_first(k.k, &room, &bob, 13, &out, &e), 1);
+    assert_int_equal(out.number, 14);
     assert_int_equal(k.ops->entry_last(k.k, &room, &phone, &out, &e), 0);
     assert_int_equal(k.ops->entry_former(k.k, &room, str_of("alice"), &phone, 14, &out, &e), 1);
     assert_int_equal(out.number, 13);
