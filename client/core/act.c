@@ -430,13 +430,15 @@ static void help_marks(struct model *m)
 
 static void help_keys(struct model *m)
 {
-    const char *text;
-
-#define X(id, keys, what)                                                                          \
-    if ((text = what) != NULL)                                                                     \
-        model_page_pair(m, keys, text);
-    KEYS(X)
+#define X(id, keys, what) {keys, what},
+    static const struct {
+        const char *keys, *what; /* what NULL: not worth a line */
+    } rows[] = {KEYS(X)};
 #undef X
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].what != NULL)
+            model_page_pair(m, rows[i].keys, rows[i].what);
 }
 
 void act_help(struct act *a, struct str topic)
