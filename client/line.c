@@ -145,6 +145,8 @@ static void matches_show(char **matches, int n, int longest)
 
 static void readline_setup(void)
 {
+    static char word_breaks[] = " \n"; /* readline keeps the pointer */
+
     rl_readline_name = "countersign";
     rl_catch_signals = 0;
     rl_catch_sigwinch = 0;
@@ -156,7 +158,7 @@ static void readline_setup(void)
     rl_deprep_term_function = NULL;
     rl_attempted_completion_function = complete;
     rl_completion_display_matches_hook = matches_show;
-    rl_completer_word_break_characters = (char[]){" \n"};
+    rl_completer_word_break_characters = word_breaks;
     rl_initialize(); /* reads inputrc */
     rl_variable_bind("enable-bracketed-paste", "off");
     rl_variable_bind("horizontal-scroll-mode", "off");
@@ -307,7 +309,7 @@ static const struct {
     {"\033OS", KEY_HANDSHAKE},  {"\033[14~", KEY_HANDSHAKE}, {"\033[[D", KEY_HANDSHAKE},
     {"\033[15~", KEY_PREVIOUS}, {"\033[[E", KEY_PREVIOUS},   {"\033[1;3D", KEY_PREVIOUS},
     {"\033[17~", KEY_NEXT},     {"\033[1;3C", KEY_NEXT},     {"\033a", KEY_ACTIVE},
-    {"\033=", KEY_QUIET},       {"\033h", KEY_SEEN},         {"\033\033", KEY_ESC},
+    {"\033=", KEY_QUIET},       {"\033h", KEY_SEEN},
 };
 
 static bool ours(const char *seq, size_t n, enum screen_key *key)
@@ -372,10 +374,8 @@ static void paste_done(void)
 
     searching_ends();
     if (in.n > DRAFT_MAX || (size_t)rl_end + in.n > DRAFT_MAX) {
-        snprintf(why, sizeof why,
-                 "%zu bytes pasted: with the draft more than a message holds (%d); "
-                 "nothing was taken",
-                 in.n, DRAFT_MAX);
+        snprintf(why, sizeof why, "%zu bytes pasted, a message holds %d: nothing was taken", in.n,
+                 DRAFT_MAX);
         line.ops.refused(line.ops.ctx, why);
     } else if (in.n > 0 && (text = malloc(in.n * 4 + 1)) != NULL) {
         size_t n = paste_clean(text, in);
@@ -470,6 +470,8 @@ void line_feed(const char *bytes, size_t n)
             paste_byte(bytes[i]);
             continue;
         }
+        if (line.seq_n == 1 && bytes[i] == '\033')
+            line_timeout(); /* Esc, and then something else */
         line.seq[line.seq_n++] = bytes[i];
         if (complete_sequence())
             sequence_done();

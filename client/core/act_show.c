@@ -135,6 +135,17 @@ static void people_copy(struct act *a, struct window *w, const struct engine_roo
     }
 }
 
+/* Is everything that we may read on the screen? What the engine has may not be shown yet. */
+static bool all_shown(const struct window *w, const struct engine_room *r)
+{
+    size_t i = 0;
+
+    while (i < w->messages_n && w->messages[i].number == 0)
+        i++;
+    return r->begun &&
+           (r->number < r->first || (i < w->messages_n && w->messages[i].number <= r->first));
+}
+
 static void room_copy(struct window *w, const struct engine_room *r)
 {
     model_clean(w->name, sizeof w->name, r->name);
@@ -143,7 +154,7 @@ static void room_copy(struct window *w, const struct engine_room *r)
     w->joined = r->joined;
     w->broken = r->broken;
     w->read_only = r->read_only;
-    w->begun = r->begun;
+    w->begun = all_shown(w, r);
     w->queued = r->queued;
     w->refused = r->refused;
 }
@@ -339,6 +350,7 @@ static void show_ready(struct act *a)
     struct model *m = a->m;
 
     m->conn = CONN_READY;
+    m->settled = true;
     m->offline_since = 0;
     m->why[0] = '\0';
     model_say(m, &m->windows[0], "connected to %s, both certificates verified (/hs)", m->relay);

@@ -188,14 +188,27 @@ struct window *model_window_named(struct model *m, struct str name)
     return hits == 1 ? found : NULL;
 }
 
+/* Rooms before people, by name; the client's own window stays first. */
+static bool window_before(const struct window *a, const struct window *b)
+{
+    bool person_a = a->kind == WINDOW_DIRECT, person_b = b->kind == WINDOW_DIRECT;
+
+    return person_a != person_b ? person_b : strcmp(a->name, b->name) < 0;
+}
+
 struct window *model_window_add(struct model *m, const struct room_id *id, enum window_kind kind,
                                 const char *name)
 {
-    struct window *w = window_new(m);
+    struct window *w = window_new(m), *first = m->windows + 1;
 
     w->id = *id;
     w->kind = kind;
     model_clean(w->name, sizeof w->name, name);
+    for (; !m->settled && w > first && window_before(w, w - 1); w--) {
+        struct window copy = w[-1];
+        w[-1] = *w;
+        *w = copy;
+    }
     return w;
 }
 
@@ -351,7 +364,7 @@ static void count_unread(struct model *m, struct window *w, const struct message
         w->mentions++;
 }
 
-/* The oldest go when a window holds too many; they can be paged in again. */
+/* The oldest leave the screen when a window holds too many; the store keeps them. */
 static void trim(struct window *w)
 {
     if (w->messages_n <= WINDOW_MESSAGES_MAX || w->anchor != 0)

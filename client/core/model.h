@@ -207,7 +207,8 @@ struct model {
     char hint[MODEL_TEXT_SHORT]; /* an answer to the last key, gone with the next */
     struct input input;
     uint64_t serial;
-    bool quiet; /* joins and presence are not written into windows */
+    bool settled; /* logged in once: from now on windows keep their numbers */
+    bool quiet;   /* joins and presence are not written into windows */
 };
 
 /* NULL: no memory. The first window is there. */

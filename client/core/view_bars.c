@@ -28,14 +28,14 @@ static unsigned title_direct(const struct model *m, const struct window *w, stru
         return segment(a, col, STYLE_BAR_WARN, "certificate not seen yet");
     m->conf.local(m->conf.ctx, w->verified_at, &day);
     if (!w->verified)
-        col = segment(a, col, STYLE_BAR_WARN, a.cols < 40 ? "?" : "UNVERIFIED");
-    else if (a.cols < 60)
-        col = segment(a, col, STYLE_BAR_GOOD, a.cols < 40 ? "ok" : "VERIFIED");
+        col = segment(a, col, STYLE_BAR_WARN, a.g->cols < 40 ? "?" : "UNVERIFIED");
+    else if (a.g->cols < 60)
+        col = segment(a, col, STYLE_BAR_GOOD, a.g->cols < 40 ? "ok" : "VERIFIED");
     else {
         snprintf(text, sizeof text, "VERIFIED %d %s", day.day, month_name(day.mon));
         col = segment(a, col, STYLE_BAR_GOOD, text);
     }
-    if (a.cols < 100)
+    if (a.g->cols < 100)
         return col;
     fingerprint_short(&w->peer, 4, fp);
     snprintf(text, sizeof text, "  %.24s %s", w->peer_device, fp);
@@ -59,14 +59,14 @@ static unsigned title_room(const struct model *m, const struct window *w, struct
         return segment(a, col, STYLE_BAR_WARN, "not a member");
     if (here == 0)
         return col;
-    if (a.cols < 60)
+    if (a.g->cols < 60)
         snprintf(text, sizeof text, "%u", here);
     else if (others == 0)
         snprintf(text, sizeof text, "%s, only you",
                  w->kind == WINDOW_PRIVATE ? "private" : "public");
     else
-        snprintf(text, sizeof text, "%s, %u people, %u of %u verified",
-                 w->kind == WINDOW_PRIVATE ? "private" : "public", here, verified, others);
+        snprintf(text, sizeof text, "%s%u people, %u of %u verified",
+                 w->kind == WINDOW_PRIVATE ? "private, " : "", here, verified, others);
     return segment(a, col, STYLE_BAR, text);
 }
 
@@ -84,7 +84,11 @@ static void title_chat(const struct model *m, struct area a)
         segment(a, col + 1, STYLE_BAR, "notices of this program and of the relay");
         return;
     }
-    col = w->kind == WINDOW_DIRECT ? title_direct(m, w, a, col + 1) : title_room(m, w, a, col + 1);
+    /* Who can read it is said in full; what goes before it may be cut. */
+    unsigned keep = a.cols >= 60 ? sizeof reads + 1 : 0;
+    struct area before = area_cut(a, 0, 0, 1, a.cols - keep);
+    col = w->kind == WINDOW_DIRECT ? title_direct(m, w, before, col + 1)
+                                   : title_room(m, w, before, col + 1);
     segment(a, col + 2, STYLE_BAR, reads);
 }
 
@@ -282,9 +286,11 @@ void view_status(const struct model *m, struct area a, bool merged)
 void view_activity(const struct model *m, struct area a)
 {
     area_fill(a, ' ', STYLE_BAR);
-    if (m->hint[0] != '\0')
+    if (m->hint[0] != '\0') {
         segment(a, 0, STYLE_BAR_WARN, m->hint);
-    else if (m->view != VIEW_CHAT)
+        return;
+    }
+    if (m->view != VIEW_CHAT)
         segment(a, 0, STYLE_BAR, keys_of(m));
     else
         act_list(m, a, 0, a.cols >= 60);

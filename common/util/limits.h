@@ -102,7 +102,7 @@ enum {
 
 /* The screen */
 enum {
-    WINDOW_MESSAGES_MAX = 5000,  /* kept in one window; older ones are paged in again */
+    WINDOW_MESSAGES_MAX = 5000,  /* kept in one window, the oldest leave it */
     DRAFT_MAX = TEXT_MAX,        /* what is longer cannot be sent, so it is not taken */
     PASTE_MAX = 8 * 1024 * 1024, /* what is longer is dropped unread */
     INPUT_HISTORY_MAX = 1000,    /* lines of the input history kept on disk */

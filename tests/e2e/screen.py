@@ -8,15 +8,38 @@
 
 import os
 import signal
+import termios
 import time
 
 import pexpect
 import pyte
 
-from relay import CLIENT, PASSWORD, SECONDS
+from relay import CLIENT, PASSWORD
+
+SECONDS = 6
 
 UP, DOWN, ESC, PAGE_UP = "\x1b[A", "\x1b[B", "\x1b", "\x1b[5~"
 F1, F2, F4 = "\x1bOP", "\x1bOQ", "\x1bOS"
+
+
+class Terminal(pyte.Screen):
+    """pyte's screen, and what xterm has besides: scrolling a region (SU, SD)."""
+
+    def _lines(self, change, count):
+        x, y = self.cursor.x, self.cursor.y
+        self.cursor.y = self.margins.top if self.margins else 0
+        change(count)
+        self.cursor.x, self.cursor.y = x, y
+
+    def scroll_up(self, count=1):
+        self._lines(self.delete_lines, count)
+
+    def scroll_down(self, count=1):
+        self._lines(self.insert_lines, count)
+
+
+class Stream(pyte.ByteStream):
+    csi = pyte.ByteStream.csi | {"S": "scroll_up", "T": "scroll_down"}
 
 
 class Screen:
@@ -24,8 +47,8 @@ class Screen:
         full = {k: v for k, v in member.env.items() if k != "NO_COLOR"}
         full |= {"TERM": "xterm-256color", "INPUTRC": "/dev/null"} | (env or {})
         self.raw = b""
-        self.screen = pyte.Screen(cols, rows)
-        self.stream = pyte.ByteStream(self.screen)
+        self.screen = Terminal(cols, rows)
+        self.stream = Stream(self.screen)
         self.child = pexpect.spawn(CLIENT, list(argv), env={k: v for k, v in full.items() if v},
                                    dimensions=(rows, cols), timeout=SECONDS)
 
@@ -104,10 +127,11 @@ class Screen:
             return f.read().rpartition(")")[2].split()[0] == "T"
 
 
-def modes(fd):
-    """The terminal's settings, as a program leaves them behind."""
-    import termios
-    return termios.tcgetattr(fd)[:4]
+def cooked(fd):
+    """Is the terminal as a shell wants it: lines, echo, signals?"""
+    i, o, _, l = termios.tcgetattr(fd)[:4]
+    return bool(l & termios.ICANON and l & termios.ECHO and l & termios.ISIG and
+                i & termios.ICRNL and o & termios.OPOST)
 
 
 def private(path):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from relay import CLIENT, PASSWORD, Relay
-from screen import DOWN, ESC, F1, F2, F4, PAGE_UP, UP, Screen, modes, private
+from screen import ESC, F1, F2, F4, PAGE_UP, UP, Screen, cooked, private
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +68,13 @@ def test_handshake_while_connecting(people):
 def test_terminal_restored(people, how):
     with Screen(people[0]) as s:
         fd = s.child.child_fd
-        before = modes(fd)
         s.login()
-        assert modes(fd) != before
+        assert not cooked(fd)
         if how == "/quit":
             s.type("/quit\r")
         else:
             s.child.kill(getattr(signal, how))
-        s.until(lambda: b"\x1b[?1049l" in s.raw, "the other screen back")
-        assert modes(fd) == before
+        s.until(lambda: b"\x1b[?1049l" in s.raw and cooked(fd), "the terminal as it was")
         assert s.end() == 0
         assert s.raw.rfind(b"\x1b[?2004l") > s.raw.rfind(b"\x1b[?2004h")
         assert s.raw.rfind(b"\x1b[?1049l") > s.raw.rfind(b"\x1b[?1049h")
@@ -85,26 +83,22 @@ def test_terminal_restored(people, how):
 def test_crash_restores(people):
     with Screen(people[0]) as s:
         fd = s.child.child_fd
-        before = modes(fd)
         s.login()
         s.child.kill(signal.SIGABRT)
-        s.until(lambda: b"\x1b[?1049l" in s.raw, "the other screen back")
-        assert modes(fd) == before
+        s.until(lambda: b"\x1b[?1049l" in s.raw and cooked(fd), "the terminal as it was")
         s.end()
         assert s.child.signalstatus == signal.SIGABRT
 
 
 def test_suspend(alice):
     fd = alice.child.child_fd
-    raw = modes(fd)
     alice.type("half a li\x1a")
     alice.until(alice.stopped, "stop")
-    alice.until(lambda: modes(fd) != raw, "terminal given back")
+    assert cooked(fd)
     alice.child.kill(signal.SIGCONT)
-    alice.until(lambda: modes(fd) == raw, "terminal taken again")
+    alice.until(lambda: not cooked(fd), "the terminal taken again")
     alice.type("ne")
     alice.until(lambda: "half a line" in draft(alice), "the draft")
-    assert alice.quit is not None
 
 
 @pytest.mark.parametrize("term", ["", "nonsense-terminal"])
@@ -123,7 +117,7 @@ def test_no_color(people):
         s.type(F1)
         s.wait("[help]")
         s.type(ESC + F2)
-        s.wait("UNVERIFIED" if "UNVERIFIED" in s.text() else "yours")
+        s.wait("yours")
         assert s.quit() == 0
         codes = [c for m in re.findall(rb"\x1b\[([0-9;]*)m", s.raw) for c in m.split(b";") if c]
         assert not [c for c in codes if 30 <= int(c) <= 49 or 90 <= int(c) <= 107], codes
@@ -145,8 +139,7 @@ def test_editing(alice):
     alice.type("\x01\x0b")                         # C-a C-k
     alice.gone("wrold")
     alice.type("日本 cafe\u0301 x\x1bb\x1bb|")
-    alice.until(lambda: "日本 |cafe" in draft(alice).replace("本 ", "本").replace("本", "本 ")
-                or "|caf" in draft(alice), "M-b over wide characters")
+    alice.until(lambda: "|caf" in draft(alice), "M-b over wide characters")
     alice.type("\x03")
     alice.gone("|caf")
 
@@ -171,7 +164,7 @@ def test_history(alice):
     alice.until(lambda: "/names" in draft(alice), "older input")
     alice.type("\x03")
     alice.type("this is a secret text\r")
-    alice.wait("alice + this is") if False else alice.wait("this is a secret text")
+    alice.wait("  this is a secret text")
     assert alice.quit() == 0
     home = alice.child.env["XDG_STATE_HOME"]
     path = os.path.join(home, "countersign", "history")
@@ -278,7 +271,9 @@ def test_resize_storm(people):
             if rows >= 3 and cols >= 30:
                 s.until(lambda: "newest" in s.text(), f"the newest line at {rows}x{cols}")
         still(s, "the newest line of all")
-        s.until(lambda: without_time(s.rows()) == without_time(want), "what a fresh one shows")
+        for _ in range(20):
+            s.read()
+        assert without_time(s.rows()) == without_time(want)
         assert s.quit() == 0
 
 
@@ -339,7 +334,9 @@ def test_inspector(alice):
     alice.wait("[1:#lab]")
     alice.type("/me\r")
     alice.wait("what others compare with")
-    alice.type(ESC + "/inspect nobody\r")
+    alice.type(ESC)
+    alice.wait("[1:#lab]")
+    alice.type("/inspect nobody\r")
     alice.wait("nobody of that name")
 
 
@@ -354,12 +351,14 @@ def test_commands(alice):
     alice.wait("#lab  2 people  joined")
     alice.type("/topic a fine topic\r")
     alice.wait("topic")
-    alice.type("/create den private\r")
-    alice.wait("[2:#den] private, only you")
+    alice.type("/create zoo private\r")
+    alice.wait(":#zoo] private, only you")
     alice.type("/w 1\r")
     alice.wait("[1:#lab]")
-    alice.type("\x1b2")
-    alice.wait("[2:#den]")
+    alice.type("/w zo\r")
+    alice.wait(":#zoo] private, only you")
+    alice.type("\x1b1")
+    alice.wait("[1:#lab]")
 
 
 HOSTILE = ["\x1b]0;pwned\x07", "\x1b[2J\x1b[H", "\x9b2J", "\x1bP+q544e\x1b\\", "\u202eevil",
@@ -392,16 +391,19 @@ def test_relay_restart(tmp_path):
         with Screen(carol) as s:
             s.login()
             s.wait("[1:#den]")
+            s.type("said before\r")
+            s.wait("carol >   said before")
             r.kill()
             s.wait("OFFLINE")
             s.type("said while away\r")
-            s.wait("carol . ")
+            s.wait("carol .   said while away")
             s.wait("[queue 1]")
             r.run("--listen", f"127.0.0.1:{r.port}")
             s.until(lambda: "[TLS 1.3 ok" in s.text() or "retry" in s.text(), "a try")
             s.type("\r")
             s.wait("[TLS 1.3 ok")
-            s.wait("> said while away") if False else s.gone("[queue 1]")
+            s.wait("carol >   said while away")
+            s.gone("[queue 1]")
             assert s.text().count("said while away") == 1
             assert s.quit() == 0
         r.stop()
