@@ -210,8 +210,8 @@ static void hosts_and_keys_are_judged(void **state)
                                       "a..b",
                                       "a.",
                                       ".a",
-                                      "b\xc3\xbc"
-                                      "cher.example",
+                                      ("b\xc3\xbc"
+                                       "cher.example"),
                                       "a/b",
                                       "[::1]",
                                       "relay:7443"};
