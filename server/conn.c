@@ -13,7 +13,7 @@ static void on_poll(uv_poll_t *h, int status, int events);
 
 static bool reading(const struct conn *c)
 {
-    return !c->at_worker;
+    return !c->at_worker && !c->held;
 }
 
 static void watch(struct conn *c)
@@ -195,6 +195,7 @@ static void on_closed(uv_handle_t *h)
     buf_free(&c->early);
     link_free(c->link);
     identity_unref(c->identity);
+    ahead_release(c->ahead);
     free(c->rooms);
     free(c);
 }
@@ -222,7 +223,7 @@ void conn_end(struct conn *c, const char *why)
         link_close(c->link);
     gone(c, why);
     c->state = CONN_ENDING;
-    c->at_worker = false;
+    c->at_worker = c->held = false;
     c->deadline = clock_ticks() + LINGER_MS;
     touch(c);
     watch(c);
@@ -232,8 +233,11 @@ void conn_welcome(struct loop *l, uint64_t id, struct guest *g)
 {
     struct conn *c = l->draining ? NULL : calloc(1, sizeof *c);
 
-    if (c == NULL || uv_poll_init(&l->uv, &c->poll, g->fd) != 0) {
+    if (c == NULL || (c->ahead = ahead_new()) == NULL ||
+        uv_poll_init(&l->uv, &c->poll, g->fd) != 0) {
         gate_leave(l->env.gate, &g->source, false); /* g->fd is closed with its message */
+        if (c != NULL)
+            ahead_release(c->ahead);
         free(c);
         return;
     }
@@ -270,8 +274,11 @@ void conn_proven(struct conn *c)
 
 static void jobs(struct conn *c)
 {
-    for (struct job *j = session_job(c->session); j != NULL; j = session_job(c->session))
+    for (struct job *j = session_job(c->session); j != NULL; j = session_job(c->session)) {
+        j->ahead = ahead_hold(c->ahead);
         sequencer_put(c->loop->env.sequencer, j);
+    }
+    c->held = ahead_count(c->ahead) >= JOBS_MAX;
 }
 
 static void said(struct conn *c, struct span bytes)
@@ -279,6 +286,10 @@ static void said(struct conn *c, struct span bytes)
     int r = session_feed(c->session, bytes, clock_now(NULL));
 
     jobs(c);
+    while (r == 0 && !c->held && session_stalled(c->session)) {
+        r = session_feed(c->session, (struct span){NULL, 0}, clock_now(NULL));
+        jobs(c);
+    }
     touch(c);
     if (r < 0)
         conn_end(c, session_error(c->session)->text);
@@ -289,7 +300,7 @@ static void events(struct conn *c)
 {
     struct link_event ev;
 
-    while (c->state == CONN_OPEN && link_next(c->link, &ev)) {
+    while (c->state == CONN_OPEN && !c->held && link_next(c->link, &ev)) {
         if (ev.kind == LINK_MESSAGE)
             said(c, ev.message);
         else if (ev.kind == LINK_CLOSED)
@@ -298,6 +309,16 @@ static void events(struct conn *c)
             conn_end(c, link_error(c->link)->text);
     }
     touch(c);
+}
+
+/* Whoever asks faster than he is answered waits in his own socket. */
+void conn_resume(struct conn *c)
+{
+    if (c->state != CONN_OPEN || !c->held || ahead_count(c->ahead) > JOBS_MAX / 2)
+        return;
+    c->held = false;
+    said(c, (struct span){NULL, 0});
+    events(c);
 }
 
 static void to_worker(struct conn *c, struct span in)

@@ -20,6 +20,7 @@ struct conn {
     struct loop *loop;
     enum conn_state state;
     bool at_worker; /* one job at a time: nothing is read meanwhile */
+    bool held;      /* too many of its jobs are under way: nothing is read or taken */
     bool full;      /* the socket took no more: nothing is sent until it says so */
     bool dirty;     /* in the list of those with something to send */
     bool proven;    /* logged in: no longer counted as a newcomer */
@@ -35,6 +36,7 @@ struct conn {
     struct link *link;
     struct identity *identity;
     struct session *session;
+    struct ahead *ahead;
     struct crowd **rooms;
     size_t rooms_n, rooms_cap;
     struct conn *next_dirty;
@@ -69,6 +71,7 @@ void conn_welcome(struct loop *l, uint64_t id, struct guest *g);
 void conn_shaken(struct conn *c, struct shaken *s);
 /* One encoded frame for the peer. */
 void conn_send(struct conn *c, struct span frame);
+void conn_resume(struct conn *c);
 void conn_flush(struct conn *c); /* everything that waits, in one write */
 void conn_tick(struct conn *c, int64_t now, int64_t ticks);
 void conn_proven(struct conn *c);

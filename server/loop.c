@@ -178,6 +178,7 @@ static void flush(struct loop *l)
 
         l->dirty = c->next_dirty;
         c->dirty = false;
+        conn_resume(c);
         conn_flush(c);
     }
     drained(l);

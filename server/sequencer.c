@@ -122,7 +122,7 @@ static struct job *batch(struct sequencer *s, struct job *j, bool tick)
     s->refresh = false;
     if (tick)
         core_tick(s->core);
-    for (; j != NULL && n < BATCH_MAX; n++) {
+    for (; j != NULL && n < BATCH_MAX && !core_full(s->core); n++) {
         struct job *next = j->next;
 
         j->next = NULL;

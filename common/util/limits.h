@@ -78,6 +78,7 @@ enum {
     PENALTIES_MAX = 10 * 1000, /* sources and accounts remembered */
     AUDIT_SOURCES_MAX = 1000,  /* rows of refused strangers in one minute */
     LOGIN_MS = 2 * 60 * 1000,  /* hello and login, or join, behind a good certificate */
+    JOBS_MAX = 64,             /* of one connection under way: then it is not read from */
     LOGINS_MAX = 8,            /* challenges asked for on one connection */
     HEADS_KEPT = 64,           /* last heads of a room in memory */
     ROOMS_EVER_MAX = 1024,     /* rooms one was ever in: then no more are made */
@@ -122,20 +123,21 @@ enum {
     LOOPS_MAX = 64,
     WORKERS_MAX = 64,
     CONNS_MAX = 1000 * 1000,
-    ACCEPTS_MAX = 64,          /* connections taken in one turn of the loop */
-    ACCEPT_PAUSE_MS = 100,     /* without file descriptors: how long nobody is asked in */
-    CONN_READ_MAX = 64 * 1024, /* bytes read from one connection in one turn */
-    LINGER_MS = 2 * 1000,      /* how long a peer may take to read our last words */
-    TURN_MS = 1000,            /* deadlines, pings and other processes' writes are looked at */
-    SEQUENCER_WAIT_MS = 250,   /* the store is looked at, jobs or not */
-    BATCH_MAX = 1024,          /* jobs in one transaction */
-    FLOOD_SLOTS = 1024,        /* sources of events that are counted at the same time */
-    FLOOD_SOURCE = 10,         /* lines a second for one event from one source */
-    FLOOD_EVENT = 100,         /* ... and from all sources */
-    LEAF_RENEW_DAYS = 30,      /* the relay's certificate is made anew when less is left */
-    CRL_RENEW_DAYS = 20,       /* and the revocation list */
-    RENEW_MS = 60 * 60 * 1000, /* how often that is looked at */
-    HOSTS_MAX = 8,             /* names in the relay's certificate */
+    ACCEPTS_MAX = 64,               /* connections taken in one turn of the loop */
+    ACCEPT_PAUSE_MS = 100,          /* without file descriptors: how long nobody is asked in */
+    CONN_READ_MAX = 64 * 1024,      /* bytes read from one connection in one turn */
+    LINGER_MS = 2 * 1000,           /* how long a peer may take to read our last words */
+    TURN_MS = 1000,                 /* deadlines, pings and other processes' writes are looked at */
+    SEQUENCER_WAIT_MS = 250,        /* the store is looked at, jobs or not */
+    BATCH_MAX = 1024,               /* jobs in one transaction */
+    BATCH_BYTES = 16 * 1024 * 1024, /* ... and about as much of frames made by them */
+    FLOOD_SLOTS = 1024,             /* sources of events that are counted at the same time */
+    FLOOD_SOURCE = 10,              /* lines a second for one event from one source */
+    FLOOD_EVENT = 100,              /* ... and from all sources */
+    LEAF_RENEW_DAYS = 30,           /* the relay's certificate is made anew when less is left */
+    CRL_RENEW_DAYS = 20,            /* and the revocation list */
+    RENEW_MS = 60 * 60 * 1000,      /* how often that is looked at */
+    HOSTS_MAX = 8,                  /* names in the relay's certificate */
 };
 
 static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");

@@ -50,6 +50,7 @@ struct shared *core_encode(struct core *c, enum frame_type t, const void *body)
     if (frame_put(&c->out, t, body, &e) < 0)
         return NULL;
     c->counts.encodings++;
+    c->made += c->out.len;
     struct shared *s = shared_new(buf_span(&c->out));
     if (s == NULL)
         core_fail(c, &e);
@@ -279,8 +280,14 @@ int core_begin(struct core *c, int64_t now, struct err *e)
     if (c->conf.store.ops->begin(c->conf.store.db, e) < 0)
         return -1;
     c->now = now;
+    c->made = 0;
     c->open = true;
     return 0;
+}
+
+bool core_full(const struct core *c)
+{
+    return c->made >= BATCH_BYTES;
 }
 
 static void effects_drop(struct core *c)

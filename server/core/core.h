@@ -36,6 +36,7 @@ void core_free(struct core *c); /* NULL is fine */
 
 int core_begin(struct core *c, int64_t now, struct err *e) MUST_USE;
 void core_job(struct core *c, struct job *j); /* takes j */
+bool core_full(const struct core *c);         /* enough for one batch: commit */
 int core_commit(struct core *c, struct err *e) MUST_USE;
 bool core_effect(struct core *c, struct effect *out); /* none before the commit */
 

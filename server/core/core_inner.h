@@ -76,6 +76,7 @@ struct penalty {
 struct core {
     struct core_conf conf;
     struct buf root, crl, out; /* out: the frame being encoded */
+    size_t made;               /* bytes encoded in this batch */
     struct err failed;         /* the store gave up: nothing more is done */
     int64_t now;
     bool open;

@@ -30,6 +30,36 @@ void shared_unref(struct shared *s)
         free(s);
 }
 
+struct ahead {
+    _Atomic unsigned holders;
+};
+
+struct ahead *ahead_new(void)
+{
+    struct ahead *a = malloc(sizeof *a);
+
+    if (a != NULL)
+        atomic_init(&a->holders, 1);
+    return a;
+}
+
+struct ahead *ahead_hold(struct ahead *a)
+{
+    atomic_fetch_add_explicit(&a->holders, 1, memory_order_relaxed);
+    return a;
+}
+
+void ahead_release(struct ahead *a)
+{
+    if (a != NULL && atomic_fetch_sub_explicit(&a->holders, 1, memory_order_acq_rel) == 1)
+        free(a);
+}
+
+unsigned ahead_count(struct ahead *a)
+{
+    return atomic_load_explicit(&a->holders, memory_order_relaxed) - 1;
+}
+
 struct job *job_new(enum job_kind kind, uint64_t conn)
 {
     struct job *j = calloc(1, sizeof *j);
@@ -46,6 +76,7 @@ void job_free(struct job *j)
     if (j == NULL)
         return;
     frame_free(&j->frame);
+    ahead_release(j->ahead);
     wipe(j, sizeof *j);
     free(j);
 }

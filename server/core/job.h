@@ -21,6 +21,13 @@ struct shared *shared_new(struct span bytes); /* one reference, the caller's; NU
 struct shared *shared_ref(struct shared *s);  /* gives s */
 void shared_unref(struct shared *s);          /* NULL is fine */
 
+/* How many of a connection's jobs are under way: the connection and each of them hold it. */
+struct ahead;
+struct ahead *ahead_new(void); /* held once, by the caller; NULL: no memory */
+struct ahead *ahead_hold(struct ahead *a);
+void ahead_release(struct ahead *a); /* NULL is fine */
+unsigned ahead_count(struct ahead *a);
+
 enum { SOURCE_MAX = 63 };
 
 enum job_kind {
@@ -33,6 +40,7 @@ struct job {
     struct job *next; /* for whoever queues it */
     enum job_kind kind;
     uint64_t conn;
+    struct ahead *ahead;         /* held; NULL: nobody counts it */
     struct frame frame;          /* JOB_FRAME: owned */
     char source[SOURCE_MAX + 1]; /* address without port: login, resume, proof, join, audit */
     char reason[64];             /* JOB_GONE, JOB_AUDIT: one word or few */

@@ -23,6 +23,8 @@ struct session {
     struct frames frames;
     struct buf out;
     struct job *jobs, **jobs_end;
+    unsigned jobs_n;
+    bool stalled; /* frames wait until the jobs were taken */
     struct err err;
 };
 
@@ -66,6 +68,7 @@ static int job_give(struct session *s, struct job *j)
         return -1;
     *s->jobs_end = j;
     s->jobs_end = &j->next;
+    s->jobs_n++;
     return 0;
 }
 
@@ -283,8 +286,9 @@ static int piece_feed(struct session *s, struct span in)
     struct span json;
     int rc = frames_feed(&s->frames, in, &e);
 
-    while (rc == 0 && (rc = frames_next(&s->frames, &json, &e)) == 1)
+    while (rc == 0 && s->jobs_n < JOBS_MAX && (rc = frames_next(&s->frames, &json, &e)) == 1)
         rc = frame_read(s, json);
+    s->stalled = s->jobs_n == JOBS_MAX;
     if (rc < 0 && s->err.code == ERR_NONE)
         return session_refuse(s, 0, CODE_MALFORMED, e.text);
     return rc;
@@ -294,15 +298,23 @@ int session_feed(struct session *s, struct span in, int64_t now)
 {
     if (s->err.code != ERR_NONE)
         return -1;
-    s->now = s->heard = now;
-    s->pinged = false;
-    while (in.n > 0) {
+    s->now = now;
+    if (in.n > 0) {
+        s->heard = now;
+        s->pinged = false;
+    }
+    do {
         size_t n = in.n < PIECE ? in.n : PIECE;
         if (piece_feed(s, span_of(in.p, n)) < 0)
             return -1;
         in = span_of(in.p + n, in.n - n);
-    }
+    } while (in.n > 0);
     return 0;
+}
+
+bool session_stalled(const struct session *s)
+{
+    return s->stalled;
 }
 
 struct job *session_job(struct session *s)
@@ -312,6 +324,7 @@ struct job *session_job(struct session *s)
     if (j == NULL)
         return NULL;
     s->jobs = j->next;
+    s->jobs_n--;
     if (s->jobs == NULL)
         s->jobs_end = &s->jobs;
     j->next = NULL;

@@ -28,6 +28,9 @@ void session_free(struct session *s); /* NULL is fine */
 
 /* Opened bytes. -1: the peer is done with, see session_error. */
 int session_feed(struct session *s, struct span in, int64_t now) MUST_USE;
+/* JOBS_MAX jobs wait, and perhaps further frames behind them: take the jobs, then call session_feed
+ * without bytes before anything else is fed. */
+bool session_stalled(const struct session *s);
 /* The next job for the sequencer, the caller's from now on; NULL: there is none. */
 struct job *session_job(struct session *s);
 /* Frames for the peer, in clear: link_send them, then session_sent. */

@@ -211,6 +211,8 @@ static bool batch(struct relay *r)
             core_job(r->core, j);
             moved = true;
         }
+        if (c != NULL && c->s != NULL && session_stalled(c->s))
+            (void)!session_feed(c->s, span_of(NULL, 0), r->now);
     }
     assert_false(core_effect(r->core, &ef) && moved && ef.kind != EFFECT_DEVICE);
     if (core_commit(r->core, &e) < 0)

@@ -999,6 +999,35 @@ static void test_history_of_all(void **state)
 }
 
 /* A page is cut at its bytes, whichever way it is read. */
+/* However many pages are asked for: what waits for one commit is bounded. */
+static void test_history_in_a_flood(void **state)
+{
+    static char text[TEXT_MAX + 1];
+    struct pair p = pair_new();
+    struct err e = {0};
+    struct effect ef;
+    unsigned n = 0;
+    (void)state;
+    memset(text, 'x', TEXT_MAX);
+    for (int i = 0; i < 8; i++)
+        (void)pen_say(&p.pa, text);
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    for (; !core_full(r->core); n++) {
+        struct job *j = job_new(JOB_FRAME, p.a->conn);
+        j->frame.type = F_HISTORY_ASK;
+        j->frame.u.history_ask = (struct f_history_ask){
+            .id = 1, .room = p.room, .has_after = true, .count = HISTORY_MAX};
+        core_job(r->core, j);
+    }
+    assert_in_range(n, BATCH_BYTES / FRAME_MAX, 2 * BATCH_BYTES / HISTORY_BYTES);
+    assert_int_equal(core_commit(r->core, &e), 0);
+    while (core_effect(r->core, &ef))
+        shared_unref(ef.frame);
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    assert_false(core_full(r->core));
+    assert_int_equal(core_commit(r->core, &e), 0);
+}
+
 static void test_history_of_giants(void **state)
 {
     struct pair p = pair_new();
@@ -1554,6 +1583,7 @@ int main(void)
         TEST(test_history_before_joining),
         TEST(test_history_of_all),
         TEST(test_history_of_giants),
+        TEST(test_history_in_a_flood),
         TEST(test_room_names),
         TEST(test_room_members_hear),
         TEST(test_presence),

@@ -295,6 +295,41 @@ static void test_login_asked_too_often(void **state)
     session_free(s);
 }
 
+static unsigned jobs_take(struct session *s, uint64_t *id)
+{
+    unsigned n = 0;
+
+    for (struct job *j = session_job(s); j != NULL; j = session_job(s), n++) {
+        assert_int_equal(frame_id(&j->frame), ++*id);
+        job_free(j);
+    }
+    return n;
+}
+
+/* Who asks faster than he is answered fills his own frames, not the sequencer's queue. */
+static void test_questions_in_a_flood(void **state)
+{
+    enum { FLOOD = 3 * JOBS_MAX + 1 };
+    struct session *s = in_state(LOGGED_IN, client_member(r, "alice"));
+    struct err e = {0};
+    struct buf b;
+    uint64_t id = 0;
+    unsigned n;
+    (void)state;
+    buf_init(&b, FRAME_MAX);
+    for (uint64_t i = 1; i <= FLOOD; i++)
+        assert_int_equal(frame_put(&b, F_ROOM_LIST, &(struct f_room_list){i}, &e), 0);
+    assert_int_equal(session_feed(s, buf_span(&b), r->now), 0);
+    for (n = 0; session_stalled(s); n++) {
+        assert_int_equal(jobs_take(s, &id), JOBS_MAX);
+        assert_int_equal(session_feed(s, span_of(NULL, 0), r->now), 0);
+    }
+    assert_int_equal(jobs_take(s, &id), 1);
+    assert_int_equal(n, 3);
+    buf_free(&b);
+    session_free(s);
+}
+
 static size_t pings(struct session *s)
 {
     size_t n = session_out(s).n;
@@ -405,6 +440,7 @@ int main(void)
         TEST(test_wellformed),
         TEST(test_length),
         TEST(test_login_asked_too_often),
+        TEST(test_questions_in_a_flood),
         TEST(test_ping),
         TEST(test_debts_have_an_end),
         TEST(test_certificate_expires),
