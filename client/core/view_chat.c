@@ -214,8 +214,8 @@ void view_chat(const struct model *m, struct area a)
     }
 }
 
-/* Rows between the top of the window's messages and the edge, counted until there are more than it
- * shows. */
+/* Rows between the top of the window's messages and the edge, counted until there are more than the
+ * area shows. */
 static unsigned rows_above(const struct window *w, size_t i, unsigned below, struct area a)
 {
     unsigned rows = message_rows(w, i, a) - below;

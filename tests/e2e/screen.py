@@ -14,9 +14,8 @@ import time
 import pexpect
 import pyte
 
-from relay import CLIENT, PASSWORD
+from relay import CLIENT, PASSWORD, SECONDS
 
-SECONDS = 6
 
 UP, DOWN, ESC, PAGE_UP = "\x1b[A", "\x1b[B", "\x1b", "\x1b[5~"
 F1, F2, F4 = "\x1bOP", "\x1bOQ", "\x1bOS"
