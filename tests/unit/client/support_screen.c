@@ -50,8 +50,9 @@ static void said(struct model *m, struct window *w, int ago, const char *sender,
                  const char *text, const char *note)
 {
     bool own = strcmp(sender, "alice") == 0;
+    uint64_t number = ++numbers;
     const struct message_in in = {
-        .number = mark == MARK_QUEUED ? 0 : ++numbers,
+        .number = mark == MARK_QUEUED ? 0 : number,
         .seq = ++numbers,
         .at = DEMO_NOW - ago * INT64_C(60000),
         .mark = mark,
