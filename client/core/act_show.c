@@ -275,8 +275,6 @@ static void opened(struct act *a, const struct act_ask *ask, const struct engine
     if (ask->text != NULL && engine_say(a->g, &w->id, str_of(ask->text), &e) == 0)
         model_say(a->m, w, "not sent: %s", e.text);
     model_switch(a->m, (size_t)(w - a->m->windows));
-    if (w->messages_n == 0)
-        model_say(a->m, w, "what is said here is signed; the relay can read it");
 }
 
 static void answered(struct act *a, struct act_ask *ask, const struct engine_event *ev)
@@ -388,6 +386,8 @@ void act_event(struct act *a, const struct engine_event *ev)
     case ENGINE_NOTE:
         if (!a->m->quiet)
             model_say(a->m, w != NULL ? w : &a->m->windows[0], "%s", ev->text);
+        if (w == NULL)
+            model_clean(a->m->hint, sizeof a->m->hint, ev->text);
         break;
     case ENGINE_ALARM: model_alarm(a->m, w, ev->text); break;
     case ENGINE_CLOSE: break;

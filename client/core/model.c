@@ -271,7 +271,7 @@ struct message *model_find(struct window *w, const struct hash *fp, uint64_t seq
 {
     for (size_t i = w->messages_n; i-- > 0;) {
         struct message *msg = &w->messages[i];
-        if (!msg->system && msg->seq == seq && hash_same(&msg->fp, fp))
+        if (!msg->system && msg->mark != MARK_REFUSED && msg->seq == seq && hash_same(&msg->fp, fp))
             return msg;
     }
     return NULL;

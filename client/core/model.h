@@ -250,6 +250,7 @@ struct message_in {
 
 /* Puts it where its number belongs; an entry already there (same author and seq) is changed. */
 void model_message(struct model *m, struct window *w, const struct message_in *in);
+/* The good one: a refused entry may claim any author and count. */
 struct message *model_find(struct window *w, const struct hash *fp, uint64_t seq);
 /* A line of our own, from "--". w NULL: in the current window. */
 void model_say(struct model *m, struct window *w, const char *fmt, ...) PRINTF_LIKE(3, 4);

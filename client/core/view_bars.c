@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char reads[] = "signed, the relay can read this";
-
 static unsigned segment(struct area a, unsigned col, enum style s, const char *text)
 {
     return area_cutoff(a, 0, col, s, str_of(text));
@@ -18,35 +16,43 @@ const char *window_sign(const struct window *w)
     return w->kind == WINDOW_PUBLIC || w->kind == WINDOW_PRIVATE ? "#" : "";
 }
 
-static unsigned title_direct(const struct model *m, const struct window *w, struct area a,
-                             unsigned col)
+/* The first of the texts that has room; the last one in any case. */
+static void segment_fitting(struct area a, unsigned col, enum style s, const char *const *texts,
+                            size_t n)
 {
-    struct stamp day = {0};
-    char text[120], fp[80];
+    size_t i = 0;
 
-    if (hash_same(&w->peer, &(struct hash){{0}}))
-        return segment(a, col, STYLE_BAR_WARN, "certificate not seen yet");
-    m->conf.local(m->conf.ctx, w->verified_at, &day);
-    if (!w->verified)
-        col = segment(a, col, STYLE_BAR_WARN, a.g->cols < 40 ? "?" : "UNVERIFIED");
-    else if (a.g->cols < 60)
-        col = segment(a, col, STYLE_BAR_GOOD, a.g->cols < 40 ? "ok" : "VERIFIED");
-    else {
-        snprintf(text, sizeof text, "VERIFIED %d %s", day.day, month_name(day.mon));
-        col = segment(a, col, STYLE_BAR_GOOD, text);
-    }
-    if (a.g->cols < 100)
-        return col;
-    fingerprint_short(&w->peer, 4, fp);
-    snprintf(text, sizeof text, "  %.24s %s", w->peer_device, fp);
-    return segment(a, col, STYLE_BAR, text);
+    while (i + 1 < n && col + wrap_width(str_of(texts[i])) > a.cols)
+        i++;
+    segment(a, col, s, texts[i]);
 }
 
-static unsigned title_room(const struct model *m, const struct window *w, struct area a,
-                           unsigned col)
+static void title_direct(const struct model *m, const struct window *w, struct area a, unsigned col)
+{
+    struct stamp day = {0};
+    char since[40], device[160], fp[80];
+    const char *const good[] = {device, since, "VERIFIED", "ok"};
+    const char *const unseen[] = {"certificate not seen yet", "not seen", "?"};
+    const char *const unverified[] = {device, "UNVERIFIED", "?"};
+
+    m->conf.local(m->conf.ctx, w->verified_at, &day);
+    fingerprint_short(&w->peer, 4, fp);
+    snprintf(since, sizeof since, "VERIFIED %d %s", day.day, month_name(day.mon));
+    snprintf(device, sizeof device, "%s  %.24s %s", w->verified ? since : "UNVERIFIED",
+             w->peer_device, fp);
+    if (hash_same(&w->peer, &(struct hash){{0}}))
+        segment_fitting(a, col, STYLE_BAR_WARN, unseen, COUNT(unseen));
+    else if (w->verified)
+        segment_fitting(a, col, STYLE_BAR_GOOD, good, COUNT(good));
+    else
+        segment_fitting(a, col, STYLE_BAR_WARN, unverified, COUNT(unverified));
+}
+
+static void title_room(const struct model *m, const struct window *w, struct area a, unsigned col)
 {
     unsigned here = 0, others = 0, verified = 0;
-    char text[120];
+    char kind[120], count[96], good[48], number[16];
+    const char *const texts[] = {kind, count, good, number};
 
     for (size_t i = 0; i < w->people_n; i++) {
         const struct person *p = &w->people[i];
@@ -55,41 +61,53 @@ static unsigned title_room(const struct model *m, const struct window *w, struct
         others += other;
         verified += other && p->verified;
     }
-    if (!w->joined)
-        return segment(a, col, STYLE_BAR_WARN, "not a member");
-    if (here == 0)
-        return col;
-    if (a.g->cols < 60)
-        snprintf(text, sizeof text, "%u", here);
-    else if (others == 0)
-        snprintf(text, sizeof text, "%s, only you",
-                 w->kind == WINDOW_PRIVATE ? "private" : "public");
+    if (!w->joined || here == 0) {
+        segment(a, col, STYLE_BAR_WARN, w->joined ? "" : "not a member");
+        return;
+    }
+    snprintf(good, sizeof good, "%u of %u verified", verified, others);
+    snprintf(number, sizeof number, "%u", here);
+    if (others == 0)
+        snprintf(count, sizeof count, "only you");
     else
-        snprintf(text, sizeof text, "%s%u people, %u of %u verified",
-                 w->kind == WINDOW_PRIVATE ? "private, " : "", here, verified, others);
-    return segment(a, col, STYLE_BAR, text);
+        snprintf(count, sizeof count, "%u people, %s", here, good);
+    snprintf(kind, sizeof kind, "%s, %s", w->kind == WINDOW_PRIVATE ? "private" : "public", count);
+    segment_fitting(a, col, STYLE_BAR, texts, COUNT(texts));
+}
+
+/* Who reads what is said here: the claim that no other part of the title may push out. */
+static const char *claim(unsigned cols)
+{
+    return cols >= 50   ? "signed, the relay can read this"
+           : cols >= 30 ? "relay can read"
+           : cols >= 24 ? "relay reads"
+                        : "";
 }
 
 static void title_chat(const struct model *m, struct area a)
 {
     const struct window *w = &m->windows[m->current];
-    char text[MODEL_TEXT_SHORT + 16];
+    char text[2 * MODEL_TEXT_SHORT];
 
     if (a.cols < 60)
-        snprintf(text, sizeof text, "%s%.20s", window_sign(w), w->name);
+        snprintf(text, sizeof text, "%s%s", window_sign(w), w->name);
     else
-        snprintf(text, sizeof text, "[%zu:%s%.40s]", m->current, window_sign(w), w->name);
-    unsigned col = segment(a, 0, STYLE_BAR_STRONG, text);
+        snprintf(text, sizeof text, "[%zu:%s%s]", m->current, window_sign(w), w->name);
     if (w->kind == WINDOW_STATUS) {
+        unsigned col = segment(a, 0, STYLE_BAR_STRONG, text);
         segment(a, col + 1, STYLE_BAR, "notices of this program and of the relay");
         return;
     }
-    /* Who can read it is said in full; what goes before it may be cut. */
-    unsigned keep = a.cols >= 60 ? sizeof reads + 1 : 0;
-    struct area before = area_cut(a, 0, 0, 1, a.cols - keep);
-    col = w->kind == WINDOW_DIRECT ? title_direct(m, w, before, col + 1)
-                                   : title_room(m, w, before, col + 1);
-    segment(a, col + 2, STYLE_BAR, reads);
+    const char *reads = claim(a.cols);
+    unsigned width = (unsigned)strlen(reads), space = a.cols > 40 ? 2 : 1;
+    struct area left = area_cut(a, 0, 0, 1, width > 0 ? a.cols - width - space : a.cols);
+    unsigned name = left.cols > 24 ? left.cols - 12 : left.cols > 8 ? left.cols - 2 : left.cols;
+    unsigned col = segment(area_cut(left, 0, 0, 1, name), 0, STYLE_BAR_STRONG, text) + 1;
+    if (w->kind == WINDOW_DIRECT)
+        title_direct(m, w, left, col);
+    else
+        title_room(m, w, left, col);
+    segment(a, left.cols + space, STYLE_BAR, reads);
 }
 
 static void title_handshake(const struct model *m, struct area a)
@@ -299,23 +317,26 @@ void view_activity(const struct model *m, struct area a)
 
 /* --- list --- */
 
-static int list_windows(const struct model *m, struct area a, int row)
+static int list_windows(const struct model *m, struct area a)
 {
     char text[MODEL_TEXT_SHORT + 16], count[16];
+    int row = 0;
 
-    for (size_t i = 0; i < m->windows_n; i++, row++) {
+    /* the current one stays in sight */
+    for (size_t i = m->current < a.rows ? 0 : m->current - a.rows + 1; i < m->windows_n; i++) {
         const struct window *w = &m->windows[i];
         bool here = i == m->current;
         enum style s = here ? STYLE_SELECT : w->unread > 0 ? STYLE_STRONG : STYLE_TEXT;
         snprintf(text, sizeof text, "%c%2zu %s%.140s", here ? '>' : ' ', i, window_sign(w),
                  w->name);
         snprintf(count, sizeof count, " %s%u", w->mentions > 0 ? "!" : "", w->unread);
-        area_fill(area_cut(a, row >= 0 ? (unsigned)row : a.rows, 0, 1, a.cols), ' ', s);
+        area_fill(area_cut(a, (unsigned)row, 0, 1, a.cols), ' ', s);
         area_cutoff(a, row, 0, s, str_of(text));
         if (w->unread > 0)
             area_right(area_cut(a, (unsigned)row, 0, 1, a.cols), 0, s, count);
         else if (w->kind != WINDOW_STATUS && !w->joined)
             area_right(area_cut(a, (unsigned)row, 0, 1, a.cols), 0, STYLE_DIM, " left");
+        row++;
     }
     return row;
 }
@@ -341,7 +362,7 @@ void view_list(const struct model *m, struct area a)
 
     area_fill(area_cut(a, 0, a.cols - 1, a.rows, 1), '|', STYLE_DIM);
     a = area_cut(a, 0, 0, a.rows, a.cols - 1);
-    int row = list_windows(m, a, 0) + 1;
+    int row = list_windows(m, a) + 1;
     if (w->people_n == 0 || row + 1 >= (int)a.rows)
         return;
     area_rule(a, row, '-', STYLE_DIM);

@@ -199,6 +199,55 @@ static size_t anchor_of(const struct window *w, struct area a, unsigned *below)
     return i - 1;
 }
 
+/* What a room is, who can read and how to begin: where nobody has said anything. */
+static void introduction(const struct model *m, const struct window *w, char *out, size_t cap)
+{
+    switch (w->kind) {
+    case WINDOW_STATUS:
+        snprintf(out, cap,
+                 "/join ROOM enters a room, /list shows them, /msg NAME writes to one "
+                 "person, /help has the rest.");
+        break;
+    case WINDOW_DIRECT:
+        snprintf(out, cap,
+                 "You and %s. What is said here is signed; %s and the relay can read "
+                 "it. Type a text, then Enter.",
+                 w->name, w->name);
+        break;
+    case WINDOW_PUBLIC:
+    case WINDOW_PRIVATE:
+        snprintf(out, cap,
+                 "#%s, a %s room of %s%s%s. What is said here is signed; its members and "
+                 "the relay can read it. Type a text, then Enter.",
+                 w->name, w->kind == WINDOW_PRIVATE ? "private" : "public", m->relay,
+                 w->topic[0] != '\0' ? ": " : "", w->topic);
+        break;
+    }
+}
+
+/* Above the lowest row that is free. */
+static void introduce(const struct model *m, const struct window *w, struct area a, int row)
+{
+    char text[MODEL_TEXT_SHORT * 4 + sizeof w->topic];
+    struct str line;
+
+    introduction(m, w, text, sizeof text);
+    row -= (int)wrap_rows(str_of(text), a.cols);
+    if (row < 0 && w->messages_n > 0)
+        return;
+    struct wrap rows = wrap_of(str_of(text), a.cols);
+    for (row = row < 0 ? 0 : row; wrap_next(&rows, &line); row++)
+        area_text(a, row, 0, STYLE_DIM, line);
+}
+
+static bool silent(const struct window *w)
+{
+    for (size_t i = 0; i < w->messages_n; i++)
+        if (!w->messages[i].system)
+            return false;
+    return true;
+}
+
 void view_chat(const struct model *m, struct area a)
 {
     const struct window *w = &m->windows[m->current];
@@ -206,12 +255,12 @@ void view_chat(const struct model *m, struct area a)
     size_t i = anchor_of(w, a, &below) + 1;
     int row = (int)(a.rows + below);
 
-    if (w->messages_n == 0)
-        return;
-    while (i-- > 0 && row > 0) {
+    for (i = w->messages_n > 0 ? i : 0; i-- > 0 && row > 0;) {
         row -= (int)message_rows(w, i, a);
         draw_message(w, i, a, row);
     }
+    if (silent(w) && (w->kind != WINDOW_STATUS || m->windows_n == 1))
+        introduce(m, w, a, row);
 }
 
 /* Rows between the top of the window's messages and the edge, counted until there are more than the

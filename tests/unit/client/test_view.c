@@ -202,6 +202,18 @@ static void test_title(void **state)
         assert_false(shows(g, "UNVERIFIED"));
         grid_free(g);
     }
+    /* however long the name and however many the people: the claim stays whole */
+    model_clean(m->windows[2].name, sizeof m->windows[2].name,
+                "a-very-long-name-of-more-than-forty-letters-in-one-word");
+    for (enum window_kind k = WINDOW_PUBLIC; k <= WINDOW_DIRECT; k++) {
+        m->windows[2].kind = k;
+        for (unsigned cols = 30; cols < COLS_MAX; cols++) {
+            g = drawn(m, 24, cols);
+            assert_true(shows(g, cols < 50 ? "relay can read" : "signed, the relay can read this"));
+            grid_free(g);
+        }
+    }
+    model_clean(m->windows[2].name, sizeof m->windows[2].name, "bob");
     m->windows[2].verified = false;
     g = drawn(m, 24, 80);
     assert_true(shows(g, "[2:bob] UNVERIFIED"));
@@ -505,6 +517,17 @@ static void test_refused_never_replaces(void **state)
     assert_string_equal(w->messages[0].text, "the truth");
     assert_int_equal(w->messages[0].mark, MARK_NONE);
     assert_string_equal(w->messages[1].text, "");
+    /* the other way round: a lie that comes first does not withhold the truth */
+    in.seq = 2;
+    in.number = 3;
+    model_message(m, w, &in);
+    in.number = 4;
+    in.mark = MARK_NONE;
+    in.text = str_of("more truth");
+    in.note = NULL;
+    model_message(m, w, &in);
+    assert_int_equal(w->messages_n, 4);
+    assert_string_equal(w->messages[3].text, "more truth");
     model_free(m);
 }
 
