@@ -160,18 +160,16 @@ deps-lint: deps ## the tools that only `make lint` and `make fuzz` need
 clean-deps: ## remove the mbedTLS that `make deps` brought
 	rm -rf $(DEPS)
 
-# PREFIX/sbin holds the relay, PREFIX/bin what its users and its owner run.
+# All in PREFIX/bin: a relay needs no root, and people's PATH on Debian has no sbin.
 bindir  := $(DESTDIR)$(PREFIX)/bin
-sbindir := $(DESTDIR)$(PREFIX)/sbin
 mandir  := $(DESTDIR)$(PREFIX)/share/man
 manuals := $(wildcard docs/*.1 docs/*.5 docs/*.8)
-installed := $(sbindir)/countersignd $(bindir)/countersign $(bindir)/countersign-ca \
+installed := $(addprefix $(bindir)/,countersignd countersign countersign-ca) \
     $(foreach m,$(manuals),$(mandir)/man$(patsubst .%,%,$(suffix $m))/$(notdir $m))
 
 install: all ## into DESTDIR/PREFIX
 	install -d $(sort $(dir $(installed)))
-	install -m 755 $(BUILD)/countersignd $(sbindir)
-	install -m 755 $(BUILD)/countersign $(BUILD)/countersign-ca $(bindir)
+	install -m 755 $(addprefix $(BUILD)/,countersignd countersign countersign-ca) $(bindir)
 	$(foreach m,$(manuals),install -m 644 $m $(mandir)/man$(patsubst .%,%,$(suffix $m)) &&) true
 
 uninstall: ## remove precisely what install put there
