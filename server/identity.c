@@ -293,7 +293,21 @@ static int crl_renew(struct ca *ca, int64_t now, struct err *e)
     return ca_crl(ca, now, e) < 0 ? -1 : 1;
 }
 
-int identity_renew(const struct conf *c, int64_t now, struct err *e)
+/* Every revocation writes a list that is good for longer than the loaded one: whoever looked at
+ * the file alone would let the loaded one run out, and every client would be refused. */
+static int crl_newer(const struct identity *i, const struct ca *ca, struct err *e)
+{
+    struct buf der;
+
+    buf_init(&der, CRL_MAX);
+    int ret = ca_crl_read(ca, &der, e);
+    if (ret == 0)
+        ret = !span_same(buf_span(&der), buf_span(&i->crl));
+    buf_free(&der);
+    return ret;
+}
+
+int identity_renew(const struct conf *c, const struct identity *held, int64_t now, struct err *e)
 {
     struct ca *ca = identity_ca(c, e);
 
@@ -301,6 +315,8 @@ int identity_renew(const struct conf *c, int64_t now, struct err *e)
         return -1;
     int leaf = leaf_renew(c, ca, now, e);
     int crl = leaf < 0 ? -1 : crl_renew(ca, now, e);
+    if (crl == 0 && held != NULL)
+        crl = crl_newer(held, ca, e);
     ca_free(ca);
     return crl < 0 ? -1 : leaf > 0 || crl > 0;
 }

@@ -36,8 +36,10 @@ const struct hash *identity_leaf(const struct identity *i); /* SHA-256 */
 /* A new key and leaf for `hosts`, into c's directory. */
 int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
                   struct err *e) MUST_USE;
-/* Renews the leaf and the CRL when little time is left. 1: something is new on the disk; 0, -1. */
-int identity_renew(const struct conf *c, int64_t now, struct err *e) MUST_USE;
+/* Renews the leaf and the CRL when little time is left. 1: the disk holds something newer than
+ * `held` (NULL: than before); 0, -1. */
+int identity_renew(const struct conf *c, const struct identity *held, int64_t now,
+                   struct err *e) MUST_USE;
 
 /* The leaf as it lies on the disk. */
 int identity_cert(const struct conf *c, struct cert_info *out, struct err *e) MUST_USE;

@@ -132,7 +132,7 @@ static void on_renew(uv_timer_t *h)
 {
     struct relay *r = h->data;
     struct err e = {0};
-    int n = identity_renew(r->conf, clock_now(NULL), &e);
+    int n = identity_renew(r->conf, r->identity, clock_now(NULL), &e);
 
     if (n < 0 || (n > 0 && identity_anew(r, &e) < 0))
         log_say(r->log, "renewal-failed", e.text);
@@ -215,7 +215,7 @@ static int tables(struct relay *r, struct err *e)
 
 static int papers(struct relay *r, struct err *e)
 {
-    int n = identity_renew(r->conf, clock_now(NULL), e);
+    int n = identity_renew(r->conf, NULL, clock_now(NULL), e);
 
     if (n < 0)
         return -1;
