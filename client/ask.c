@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,17 @@
 
 enum { ASK_TRIES = 3 };
 
+/* Signals that must not leave a terminal without echo: noted while a secret is typed, then raised.
+ */
+static volatile sig_atomic_t caught;
+
+static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+
+static void on_signal(int number)
+{
+    caught = number;
+}
+
 /* Reads up to a newline or the end; the newline is not part of it. Byte by byte: what follows
  * belongs to somebody else. */
 static int read_line(int fd, char *out, size_t cap, size_t *n, struct err *e)
@@ -22,7 +34,7 @@ static int read_line(int fd, char *out, size_t cap, size_t *n, struct err *e)
     for (;;) {
         char c;
         ssize_t got = read(fd, &c, 1);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR && caught == 0)
             continue;
         if (got < 0)
             return err_set(e, ERR_IO, "cannot read: %s", strerror(errno));
@@ -48,25 +60,52 @@ static void say(int fd, const char *text)
     (void)!write(fd, text, strlen(text));
 }
 
+/* Reads a line that is not shown. Whatever ends it, the terminal is as it was. */
+static int read_hidden(int fd, const char *prompt, char *out, size_t cap, size_t *n, struct err *e)
+{
+    struct sigaction note = {.sa_handler = on_signal}, were[COUNT(fatal)];
+    struct termios was, quiet;
+
+    if (tcgetattr(fd, &was) < 0) {
+        say(fd, prompt);
+        return read_line(fd, out, cap, n, e);
+    }
+    caught = 0;
+    sigemptyset(&note.sa_mask); /* no SA_RESTART: the read ends */
+    for (size_t i = 0; i < COUNT(fatal); i++)
+        sigaction(fatal[i], &note, &were[i]);
+    quiet = was;
+    quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    tcsetattr(fd, TCSAFLUSH, &quiet);
+    say(fd, prompt); /* now: what is typed after it must not be flushed */
+    int ret = read_line(fd, out, cap, n, e);
+    tcsetattr(fd, TCSAFLUSH, &was);
+    for (size_t i = 0; i < COUNT(fatal); i++)
+        sigaction(fatal[i], &were[i], NULL);
+    say(fd, "\n");
+    return ret;
+}
+
 int ask_line(const char *prompt, bool hidden, char *out, size_t cap, size_t *n, struct err *e)
 {
-    struct termios was, quiet;
+    int ret, signal_n;
     int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
     if (fd < 0)
         return err_set(e, ERR_AUTH, "there is no terminal to ask at");
-    bool set = hidden && tcgetattr(fd, &was) == 0;
-    if (set) {
-        quiet = was;
-        quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-        tcsetattr(fd, TCSAFLUSH, &quiet);
-    }
-    say(fd, prompt);
-    int ret = read_line(fd, out, cap, n, e);
-    if (set) {
-        tcsetattr(fd, TCSAFLUSH, &was);
-        say(fd, "\n");
-    }
+    do {
+        if (!hidden)
+            say(fd, prompt);
+        ret = hidden ? read_hidden(fd, prompt, out, cap, n, e) : read_line(fd, out, cap, n, e);
+        signal_n = caught;
+        caught = 0;
+        if (signal_n != 0) {
+            wipe(out, cap);
+            raise(signal_n); /* most end us here; back from a stop we ask again */
+        }
+        if (signal_n == SIGTSTP)
+            err_clear(e);
+    } while (signal_n == SIGTSTP);
     close(fd);
     return ret;
 }

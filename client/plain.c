@@ -192,6 +192,11 @@ static int plain_input(struct plain *p)
 
 static int plain_ready(struct job *j)
 {
+    const struct plain *p = j->mode;
+
+    if (isatty(STDIN_FILENO) && p->room[0] == '\0')
+        plain_complain("line mode: /room NAME (or @PERSON) chooses where your lines go, /quit "
+                       "leaves");
     return plain_input(j->mode);
 }
 

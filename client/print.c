@@ -178,10 +178,32 @@ int print_cert(struct span der, const char *what, bool json, struct err *e)
     return row_end(&r, e);
 }
 
+/* A text of several lines: those behind the first are indented, so that none of them can pass for
+ * a line of ours. NULL: no memory. */
+static char *lines_indented(const char *text)
+{
+    static const char indent[] = "\n    ";
+    size_t n = strlen(text), breaks = 0, used = 0;
+
+    for (size_t i = 0; i < n; i++)
+        breaks += text[i] == '\n';
+    char *out = malloc(n + breaks * (sizeof indent - 1) + 1);
+    for (size_t i = 0; out != NULL && i <= n; i++) {
+        if (text[i] != '\n') {
+            out[used++] = text[i];
+            continue;
+        }
+        memcpy(out + used, indent, sizeof indent - 1);
+        used += sizeof indent - 1;
+    }
+    return out;
+}
+
 static void entry_people(const struct engine_entry *t, const char *room)
 {
     char time[TIME_TEXT];
     struct clean author = {0}, text = {0}, why = {0}, name = {0};
+    char *said = NULL;
 
     time_put(time, (int64_t)t->time);
     if (t->refused != NULL)
@@ -193,10 +215,10 @@ static void entry_people(const struct engine_entry *t, const char *room)
     else if (strcmp(t->kind, "say") != 0)
         print_line("%s %s %s%s: [kind %s, needs a newer client]", time, clean(&name, room),
                    clean(&author, t->author), t->vouched ? "" : "?", clean(&why, t->kind));
-    else
+    else if ((said = lines_indented(clean_lines(&text, t->text))) != NULL)
         print_line("%s %s %s%s: %s%s", time, clean(&name, room), clean(&author, t->author),
-                   t->vouched ? "" : "?", clean_lines(&text, t->text),
-                   t->skewed ? "  [clocks differ]" : "");
+                   t->vouched ? "" : "?", said, t->skewed ? "  [clocks differ]" : "");
+    free(said);
     clean_free(&author);
     clean_free(&text);
     clean_free(&why);

@@ -1,5 +1,7 @@
 #include "client/screen.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
@@ -232,12 +234,17 @@ static void do_redraw(void *ctx)
     s->dirty = true;
 }
 
+/* The whole job stops, as C-z in a shell means it: whoever started us and waits (make, a script)
+ * would else leave the person without a shell. A group without one is not stopped by SIGTSTP. */
 static void do_suspend(void *ctx)
 {
     struct screen *s = ctx;
+    struct sigaction stop = {.sa_handler = SIG_DFL}, ours;
 
     terminal_suspend(s->terminal);
-    kill(getpid(), SIGSTOP);
+    sigaction(SIGTSTP, &stop, &ours);
+    kill(0, SIGTSTP);
+    sigaction(SIGTSTP, &ours, NULL);
     terminal_resume(s->terminal); /* SIGCONT came */
     touch(s);
 }
@@ -322,6 +329,8 @@ static void on_input(uv_poll_t *p, int status, int events)
     ssize_t n = status < 0 ? 0 : read(STDIN_FILENO, bytes, sizeof bytes);
 
     (void)events;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
     if (n <= 0) { /* the terminal is gone */
         client_stop(s->client);
         return;
@@ -347,13 +356,23 @@ static void on_signal(uv_signal_t *sig, int number)
         client_stop(s->client);
 }
 
+/* libuv makes a descriptor that it polls non-blocking. A terminal is one open file for input,
+ * output and the shell: they would find theirs non-blocking too, and screens would stay half drawn.
+ */
+static int input_poll(struct screen *s, uv_loop_t *loop)
+{
+    int flags = fcntl(STDIN_FILENO, F_GETFL);
+    int rc = uv_poll_init(loop, &s->input, STDIN_FILENO);
+
+    return rc != 0 || flags < 0 ? rc : fcntl(STDIN_FILENO, F_SETFL, flags);
+}
+
 static int loop_add(struct screen *s, struct err *e)
 {
     static const int numbers[SIGNALS] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT};
     uv_loop_t *loop = client_loop(s->client);
-    bool ok = uv_poll_init(loop, &s->input, STDIN_FILENO) == 0 &&
-              uv_prepare_init(loop, &s->prepare) == 0 && uv_timer_init(loop, &s->escape) == 0 &&
-              uv_timer_init(loop, &s->minute) == 0;
+    bool ok = input_poll(s, loop) == 0 && uv_prepare_init(loop, &s->prepare) == 0 &&
+              uv_timer_init(loop, &s->escape) == 0 && uv_timer_init(loop, &s->minute) == 0;
 
     s->input.data = s->prepare.data = s->escape.data = s->minute.data = s;
     for (size_t i = 0; ok && i < SIGNALS; i++) {
