@@ -151,7 +151,7 @@ static int crl_set(struct sequencer *s, struct err *e)
         if (ret == 0)
             effects(s);
         else
-            s->failed = true;
+            fatal(s, e);
         ret = set < 0 ? -1 : ret;
     }
     buf_free(&crl);
@@ -167,8 +167,16 @@ static void revoked_sync(struct sequencer *s)
     int n = revoke_sync(s->ca, &s->store, clock_now(NULL), &e);
     if (n < 0 || (n > 0 && crl_set(s, &e) < 0))
         log_say(s->conf.log, "error", e.text);
-    if (s->failed)
-        s->conf.fatal(s->conf.ctx);
+}
+
+/* Devices that somebody revoked with countersign-ca are revoked in the store too, so that their
+ * connections end. */
+static int adopt(struct sequencer *s, struct err *e)
+{
+    int n = revoke_adopt(s->ca, &s->store, clock_now(NULL), e);
+
+    s->refresh = s->refresh || n > 0;
+    return n < 0 ? -1 : 0;
 }
 
 static void reload(struct sequencer *s)
@@ -180,7 +188,7 @@ static void reload(struct sequencer *s)
         ca_free(s->ca);
         s->ca = ca;
     }
-    if (ca == NULL || crl_set(s, &e) < 0)
+    if (ca == NULL || adopt(s, &e) < 0 || crl_set(s, &e) < 0)
         log_say(s->conf.log, "error", e.text);
 }
 

@@ -496,6 +496,27 @@ def test_sighup_takes_a_new_certificate(relay):
     relay.stop()
 
 
+def test_sighup_cuts_whom_the_ca_revoked(relay):
+    relay.run()
+    alice = relay.member("alice", "--admin")
+    alice("room", "create", "lobby")
+    relay.wait("gone", conn=relay.wait("login")["conn"])
+    follow = alice.start("--json", "--follow", "recv")
+    conn = relay.wait("login")["conn"]
+    with sqlite3.connect(f"{relay.dir}/relay.db") as db:
+        fp = db.execute("select lower(hex(fp)) from devices").fetchone()[0]
+    done = subprocess.run([os.path.join(BUILD, "countersign-ca"), "revoke", "--dir",
+                           f"{relay.dir}/ca", fp], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert follow.poll() is None
+    relay.kick(signal.SIGHUP)
+    relay.wait("gone", conn=conn, why="revoked")
+    follow.kill()
+    follow.communicate()
+    assert "revoked" in alice.run("recv").stderr
+    relay.stop()
+
+
 # --- members and the operator beside a running relay ---
 
 def test_invite_and_disable_while_it_runs(relay):
