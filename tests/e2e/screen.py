@@ -16,7 +16,6 @@ import pyte
 
 from relay import CLIENT, PASSWORD, SECONDS
 
-
 UP, DOWN, ESC, PAGE_UP = "\x1b[A", "\x1b[B", "\x1b", "\x1b[5~"
 F1, F2, F4 = "\x1bOP", "\x1bOQ", "\x1bOS"
 
@@ -82,7 +81,7 @@ class Screen:
     def until(self, check, what):
         end = time.monotonic() + SECONDS
         while not check():
-            if not self.read() or time.monotonic() > end:
+            if not (self.read() or check()) or time.monotonic() > end:
                 raise AssertionError(f"no {what} on:\n{self.text()}\nraw end {self.raw[-300:]!r}")
 
     def wait(self, text):

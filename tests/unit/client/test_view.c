@@ -343,6 +343,9 @@ static void test_hostile(void **state)
             print_error("'%s' instead of '%s'\n", clean, hostile[i].shown);
         assert_string_equal(clean, hostile[i].shown);
         free(clean);
+        char name[MODEL_TEXT_SHORT];
+        model_clean(name, sizeof name, hostile[i].text);
+        assert_string_equal(name, hostile[i].shown);
         hostile_everywhere(hostile[i].text);
     }
 }
