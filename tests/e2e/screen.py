@@ -41,13 +41,13 @@ class Stream(pyte.ByteStream):
 
 
 class Screen:
-    def __init__(self, member, rows=24, cols=80, env=None, argv=()):
+    def __init__(self, member, rows=24, cols=80, env=None, argv=(), program=CLIENT):
         full = {k: v for k, v in member.env.items() if k != "NO_COLOR"}
         full |= {"TERM": "xterm-256color", "INPUTRC": "/dev/null"} | (env or {})
         self.raw = b""
         self.screen = Terminal(cols, rows)
         self.stream = Stream(self.screen)
-        self.child = pexpect.spawn(CLIENT, list(argv), env={k: v for k, v in full.items() if v},
+        self.child = pexpect.spawn(program, list(argv), env={k: v for k, v in full.items() if v},
                                    dimensions=(rows, cols), timeout=SECONDS)
 
     def __enter__(self):
@@ -119,10 +119,6 @@ class Screen:
             pass
         self.child.wait()
         return self.child.exitstatus
-
-    def stopped(self):
-        with open(f"/proc/{self.child.pid}/stat") as f:
-            return f.read().rpartition(")")[2].split()[0] == "T"
 
 
 def cooked(fd):

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import termios
 
 import pytest
 
@@ -90,15 +91,49 @@ def test_crash_restores(people):
         assert s.child.signalstatus == signal.SIGABRT
 
 
-def test_suspend(alice):
-    fd = alice.child.child_fd
-    alice.type("half a li\x1a")
-    alice.until(alice.stopped, "stop")
-    assert cooked(fd)
-    alice.child.kill(signal.SIGCONT)
-    alice.until(lambda: not cooked(fd), "the terminal taken again")
-    alice.type("ne")
+def test_suspend(people):
+    """Under a shell with jobs, as people have it; a wrapper in between stops as well."""
+    job = f"sh -c 'true; {CLIENT}; true'"
+    with Screen(people[0], program="/bin/bash", argv=["--norc", "--noprofile", "-i"]) as s:
+        fd = s.child.child_fd
+        s.type(f"PS1='shell> '; {job}\r")
+        s.login()
+        s.type("half a li\x1a")
+        s.until(lambda: s.text().rstrip().endswith("shell>"), "shell")
+        s.type("stty -a | grep -wo -- '-*echo'; fg\r")
+        s.wait("half a li")
+        s.until(lambda: not cooked(fd), "the terminal taken again")
+        s.type("ne")
+        s.until(lambda: "half a line" in draft(s), "the draft")
+
+
+def test_suspend_without_shell(alice):
+    """Nobody could bring us back: C-z does nothing."""
+    alice.type("half a li\x1ane")
     alice.until(lambda: "half a line" in draft(alice), "the draft")
+
+
+def test_terminal_shared(people):
+    """The terminal of input, output and shell is one open file: it stays blocking."""
+    with Screen(people[0]) as s:
+        s.login()
+        with open(f"/proc/{s.child.pid}/fdinfo/0") as f:
+            flags = int(re.search(r"flags:\s*(\d+)", f.read()).group(1), 8)
+        assert flags & os.O_NONBLOCK == 0
+        assert s.quit() == 0
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x1c"])
+def test_password_prompt_interrupted(people, key):
+    with Screen(people[0]) as s:
+        fd = s.child.child_fd
+        s.wait("Password:")
+        assert not termios.tcgetattr(fd)[3] & termios.ECHO
+        s.type("half a pass" + key)
+        s.until(lambda: cooked(fd), "echo")
+        s.end()
+        assert s.child.signalstatus in (signal.SIGINT, signal.SIGQUIT)
+        assert b"half" not in s.raw
 
 
 @pytest.mark.parametrize("term", ["", "nonsense-terminal"])
