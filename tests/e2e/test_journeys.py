@@ -1,5 +1,5 @@
-"""What people do with it, from the first minute on: the README's journeys, rooms with three members,
-restarts, lost machines, and that what was acknowledged is there once, in order."""
+"""What people do with it, from the first minute on: the README's journeys, rooms with three
+members, restarts, lost machines, and that what was acknowledged is there once, in order."""
 
 import contextlib
 import json

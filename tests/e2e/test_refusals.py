@@ -92,7 +92,8 @@ def issue(relay, where, kind, san, start="20200101000000Z", end="20490101000000Z
     os.makedirs(where)
     key, csr, crt, conf = (f"{where}/{n}" for n in ("key.pem", "csr.pem", "crt.pem", "conf"))
     with open(conf, "w", encoding="ascii") as f:
-        f.write("[ca]\ndefault_ca=c\n[c]\ndatabase={0}/index\nserial={0}/serial\nnew_certs_dir={0}\n"
+        f.write("[ca]\ndefault_ca=c\n[c]\ndatabase={0}/index\nserial={0}/serial\nnew_certs_dir={0}"
+                "\n"
                 "default_md=sha256\npolicy=p\nunique_subject=no\nrand_serial=yes\n[p]\n"
                 "commonName=optional\norganizationalUnitName=optional\n[x]\n"
                 "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n".format(where))
@@ -303,7 +304,8 @@ def test_one_changed_character_makes_no_connection(relay):
 
 
 @pytest.mark.parametrize("changed, code", [
-    ({"name": "alice"}, "taken"), ({"name": "ALICE"}, "taken"), ({"name": "al\u0456ce"}, "bad-name"),
+    ({"name": "alice"}, "taken"), ({"name": "ALICE"}, "taken"),
+    ({"name": "al\u0456ce"}, "bad-name"),
     ({"name": "a1ice"}, "taken"), ({"name": "root"}, "bad-name"), ({"name": "relay"}, "bad-name"),
     ({"name": ""}, None), ({"name": "x" * 300}, None), ({"name": "1234"}, "bad-name"),
     ({"name": "a\x1b[31mb"}, "bad-name"), ({"name": "ab\u202ecd"}, "bad-name"),
@@ -405,8 +407,10 @@ def test_malformed_frames_are_logged_with_the_reason(alice, tmp_path):
         own.run()
         oscar = Puppet(own, "oscar").join()
         guest = Tls(own.port, JOIN)
-        for tls, event in (guest, "gone"), (oscar.connect().tls, "refused"), \
-                (oscar.login().tls, "gone"):
+        guest.take()
+        for come, event in (lambda: guest, "gone"), (lambda: oscar.connect().tls, "refused"), \
+                (lambda: oscar.login().tls, "gone"):
+            tls = come()
             quiet(own)
             ends(tls, BROKEN["duplicate keys"])
             assert "malformed" in own.wait(event)["why"]
