@@ -133,7 +133,8 @@ static void title_handshake(const struct model *m, struct area a)
              t->version[0] != '\0' ? t->version : "TLS 1.3");
     if (a.cols >= 60 && col + strlen(text) + strlen(right) <= a.cols)
         segment(a, col, STYLE_BAR, text);
-    area_right(a, 0, t->failure[0] != '\0' ? STYLE_BAR_BAD : STYLE_BAR, right);
+    if (last != NULL)
+        area_right(a, 0, t->failure[0] != '\0' ? STYLE_BAR_BAD : STYLE_BAR, right);
 }
 
 static void title_inspect(const struct model *m, struct area a)
