@@ -111,11 +111,15 @@ $(BUILD)/obj/%.o: %.c | mbedtls
 
 # --- targets ---------------------------------------------------------------------------------
 
-.PHONY: help all tests demo check asan tsan lint format shape bench fuzz deps deps-lint mbedtls \
-    clean-deps install uninstall clean
+.PHONY: help all tests demo check check-flips check-faults asan tsan lint format shape bench \
+    fuzz deps deps-lint mbedtls clean-deps install uninstall clean
+
+# Tests that `make check` leaves out, by their marker.
+apart = COUNTERSIGN_BUILD=$(abspath $(BUILD)) LC_ALL=C.UTF-8 $(PYTHON) -m pytest -v -rs \
+    -p no:cacheprovider -m
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 all: $(call archives,$(layers)) $(programs) ## build the three programs
 
@@ -129,6 +133,12 @@ check: deps tests ## build and run every test
 
 asan: ## every test under AddressSanitizer and UBSan, in build/asan
 	$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
+
+check-flips: all ## every byte of a handshake flipped and cut; half an hour
+	$(apart) flips tests/e2e/test_wire.py
+
+check-faults: all ## a failing system below relay and client (wants root, strace, faketime)
+	$(apart) faults tests/e2e
 
 tsan: deps ## the relay under load with ThreadSanitizer, in build/tsan
 	$(MAKE) tests BUILD=build/tsan SANITIZE=thread CFLAGS='-O1 -g'
