@@ -33,9 +33,11 @@ static int roll_alloc(const struct room *r, struct roll *l)
     return l->members == NULL || l->devices == NULL ? -1 : 0;
 }
 
+/* Every good device and, with `past`, the newest of the revoked ones while there is room. */
 static void roll_add(struct roll *l, const struct member *m, bool past)
 {
     struct f_member_info *i = &l->members[l->members_n++];
+    unsigned good = devices_good(m->account), spare = good < DEVICES_MAX ? DEVICES_MAX - good : 0;
 
     *i = (struct f_member_info){.account = m->row.account,
                                 .name = str_of(m->account->row.name),
@@ -44,8 +46,9 @@ static void roll_add(struct roll *l, const struct member *m, bool past)
                                 .delivered = m->row.delivered,
                                 .devices = &l->devices[l->devices_n]};
     for (const struct device *d = m->account->devices; d != NULL; d = d->next) {
-        if (d->row.revoked != 0 && !past)
+        if (d->row.revoked != 0 && (!past || spare == 0))
             continue;
+        spare -= d->row.revoked != 0;
         l->devices[l->devices_n++] =
             (struct f_device_info){d->row.fp, str_of(d->row.name), d->row.since, d->row.revoked};
         i->devices_n++;

@@ -555,6 +555,28 @@ static struct pair pair_new(void)
     return p;
 }
 
+/* Who lost more devices than fit the list of members still has those that count. */
+static void test_members_of_many_devices(void **state)
+{
+    struct pair p = pair_new();
+    struct hash fp = {{0}};
+    (void)state;
+    for (unsigned i = 0; i <= DEVICES_MAX; i++) {
+        struct client *n = join_bound("bob", false, "phone", 1);
+        cert_fingerprint(client_got(n, F_JOINED)->u.joined.chain[0], &fp);
+        client_free(n);
+        r->now += 1000;
+    }
+    client_flush(p.a);
+    client_say(p.a, F_MEMBERS_ASK, &(struct f_members_ask){9, p.room});
+    const struct f_members *m = &client_got(p.a, F_MEMBERS)->u.members;
+    const struct f_member_info *bob = &m->members[str_is(m->members[1].name, "bob")];
+    assert_int_equal(bob->devices_n, DEVICES_MAX);
+    assert_memory_equal(&bob->devices[0].fp, &fp, sizeof fp);
+    assert_int_equal(bob->devices[0].revoked, 0);
+    assert_int_not_equal(bob->devices[1].revoked, 0);
+}
+
 static void test_entry(void **state)
 {
     struct pair p = pair_new();
@@ -1566,6 +1588,7 @@ int main(void)
         TEST(test_join_names),
         TEST(test_join_for_lost_device),
         TEST(test_join_further_device),
+        TEST(test_members_of_many_devices),
         TEST(test_join_bound_to_other_name),
         TEST(test_sealed_record),
         TEST(test_entry),
