@@ -372,6 +372,17 @@ static void b64_encode(char *out, struct span s, const char *alphabet, bool pad)
     *out = '\0';
 }
 
+static int b64_digit(char c, const char *alphabet)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == alphabet[62] ? 62 : c == alphabet[63] ? 63 : -1;
+}
+
 /* Decodes n characters without padding; the bits that are left over must be zero. */
 static int b64_decode(uint8_t *out, size_t cap, size_t *n, struct str s, const char *alphabet)
 {
@@ -382,10 +393,10 @@ static int b64_decode(uint8_t *out, size_t cap, size_t *n, struct str s, const c
     if (s.n % 4 == 1)
         return -1;
     for (size_t i = 0; i < s.n; i++) {
-        const char *at = s.p[i] == '\0' ? NULL : strchr(alphabet, s.p[i]);
-        if (at == NULL)
+        int digit = b64_digit(s.p[i], alphabet);
+        if (digit < 0)
             return -1;
-        v = v << 6 | (uint32_t)(at - alphabet);
+        v = v << 6 | (uint32_t)digit;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
