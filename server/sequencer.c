@@ -107,6 +107,17 @@ static int begin(struct sequencer *s, struct err *e)
     return r;
 }
 
+/* A disabled account is noticed before the next job is done, and without jobs within a second. */
+static void look_around(struct sequencer *s)
+{
+    struct err e = {0};
+    int changed = core_changed(s->core, &e);
+
+    if (changed < 0)
+        fatal(s, &e);
+    s->refresh = s->refresh || changed > 0;
+}
+
 /* One transaction; gives the jobs it did not take. */
 static struct job *batch(struct sequencer *s, struct job *j, bool tick)
 {
@@ -117,6 +128,9 @@ static struct job *batch(struct sequencer *s, struct job *j, bool tick)
         fatal(s, &e);
         return j;
     }
+    look_around(s); /* again: from here on nobody else writes, and no job undoes what he wrote */
+    if (s->failed)
+        return j;
     if (s->refresh)
         core_refresh(s->core);
     s->refresh = false;
@@ -223,17 +237,6 @@ static void drain(struct sequencer *s)
         if (m != NULL)
             box_put(s->conf.loops[i], m);
     }
-}
-
-/* A disabled account is noticed before the next job is done, and without jobs within a second. */
-static void look_around(struct sequencer *s)
-{
-    struct err e = {0};
-    int changed = core_changed(s->core, &e);
-
-    if (changed < 0)
-        fatal(s, &e);
-    s->refresh = s->refresh || changed > 0;
 }
 
 static bool turn(struct sequencer *s, int64_t now)
