@@ -221,13 +221,13 @@ static int check_seen(struct engine *g, const struct room *r, struct verdict *v,
     return err_in(&v->why, "its author saw another history");
 }
 
-/* Everything but what needs the room's members. */
-static void judge(struct engine *g, const struct room *r, struct verdict *v, bool back,
+/* Everything but what needs the room's members. page: of an older page; NULL for what is new. */
+static void judge(struct engine *g, const struct room *r, struct verdict *v,
                   const struct heads *page)
 {
     entry_line_hash(v->t->line, &v->line_hash);
     if (check_author(g, r, v) < 0 || check_body(v) < 0 ||
-        (back ? check_order_back(g, r, v, page->first) : check_order(g, r, v)) < 0)
+        (page != NULL ? check_order_back(g, r, v, page->first) : check_order(g, r, v)) < 0)
         return;
     (void)!check_seen(g, r, v, page);
 }
@@ -303,7 +303,7 @@ static int next_one(struct engine *g, struct room *r, const struct f_entry *t, b
 {
     struct verdict v = {.t = t, .number = t->number, .head = r->kept.head};
 
-    judge(g, r, &v, false, NULL);
+    judge(g, r, &v, NULL);
     if (stranger && v.why.code == ERR_NONE) {
         err_set(&v.why, ERR_PEER, "its author is not a member of this room");
         v.proven = false;
@@ -419,7 +419,7 @@ static int page_older(struct engine *g, struct room *r, const struct f_history *
     for (size_t i = h->entries_n; ret == 0 && i-- > 0;) {
         struct verdict v = {
             .t = h->entries + i, .number = h->entries[i].number, .head = head[i + 1]};
-        judge(g, r, &v, true, &page);
+        judge(g, r, &v, &page);
         ret = verdict_keep(g, r, &v, false, true);
     }
     r->kept.first = h->first;
