@@ -8,7 +8,7 @@ static const char no_room[] = "there is no such room";
 
 static struct member *ask_member(struct ask *a, const struct room_id *id)
 {
-    struct room *r = room_find(a->c, id);
+    struct room *r = room_by_id(a->c, id);
     struct member *m = r == NULL ? NULL : member_find(r, a->k->account);
     return m != NULL && m->row.state == STATE_MEMBER ? m : NULL;
 }

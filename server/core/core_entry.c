@@ -194,7 +194,7 @@ void ask_entry(struct ask *a)
         entry_bad(&g);
         return;
     }
-    g.room = room_find(a->c, &g.line->room);
+    g.room = room_by_id(a->c, &g.line->room);
     if (g.room == NULL) {
         entry_denied(&g);
         return;

@@ -133,7 +133,7 @@ struct device *device_add(struct core *c, const struct store_device *row);
 struct device *device_find(struct core *c, const struct hash *fp);
 unsigned devices_good(const struct account *a);
 struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip);
-struct room *room_find(struct core *c, const struct room_id *id);
+struct room *room_by_id(struct core *c, const struct room_id *id);
 struct room *room_named(struct core *c, const char *canonical);
 struct room *room_like(struct core *c, const char *skeleton);
 struct member *member_find(const struct room *r, const struct account *a);

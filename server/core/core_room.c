@@ -318,7 +318,7 @@ void ask_room_join(struct ask *a)
  * rooms of others. */
 static struct member *ask_member(struct ask *a, const struct room_id *id)
 {
-    struct room *r = room_find(a->c, id);
+    struct room *r = room_by_id(a->c, id);
     struct member *m = r == NULL ? NULL : member_find(r, a->k->account);
 
     if (m != NULL && m->row.state == STATE_MEMBER)

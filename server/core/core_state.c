@@ -161,7 +161,7 @@ struct room *room_add(struct core *c, const struct store_room *row, const struct
     return r;
 }
 
-struct room *room_find(struct core *c, const struct room_id *id)
+struct room *room_by_id(struct core *c, const struct room_id *id)
 {
     struct room *r = NULL;
     HASH_FIND(hh, c->rooms, id, sizeof *id, r);
@@ -285,7 +285,7 @@ static int load_room(void *ctx, const struct store_room *row, const struct store
 
 static int load_member(void *ctx, const struct store_member *row)
 {
-    struct room *r = room_find(ctx, &row->room);
+    struct room *r = room_by_id(ctx, &row->room);
     struct account *a = account_find(ctx, &row->account);
     return r == NULL || a == NULL || member_keep(ctx, r, a, row) == NULL ? -1 : 0;
 }
