@@ -1,0 +1,288 @@
+/* What must be true of a world: read from the disks themselves, not from what the programs say. */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/chat/entry.h"
+#include "support_world.h"
+
+static void lost(struct world *w, const char *what, uint64_t number)
+{
+    w->lost++;
+    if (!w->lossy)
+        world_fail(w, "%s: %llu", what, (unsigned long long)number);
+}
+
+/* --- the relay's disk --- */
+
+struct walk {
+    struct world *w;
+    struct room_id room;
+    uint64_t number;
+    struct hash head;
+    struct {
+        struct hash fp;
+        uint64_t seq;
+    } last[PEOPLE];
+    size_t last_n;
+};
+
+static void walk_author(struct walk *k, const struct store_message *row)
+{
+    size_t i = 0;
+
+    while (i < k->last_n && !hash_same(&k->last[i].fp, &row->fp))
+        i++;
+    if (i == k->last_n) {
+        k->last[i].fp = row->fp;
+        k->last[k->last_n++].seq = 0;
+    }
+    if (row->seq != ++k->last[i].seq)
+        lost(k->w, "an author's entries are out of order at number", row->number);
+}
+
+/* The note of this line is found in its place; an acknowledged one stays there. */
+static int walk_row(void *ctx, const struct store_message *row)
+{
+    struct walk *k = ctx;
+    struct hash line;
+
+    entry_head_next(&k->head, row->line, row->time);
+    if (row->number != ++k->number || !hash_same(&k->head, &row->head))
+        lost(k->w, "a gap or a wrong head at number", row->number);
+    walk_author(k, row);
+    entry_line_hash(row->line, &line);
+    for (size_t i = 0; i < k->w->notes_n; i++) {
+        struct note *n = k->w->notes + i;
+        if (n->seq != row->seq || !n->left || !hash_same(&n->line, &line))
+            continue;
+        if (n->acked && n->number != 0 && n->number != row->number)
+            lost(k->w, "an acknowledged entry has another number", row->number);
+        n->number = row->number;
+        return 0;
+    }
+    lost(k->w, "an entry that nobody sent has number", row->number);
+    return 0;
+}
+
+static int walk_room(void *ctx, const struct store_room *row, const struct store_tip *tip)
+{
+    struct world *w = ctx;
+    struct walk k = {.w = w, .room = row->id};
+    struct err e = {0};
+
+    if (tip->number > 0 &&
+        w->store.ops->message_range(w->store.db, &row->id, 1, tip->number, walk_row, &k, &e) < 0)
+        world_fail(w, "messages: %s", e.text);
+    if (k.number != tip->number || !hash_same(&k.head, &tip->head))
+        lost(w, "the tip is not the end of the room", tip->number);
+    return 0;
+}
+
+static int found_row(void *ctx, const struct store_message *row)
+{
+    const struct note *n = ctx;
+    struct hash line;
+
+    entry_line_hash(row->line, &line);
+    return hash_same(&line, &n->line) ? 1 : 0;
+}
+
+static void note_check(struct world *w, const struct note *n)
+{
+    struct err e = {0};
+
+    if (!n->acked)
+        return;
+    int found = n->number == 0
+                    ? 0
+                    : w->store.ops->message_range(w->store.db, &n->room, n->number, n->number,
+                                                  found_row, (void *)(uintptr_t)n, &e);
+    if (found != 1)
+        lost(w, "an acknowledged entry is gone, number", n->number);
+}
+
+static void integrity(struct world *w)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *s = NULL;
+    const char *says = "cannot be opened";
+
+    if (sqlite3_open_v2(w->path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        says = (const char *)sqlite3_column_text(s, 0);
+    if (strcmp(says, "ok") != 0) {
+        w->lost++;
+        if (!w->lossy)
+            world_fail(w, "integrity_check: %s", says);
+    }
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+}
+
+void world_check_relay(struct world *w)
+{
+    struct err e = {0};
+
+    if (w->core == NULL)
+        return;
+    integrity(w);
+    if (w->store.ops->room_each(w->store.db, walk_room, w, &e) < 0)
+        world_fail(w, "rooms: %s", e.text);
+    for (size_t i = 0; i < w->notes_n; i++)
+        note_check(w, w->notes + i);
+}
+
+/* --- a member's disk --- */
+
+struct box {
+    struct world *w;
+    int who;
+    uint64_t seen[NOTES / 64 + 1]; /* notes found in the outbox */
+};
+
+static int box_row(void *ctx, const struct keep_out *o)
+{
+    struct box *b = ctx;
+    struct hash line;
+
+    entry_line_hash(o->line, &line);
+    for (size_t i = 0; i < b->w->notes_n; i++) {
+        struct note *n = b->w->notes + i;
+        if (n->who != b->who || n->seq != o->seq || memcmp(&n->room, &o->room, sizeof o->room) != 0)
+            continue;
+        b->seen[i / 64] |= UINT64_C(1) << (i % 64);
+        if (n->left && !hash_same(&n->line, &line))
+            lost(b->w, "other bytes in the outbox than were sent, seq", o->seq);
+    }
+    return 0;
+}
+
+void world_check_member(struct world *w, int who)
+{
+    struct member_sim *m = w->m + who;
+    struct box b = {.w = w, .who = who};
+    struct err e = {0};
+
+    if (m->keep.ops->out_each(m->keep.k, box_row, &b, &e) < 0) {
+        w->lost++;
+        if (!w->lossy)
+            world_fail(w, "the outbox: %s", e.text);
+        return;
+    }
+    for (size_t i = 0; i < w->notes_n; i++) {
+        const struct note *n = w->notes + i;
+        struct keep_room r = {0};
+
+        if (n->who != who || (!n->left && !n->said) || (b.seen[i / 64] >> (i % 64) & 1) != 0)
+            continue;
+        if (m->keep.ops->room_get(m->keep.k, &n->room, &r, &e) != 1 || r.acked < n->seq)
+            lost(w, n->left ? "sent, and gone from the outbox: seq" : "said, and gone: seq",
+                 n->seq);
+    }
+}
+
+/* --- everybody, at the end --- */
+
+struct kept {
+    struct world *w;
+    int who;
+    const struct room_id *room;
+    uint16_t times[NUMBERS];
+};
+
+static int kept_row(void *ctx, const struct engine_entry *t)
+{
+    struct kept *k = ctx;
+
+    if (memcmp(&t->room, k->room, sizeof t->room) != 0)
+        return 0;
+    if (t->refused != NULL)
+        world_fail(k->w, "an honest message was refused: %s", t->refused);
+    if (t->number < NUMBERS)
+        k->times[t->number]++;
+    for (size_t i = 0; i < k->w->notes_n; i++) {
+        const struct note *n = k->w->notes + i;
+        if (n->number != t->number || memcmp(&n->room, k->room, sizeof n->room) != 0)
+            continue;
+        if (n->said &&
+            (t->text.n < strlen(n->text) || memcmp(t->text.p, n->text, strlen(n->text)) != 0))
+            world_fail(k->w, "another text is shown than was said, number %llu",
+                       (unsigned long long)t->number);
+        return 0;
+    }
+    world_fail(k->w, "a message that nobody said is shown, number %llu",
+               (unsigned long long)t->number);
+    return 0;
+}
+
+static void check_reader(struct world *w, const struct seat *s)
+{
+    struct kept *k = calloc(1, sizeof *k);
+    const struct engine_room *r = engine_room_get(w->m[s->who].g, &s->room);
+    struct err e = {0};
+
+    if (k == NULL || r == NULL || !r->joined) {
+        world_fail(w, "a member does not know that he is one");
+        free(k);
+        return;
+    }
+    *k = (struct kept){.w = w, .who = s->who, .room = &s->room};
+    if (engine_kept(w->m[s->who].g, 0, kept_row, k, &e) < 0)
+        world_fail(w, "kept: %s", e.text);
+    for (uint64_t n = s->from; n <= r->number && n < NUMBERS; n++)
+        if (k->times[n] != 1)
+            world_fail(w, "member %d has message %llu %u times", s->who, (unsigned long long)n,
+                       k->times[n]);
+    free(k);
+}
+
+static uint64_t tip_of(struct world *w, const struct room_id *room)
+{
+    uint64_t tip = 0;
+
+    for (size_t i = 0; i < w->notes_n; i++)
+        if (memcmp(&w->notes[i].room, room, sizeof *room) == 0 && w->notes[i].number > tip)
+            tip = w->notes[i].number;
+    return tip;
+}
+
+static void check_members(struct world *w, const struct seat *s)
+{
+    const struct engine_room *r = engine_room_get(w->m[s->who].g, &s->room);
+    unsigned ours = 0, theirs = 0;
+
+    for (unsigned i = 0; r != NULL && i < r->members_n; i++)
+        ours += !r->members[i].left;
+    for (size_t i = 0; i < w->seats_n; i++)
+        theirs += w->seats[i].in && memcmp(&w->seats[i].room, &s->room, sizeof s->room) == 0;
+    if (r != NULL && r->members_n > 0 && ours != theirs)
+        world_fail(w, "member %d counts %u members, the relay %u", s->who, ours, theirs);
+    if (r != NULL && r->number != tip_of(w, &s->room))
+        world_fail(w, "member %d is at %llu, the room at %llu", s->who,
+                   (unsigned long long)r->number, (unsigned long long)tip_of(w, &s->room));
+}
+
+void world_check_all(struct world *w)
+{
+    world_check_relay(w);
+    for (int i = 0; i < PEOPLE; i++)
+        world_check_member(w, i);
+    for (size_t i = 0; i < w->notes_n && world_good(w); i++) {
+        const struct note *n = w->notes + i;
+        const struct engine_room *r = engine_room_get(w->m[n->who].g, &n->room);
+        if (n->said && n->number == 0 && r != NULL && r->joined)
+            world_fail(w, "what member %d said as %llu was never numbered", n->who,
+                       (unsigned long long)n->seq);
+    }
+    for (size_t i = 0; i < w->seats_n && world_good(w); i++)
+        if (w->seats[i].in) {
+            check_reader(w, w->seats + i);
+            check_members(w, w->seats + i);
+        }
+    for (int i = 0; i < PEOPLE; i++)
+        if (w->m[i].refused + w->m[i].alarms > 0)
+            world_fail(w, "member %d was alarmed by an honest relay: %s", i, w->m[i].why);
+}

@@ -1,0 +1,142 @@
+/* support_world.h -- a relay and its members in one process from one seed: the real core, sessions,
+ * engines and both SQLite stores, over plain byte queues and disks that can lose power.
+ *
+ * Nothing here looks at a clock or draws from the system: the same seed does the same. Keys and
+ * certificates are made once a process, from a seed of their own. The first thing found wrong is in
+ * `fail`; with `lossy` what is lost is counted and is no failure. */
+#ifndef TESTS_UNIT_SIM_SUPPORT_WORLD_H
+#define TESTS_UNIT_SIM_SUPPORT_WORLD_H
+
+#include "client/core/engine.h"
+#include "common/chat/frame.h"
+#include "common/chat/proto.h"
+#include "server/core/core.h"
+#include "server/core/session.h"
+#include "support_disk.h"
+
+enum { PEOPLE = 4, CONNS = 64, NOTES = 4096, ROOMS = 8, SEATS = ROOMS * PEOPLE, STEP_MS = 20 };
+enum { NUMBERS = 2048 }; /* entries of one room at most */
+
+struct chunk;
+struct queue { /* one direction of a connection */
+    struct chunk *first, **tail;
+    int64_t last; /* nothing overtakes */
+};
+
+struct link_plain { /* what stands for TLS here: two queues of bytes with delays */
+    uint64_t id;    /* 0: free */
+    int who;
+    struct session *s; /* the relay's end; NULL: gone there */
+    struct queue up, down;
+    struct key exporter;
+    bool here;       /* the client's end is open */
+    int64_t gone_at; /* when the relay learns that the client has gone; 0: it has not */
+    int64_t cut_at;  /* when the client learns that the relay has gone */
+    int64_t stall;   /* nothing arrives before */
+    struct room_id rooms[ROOMS];
+    size_t rooms_n;
+};
+
+struct note { /* something said: by whom, where, and how far it got */
+    int who;
+    struct room_id room;
+    uint64_t seq, number;
+    bool said;  /* engine_say gave its seq */
+    bool left;  /* its first byte left the client */
+    bool acked; /* the relay let `numbered` out */
+    struct hash line;
+    char text[48];
+};
+
+struct member_sim {
+    struct disk *disk; /* NULL: keep_memory */
+    char path[96];
+    struct keep keep;
+    struct engine *g; /* NULL: off */
+    struct trust *trust;
+    int64_t skew, dial_at, boot_at;
+    struct link_plain *l;
+    unsigned refused, alarms, notes, closes, boots;
+    char why[256];                  /* of the last refusal, alarm or close */
+    uint16_t shown[ROOMS][NUMBERS]; /* in this run of the client */
+};
+
+struct seat { /* a row of the relay's members, at this batch and the one before */
+    struct room_id room;
+    int who;
+    bool in, was;
+    uint64_t from, from_was, left; /* left: the tip when he went */
+};
+
+enum lie {
+    LIE_NONE,
+    LIE_BODY,
+    LIE_LINE,
+    LIE_AUTHOR,
+    LIE_REPLAY,
+    LIE_SWAP,
+    LIE_FORK,
+    LIE_ROLLBACK,
+    LIES
+};
+
+struct world {
+    uint64_t seed;
+    struct dice dice; /* what happens */
+    struct dice salt; /* what is drawn by the product */
+    struct rng rng;
+    int64_t mono, relay_skew;
+    struct disk *disk; /* the relay's */
+    char path[96];
+    struct store store;
+    struct core *core; /* NULL: down */
+    int64_t boot_at, ticked;
+    uint64_t conns_n;
+    struct link_plain conns[CONNS];
+    struct member_sim m[PEOPLE];
+    struct note notes[NOTES];
+    size_t notes_n;
+    struct seat seats[SEATS];
+    size_t seats_n;
+    bool early;          /* acknowledges before the commit: must be caught */
+    bool lossy;          /* losses are counted */
+    unsigned lost, cuts; /* cuts: power failures of any disk */
+    int64_t delay;       /* of a chunk, at most */
+    enum lie lie;
+    int victim;
+    bool lied, holding;
+    struct room_id lie_room;
+    uint64_t lie_at;
+    struct buf lie_kept; /* frame held back, or seen before */
+    char fail[512];
+    bool loud;
+};
+
+struct world *world_new(uint64_t seed, bool client_disks);
+void world_free(struct world *w);
+void world_fail(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool world_good(const struct world *w);
+
+void world_step(struct world *w, int64_t ms); /* one quantum of time, and all it brings */
+void world_run(struct world *w, int64_t ms);
+bool world_settle(struct world *w, int64_t ms); /* until everybody is online and all is sent */
+
+/* The first rooms: hall (public, all in it), cellar (private: all but the last person). */
+void world_furnish(struct world *w);
+uint64_t world_say(struct world *w, int who, const struct room_id *room, size_t padding);
+const struct engine_room *world_room(struct world *w, int who, const char *name);
+
+void relay_stop(struct world *w);           /* in order or because its disk is dead */
+bool relay_boot(struct world *w);           /* false: it does not open */
+void member_stop(struct world *w, int who); /* the program ends; its connection is cut */
+bool member_boot(struct world *w, int who);
+void link_cut(struct world *w, struct link_plain *l);
+
+/* Everything acknowledged is there once, numbers and heads are right, SQLite finds no fault. */
+void world_check_relay(struct world *w);
+/* What has left this member is in his outbox with the same bytes, or acknowledged. */
+void world_check_member(struct world *w, int who);
+/* After world_settle in an honest world: said = stored = shown once, members agree. */
+void world_check_all(struct world *w);
+
+#endif
