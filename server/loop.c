@@ -76,6 +76,7 @@ static void to_one(struct loop *l, struct conn *c, const struct effect *ef)
             conn_end(c, "no memory");
         return;
     case EFFECT_LEAVE: crowd_leave(l, &ef->room, c); return;
+    case EFFECT_READ: conn_resume(c); return;
     case EFFECT_CLOSE: conn_end(c, ef->reason); return;
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:

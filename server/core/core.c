@@ -266,6 +266,8 @@ void core_job(struct core *c, struct job *j)
         struct audit_note n = {"refused", j->reason, j->source, NULL, &j->auth.client_cert, true};
         core_audit(c, &n);
     }
+    if (j->ahead != NULL && ahead_count(j->ahead) == JOBS_MAX / 2 + 1)
+        effect_add(c, EFFECT_READ, j->conn);
     job_free(j);
 }
 

@@ -60,6 +60,7 @@ enum effect_kind {
     EFFECT_PUBLISH,  /* frame to every connection in room but conn (0: to all) */
     EFFECT_ENTER,    /* conn is in room from here on */
     EFFECT_LEAVE,    /* conn is no longer in room */
+    EFFECT_READ,     /* half of what conn had under way is done: it may be read from again */
     EFFECT_CLOSE,    /* conn ends after what was sent to it; reason for the log */
     EFFECT_EVERYONE, /* frame to every connection that is logged in */
     EFFECT_DEVICE,   /* fp: what a link's judge has to say of it from now on */

@@ -173,6 +173,7 @@ static void effect_one(struct client *c, const struct effect *ef)
         c->closed = true;
         snprintf(c->reason, sizeof c->reason, "%s", ef->reason);
         break;
+    case EFFECT_READ:
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:
     case EFFECT_DEVICE: break;
