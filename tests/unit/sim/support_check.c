@@ -286,3 +286,39 @@ void world_check_all(struct world *w)
         if (w->m[i].refused + w->m[i].alarms > 0)
             world_fail(w, "member %d was alarmed by an honest relay: %s", i, w->m[i].why);
 }
+
+/* --- after a lie --- */
+
+bool member_noticed(const struct world *w, int who)
+{
+    const struct member_sim *m = w->m + who;
+
+    for (size_t i = 0; m->g != NULL && i < engine_rooms(m->g); i++) {
+        const struct engine_room *r = engine_room_at(m->g, i);
+        if (r->broken || r->read_only)
+            return true;
+    }
+    return m->refused + m->alarms > 0;
+}
+
+unsigned world_check_lie(struct world *w)
+{
+    unsigned noticed = 0;
+
+    for (size_t i = 0; w->lossy && i < w->notes_n; i++) /* what was lost has no number any more */
+        w->notes[i].number = w->notes[i].acked = 0;
+    world_check_relay(w);
+    for (int i = 0; i < PEOPLE; i++) {
+        if (w->m[i].g == NULL)
+            continue;
+        world_check_member(w, i);
+        noticed += member_noticed(w, i);
+    }
+    for (size_t i = 0; i < w->seats_n && world_good(w); i++)
+        if (w->seats[i].in && w->m[w->seats[i].who].g != NULL &&
+            !member_noticed(w, w->seats[i].who)) {
+            check_reader(w, w->seats + i);
+            check_members(w, w->seats + i);
+        }
+    return noticed;
+}

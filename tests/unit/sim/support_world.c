@@ -68,6 +68,7 @@ static struct pool {
     struct dice dice;
     struct pkey *root_key, *inter_key, *keys[PEOPLE];
     struct der root, inter, leaf[PEOPLE];
+    struct buf crl;
     struct hash fp[PEOPLE], root_fp;
     struct account_id id[PEOPLE];
     struct key salted[PEOPLE];
@@ -129,8 +130,8 @@ static void pool_make(void)
     must(crypto_init(&e) == 0, e.text);
     disk_vfs();
     pool.dice.s = 4711;
-    pool.root_key = pkey_generate(PKEY_P256, &r, &e);
-    pool.inter_key = pkey_generate(PKEY_P256, &r, &e);
+    pool.root_key = pkey_generate(PKEY_RSA_2048, &r, &e);
+    pool.inter_key = pkey_generate(PKEY_RSA_2048, &r, &e);
     must(pool.root_key != NULL && pool.inter_key != NULL, e.text);
     root.cn = str_of("root");
     inter.cn = str_of("issuing");
@@ -138,6 +139,10 @@ static void pool_make(void)
     cert_fingerprint(span_of(pool.root.b, pool.root.n), &pool.root_fp);
     pool_cert(&inter, pool.inter_key,
               (struct issuer){span_of(pool.root.b, pool.root.n), pool.root_key}, &r, &pool.inter);
+    const struct crl_form crl = {1, noon - day_ms, noon + 30 * day_ms, NULL, 0};
+    const struct issuer by = {span_of(pool.inter.b, pool.inter.n), pool.inter_key};
+    buf_init(&pool.crl, CRL_MAX);
+    must(crl_write(&crl, &by, &r, &pool.crl, &e) == 0, e.text);
     for (int i = 0; i < PEOPLE; i++)
         pool_person(i, &r);
     pool.made = true;
@@ -503,7 +508,7 @@ static void down_one(struct world *w, struct link_plain *l, struct frame *f, str
 
 static void down(struct world *w, struct link_plain *l, struct span bytes)
 {
-    if (l->here)
+    if (l->here && !l->severed)
         frames_each(w, l, bytes, FROM_RELAY, down_one);
 }
 
@@ -606,6 +611,13 @@ static void effect_apply(struct world *w, const struct effect *ef)
     shared_unref(ef->frame);
 }
 
+static void relay_dies(struct world *w)
+{
+    w->cuts++;
+    relay_stop(w);
+    w->boot_at = w->mono + 100 + (int64_t)dice_below(&w->dice, 3000);
+}
+
 bool relay_boot(struct world *w)
 {
     struct err e = {0};
@@ -614,12 +626,17 @@ bool relay_boot(struct world *w)
                              .seal = seal_key,
                              .rng = w->rng,
                              .root = span_of(pool.root.b, pool.root.n),
+                             .crl = buf_span(&pool.crl),
                              .issue = no_issue};
 
     if (disk_dead(w->disk))
         disk_reboot(w->disk);
     w->boot_at = 0;
     conf.store.db = store_sqlite_open(w->path, STORE_OPEN, &e);
+    if (conf.store.db == NULL && disk_dead(w->disk)) {
+        relay_dies(w);
+        return false;
+    }
     if (conf.store.db == NULL) {
         w->lost++;
         if (!w->lossy)
@@ -628,6 +645,10 @@ bool relay_boot(struct world *w)
     }
     w->store = conf.store;
     w->core = core_new(&conf, relay_now(w), &e);
+    if (w->core == NULL && disk_dead(w->disk)) {
+        relay_dies(w);
+        return false;
+    }
     if (w->core == NULL) {
         w->lost++;
         if (!w->lossy)
@@ -638,13 +659,6 @@ bool relay_boot(struct world *w)
         effect_apply(w, &ef);
     seats_read(w);
     return true;
-}
-
-static void relay_dies(struct world *w)
-{
-    w->cuts++;
-    relay_stop(w);
-    w->boot_at = w->mono + 100 + (int64_t)dice_below(&w->dice, 3000);
 }
 
 /* The client's job is taken as done before it is: what a relay must not do. */
@@ -817,6 +831,12 @@ void member_stop(struct world *w, int who)
     m->boot_at = w->mono + 100 + (int64_t)dice_below(&w->dice, 3000);
 }
 
+static void member_dies(struct world *w, int who)
+{
+    w->cuts++;
+    member_stop(w, who);
+}
+
 static void told_bad(struct member_sim *m, unsigned *count, const char *text)
 {
     ++*count;
@@ -825,10 +845,12 @@ static void told_bad(struct member_sim *m, unsigned *count, const char *text)
 
 static int room_index(struct world *w, const struct room_id *id)
 {
-    for (int i = 0; i < ROOMS && (size_t)(i * PEOPLE) < w->seats_n; i++)
-        if (memcmp(&w->seats[i].room, id, sizeof *id) == 0)
-            return i;
-    return -1;
+    for (size_t i = 0; i < w->rooms_n; i++)
+        if (memcmp(w->rooms + i, id, sizeof *id) == 0)
+            return (int)i;
+    must(w->rooms_n < ROOMS, "too many rooms");
+    w->rooms[w->rooms_n] = *id;
+    return (int)w->rooms_n++;
 }
 
 static void told_entry(struct world *w, int who, const struct engine_entry *t)
@@ -838,7 +860,7 @@ static void told_entry(struct world *w, int who, const struct engine_entry *t)
 
     if (t->refused != NULL)
         told_bad(m, &m->refused, t->refused);
-    if (t->number == 0 || t->number >= NUMBERS || i < 0)
+    if (t->number == 0 || t->number >= NUMBERS)
         return;
     if (++m->shown[i][t->number] > 1 && w->lie == LIE_NONE)
         world_fail(w, "%s was shown message %llu twice", names[who], (unsigned long long)t->number);
@@ -859,6 +881,8 @@ static void member_events(struct world *w, int who)
         case ENGINE_NOTE: m->notes++; break;
         case ENGINE_CLOSE:
             told_bad(m, &m->closes, ev.text);
+            if (ev.code == ERR_PEER && w->lie == LIE_NONE && !w->lossy)
+                world_fail(w, "%s hung up: %s", names[who], ev.text);
             member_leave_link(w, who);
             engine_lost(m->g);
             m->dial_at = w->mono + 200 + (int64_t)dice_below(&w->dice, 1000);
@@ -883,15 +907,13 @@ static void member_flush(struct world *w, int who)
         struct span out = engine_out(m->g);
         if (out.n > 0) {
             frames_each(w, m->l, out, FROM_CLIENT, note_left);
-            if (m->l->s != NULL)
+            if (m->l->s != NULL && !m->l->severed)
                 queue_add(w, &m->l->up, out);
             engine_sent(m->g, out.n);
         }
     }
-    if (m->disk != NULL && disk_dead(m->disk)) {
-        w->cuts++;
-        member_stop(w, who);
-    }
+    if (m->disk != NULL && disk_dead(m->disk))
+        member_dies(w, who);
 }
 
 bool member_boot(struct world *w, int who)
@@ -923,6 +945,10 @@ bool member_boot(struct world *w, int who)
         m->keep =
             (struct keep){&keep_sqlite_ops, keep_sqlite_open(m->path, &keep_key, &w->rng, &e)};
     }
+    if (m->disk != NULL && disk_dead(m->disk)) {
+        member_dies(w, who);
+        return false;
+    }
     if (m->keep.k == NULL) {
         m->keep.ops = NULL;
         w->lost++;
@@ -934,6 +960,10 @@ bool member_boot(struct world *w, int who)
     conf.keep = m->keep;
     memset(m->shown, 0, sizeof m->shown);
     m->g = engine_new(&conf, &e);
+    if (m->disk != NULL && disk_dead(m->disk)) {
+        member_dies(w, who);
+        return false;
+    }
     if (m->g == NULL) {
         w->lost++;
         if (!w->lossy)
@@ -1022,6 +1052,7 @@ void link_cut(struct world *w, struct link_plain *l)
 {
     int64_t at = w->mono + 1 + (int64_t)dice_below(&w->dice, 300);
 
+    l->severed = true;
     if (dice_one_in(&w->dice, 2))
         queue_clear(&l->down);
     if (dice_one_in(&w->dice, 2))

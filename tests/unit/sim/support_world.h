@@ -29,6 +29,7 @@ struct link_plain { /* what stands for TLS here: two queues of bytes with delays
     struct session *s; /* the relay's end; NULL: gone there */
     struct queue up, down;
     struct key exporter;
+    bool severed;    /* nothing that is said from now on arrives */
     bool here;       /* the client's end is open */
     int64_t gone_at; /* when the relay learns that the client has gone; 0: it has not */
     int64_t cut_at;  /* when the client learns that the relay has gone */
@@ -96,6 +97,8 @@ struct world {
     struct member_sim m[PEOPLE];
     struct note notes[NOTES];
     size_t notes_n;
+    struct room_id rooms[ROOMS]; /* in the order in which we met them */
+    size_t rooms_n;
     struct seat seats[SEATS];
     size_t seats_n;
     bool early;          /* acknowledges before the commit: must be caught */
@@ -138,5 +141,8 @@ void world_check_relay(struct world *w);
 void world_check_member(struct world *w, int who);
 /* After world_settle in an honest world: said = stored = shown once, members agree. */
 void world_check_all(struct world *w);
+/* After a lie: each member has noticed it, or sees what the relay has. Gives how many noticed. */
+unsigned world_check_lie(struct world *w);
+bool member_noticed(const struct world *w, int who);
 
 #endif
