@@ -67,8 +67,12 @@ static void accepted(char *text)
 
 static bool keeps(const char *text)
 {
-    return text[0] == '/' && text[1] != '/' && strncmp(text, "/m", 2) != 0 &&
-           strchr(text, '\n') == NULL;
+    static const char *const private[] = {"//", "/m", "/t"}; /* texts, messages, topics */
+
+    for (size_t i = 0; i < COUNT(private); i++)
+        if (strncmp(text, private[i], 2) == 0)
+            return false;
+    return text[0] == '/' && strchr(text, '\n') == NULL;
 }
 
 static void history_note(const char *text)
@@ -92,7 +96,7 @@ static int history_open(const char *path, struct err *e)
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        return err_set(e, ERR_CREATE, "%s cannot be opened", path);
+        return err_set(e, ERR_CREATE, "no history of commands: %s cannot be opened", path);
     fchmod(fd, 0600);
     close(fd);
     stifle_history(INPUT_HISTORY_MAX);
@@ -174,7 +178,10 @@ int line_open(const struct line_ops *ops, const char *history, struct err *e)
     if (line.null == NULL)
         return err_set(e, ERR_OS, "/dev/null cannot be opened");
     readline_setup();
-    return history != NULL ? history_open(history, e) : 0;
+    struct err why = {0};
+    if (history != NULL && history_open(history, &why) < 0)
+        ops->refused(ops->ctx, why.text); /* a convenience: it goes without */
+    return 0;
 }
 
 void line_close(void)
@@ -421,14 +428,21 @@ static bool looks_pasted(const char *bytes, size_t n)
 
 /* --- the filter --- */
 
-/* Is the sequence complete? ESC x; ESC O x; ESC [ ... final byte, and the console's ESC [ [ x. */
+/* Bytes of a character that begins so; 1 for what begins none. */
+static size_t utf8_length(unsigned char first)
+{
+    return first < 0xc2 || first > 0xf4 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* Is the sequence complete? ESC x; ESC O x; ESC [ ... final byte, and the console's ESC [ [ x. The
+ * bytes of a character stay together: readline's searches read all of it at once. */
 static bool complete_sequence(void)
 {
     const char *s = line.seq;
     size_t n = line.seq_n;
 
     if (s[0] != '\033')
-        return true;
+        return n >= utf8_length((unsigned char)s[0]) || ((unsigned char)s[n - 1] & 0x80) == 0;
     if (n < 2)
         return false;
     if (s[1] == 'O')
@@ -480,7 +494,7 @@ void line_feed(const char *bytes, size_t n)
 
 bool line_pending(void)
 {
-    return line.seq_n > 0;
+    return line.seq_n > 0 && line.seq[0] == '\033'; /* half a character waits as long as it takes */
 }
 
 void line_timeout(void)
@@ -488,7 +502,7 @@ void line_timeout(void)
     char seq[SEQ_MAX];
     size_t n = line.seq_n;
 
-    if (n == 0)
+    if (!line_pending())
         return;
     memcpy(seq, line.seq, n);
     line.seq_n = 0;

@@ -21,7 +21,8 @@ struct line_ops {
     void *ctx;
 };
 
-/* history: a file for commands (never texts), 0600, made when missing; NULL: none. */
+/* history: a file for commands (never texts), 0600, made when missing; NULL: none. One that cannot
+ * be opened is said through `refused`. */
 int line_open(const struct line_ops *ops, const char *history, struct err *e) MUST_USE;
 void line_close(void); /* wipes the draft, writes the history */
 

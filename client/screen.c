@@ -302,10 +302,13 @@ static const char *line_complete(void *ctx, struct str word, bool first, size_t 
             snprintf(s->completion, sizeof s->completion, "/%s", c->name);
         return c != NULL ? s->completion : NULL;
     }
+    /* "@al" and "#op" complete as well as "al" and "op" */
+    bool sign = word.n > 0 && (word.p[0] == '@' || word.p[0] == '#');
+    struct str start = sign ? str_from(word.p + 1, word.n - 1) : word;
     for (size_t i = 0; i < names + w->people_n; i++) {
         const char *name = i < names ? s->model->windows[i + 1].name : w->people[i - names].name;
-        if (strlen(name) >= word.n && memcmp(name, word.p, word.n) == 0 && hits++ == n) {
-            snprintf(s->completion, sizeof s->completion, "%s", name);
+        if (strlen(name) >= start.n && memcmp(name, start.p, start.n) == 0 && hits++ == n) {
+            snprintf(s->completion, sizeof s->completion, "%.*s%s", sign, word.p, name);
             return s->completion;
         }
     }

@@ -212,6 +212,10 @@ static bool run_MSG(struct act *a, struct str rest)
     char at[MODEL_TEXT_SHORT], what[MODEL_TEXT_SHORT];
 
     snprintf(at, sizeof at, "@%.*s", (int)name.n, name.p);
+    if (str_is(name, a->m->account)) {
+        model_say(a->m, NULL, "that is you: there is no room of one, /create ROOM private is near");
+        return false;
+    }
     struct window *w = model_window_named(a->m, str_of(at));
     if (w != NULL && model_name_is(w, at + 1)) {
         bool sent = rest.n == 0 || say(a, w, rest);
@@ -451,6 +455,8 @@ void act_help(struct act *a, struct str topic)
     if (topic.n > 0) {
         while ((c = command_next(topic, &at)) != NULL)
             help_command(a->m, c);
+        if (a->m->page.lines_n == 0)
+            model_page_line(a->m, false, "no command begins so; /help alone lists all of them");
         return;
     }
     model_page_line(a->m, true,

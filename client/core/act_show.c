@@ -47,8 +47,8 @@ bool fp_verified(struct act *a, const struct hash *fp, int64_t *when)
 
     if (hash_same(fp, &a->own_fp))
         return true;
-    if (engine_person(a->g, fp, &p, &e) != 1 || !p.vouched)
-        return false;
+    if (!engine_vouched(a->g, fp) || engine_person(a->g, fp, &p, &e) != 1)
+        return false; /* few are: the others' certificates need no fetching and no check here */
     if (when != NULL)
         *when = p.vouched_at;
     return true;
@@ -284,7 +284,10 @@ static void answered(struct act *a, struct act_ask *ask, const struct engine_eve
     if (ask->kind == ASK_OLDER)
         w->loading = false;
     if (ev->code != ERR_NONE)
-        model_say(a->m, w, "%s: %s", ask->what, ev->text != NULL ? ev->text : "refused");
+        model_say(a->m, w, "%s: %s%s", ask->what, ev->text != NULL ? ev->text : "refused",
+                  ev->code != ERR_INPUT                 ? ""
+                  : strncmp(ask->what, "join ", 5) == 0 ? "; /list shows the rooms"
+                                                        : "");
     else if (ask->kind == ASK_OPEN)
         opened(a, ask, ev);
     else if (ask->kind == ASK_PLAIN)

@@ -178,6 +178,7 @@ struct engine_person {
     int64_t vouched_at, revoked;
 };
 /* 1, 0 when the certificate has not been fetched (engine_fetch), -1 and e: it is not in order. */
+bool engine_vouched(struct engine *g, const struct hash *fp); /* cheap: asks nobody */
 int engine_person(struct engine *g, const struct hash *fp, struct engine_person *out,
                   struct err *e) MUST_USE;
 

@@ -206,6 +206,11 @@ bool vouched(struct engine *g, const struct hash *fp)
     return g->conf.keep.ops->vouch_get(g->conf.keep.k, fp, &v, &e) == 1;
 }
 
+bool engine_vouched(struct engine *g, const struct hash *fp)
+{
+    return vouched(g, fp);
+}
+
 int engine_person(struct engine *g, const struct hash *fp, struct engine_person *out, struct err *e)
 {
     struct author *a = author_want(g, fp);

@@ -75,7 +75,8 @@ struct room {
     uint64_t shown;        /* lowest number given out in this run; 0: none */
     uint64_t reported;     /* last `delivered` we said */
     bool asking, asking_older, asking_members, caught, denied;
-    bool own_pending; /* the account's former line waits for its certificate */
+    bool own_pending;                /* the account's former line waits for its certificate */
+    char topic_asked[TOPIC_MAX + 1]; /* by us; the relay tells it only to the others */
     char own_line[LINE_MAX_LEN + 1];
     uint8_t own_sig[SIG_MAX];
     size_t own_sig_n;

@@ -526,6 +526,10 @@ int take_ok(struct engine *g, struct frame *f)
         r->pub.joined = false;
         event_room(g, ENGINE_ROOM, r);
     }
+    if (a->type == F_ROOM_TOPIC && r != NULL) {
+        snprintf(r->pub.topic, sizeof r->pub.topic, "%s", r->topic_asked);
+        event_room(g, ENGINE_ROOM, r);
+    }
     ask_done(g, a, ERR_NONE, NULL);
     return 0;
 }
@@ -707,13 +711,20 @@ uint64_t engine_room_invite(struct engine *g, const struct room_id *room, struct
 uint64_t engine_room_topic(struct engine *g, const struct room_id *room, struct str topic,
                            struct err *e)
 {
-    struct ask *a = topic.n > TOPIC_MAX ? NULL : ask_new(g, F_ROOM_TOPIC, e);
+    struct room *r = room_find(g, room);
+    bool good = topic.n <= TOPIC_MAX;
 
-    if (a == NULL) {
-        err_set(e, ERR_LIMIT, "a topic has at most %d bytes", TOPIC_MAX);
+    for (size_t i = 0; i < topic.n; i++)
+        good = good && (unsigned char)topic.p[i] >= ' ' && topic.p[i] != 0x7f;
+    if (!good || r == NULL) {
+        err_set(e, ERR_DATA, "a topic is one line of at most %d bytes", TOPIC_MAX);
         return 0;
     }
+    struct ask *a = ask_new(g, F_ROOM_TOPIC, e);
+    if (a == NULL)
+        return 0;
     a->room = *room;
+    snprintf(r->topic_asked, sizeof r->topic_asked, "%.*s", (int)topic.n, topic.p);
     const struct f_room_topic f = {a->id, *room, topic};
     return ask_put(g, a, &f, e);
 }

@@ -133,26 +133,41 @@ static void view_input(const struct model *m, struct area a)
         area_text(a, 0, 0, STYLE_BAD, str_of("!"));
 }
 
+/* The place in a row that is nearest to a column from the left, found in one pass. */
+struct nearest {
+    unsigned row, col;
+    size_t at;
+    bool found;
+};
+
+static void nearest_try(struct nearest *n, const struct draft *d, size_t at)
+{
+    if (d->row != n->row || (n->found && d->col > n->col))
+        return;
+    n->at = at;
+    n->found = true;
+}
+
 bool view_input_move(const struct model *m, unsigned cols, int by, size_t *point)
 {
-    struct draft from = draft_find(m, cols, m->input.point);
+    struct draft from = draft_find(m, cols, m->input.point), d = draft_of(m, cols);
     struct str rest = str_from(m->input.text, m->input.n);
-    bool found = false;
+    struct nearest best = {.row = from.row + (unsigned)by, .col = from.col};
 
-    if ((int)from.row + by < 0 || from.row + (unsigned)by > draft_find(m, cols, m->input.n).row)
+    if ((int)from.row + by < 0)
         return false;
-    for (size_t at = 0; at <= m->input.n;) {
-        struct draft d = draft_find(m, cols, at);
-        if (d.row == from.row + (unsigned)by && (d.col <= from.col || !found)) {
-            *point = at;
-            found = true;
-        }
-        if (at == m->input.n || d.row > from.row + (unsigned)by)
-            break;
-        unsigned width;
-        at += wrap_cluster(str_from(rest.p + at, rest.n - at), &width);
+    while (rest.n > 0 && d.row <= best.row) {
+        unsigned width = 0;
+        size_t n = rest.p[0] == '\n' ? 1 : draft_place(&d, rest, &width);
+        nearest_try(&best, &d, m->input.n - rest.n);
+        draft_step(&d, rest, width);
+        rest = str_from(rest.p + n, rest.n - n);
     }
-    return found;
+    d = draft_find(m, cols, m->input.n); /* the end has a rule of its own */
+    nearest_try(&best, &d, m->input.n);
+    if (best.found)
+        *point = best.at;
+    return best.found;
 }
 
 /* --- layout --- */

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import termios
+import time
 
 import pytest
 
@@ -105,6 +106,20 @@ def test_suspend(people):
         s.until(lambda: not cooked(fd), "the terminal taken again")
         s.type("ne")
         s.until(lambda: "half a line" in draft(s), "the draft")
+
+
+def test_long_draft(alice):
+    """A draft as long as a message moves as fast as a short one; searches take any letter."""
+    alice.paste(("x" * 99 + "\n") * 600)
+    alice.wait("xxxx")
+    began = time.monotonic()
+    alice.type(UP + "Q")
+    alice.wait("Q")
+    assert time.monotonic() - began < 3
+    alice.type("\x03")
+    alice.type("/w #lab \u00e9\u00e9\r\x03")
+    alice.type("\x12w #lab \u00e9")
+    alice.wait("`w #lab \u00e9'")
 
 
 def test_suspend_without_shell(alice):

@@ -752,7 +752,12 @@ static void test_request_impossible(void **state)
     struct err e = {0};
 
     stage_login(s);
+    static char name[60000];
+    memset(name, 'a', sizeof name);
     assert_true(engine_room_topic(s->g, &s->room, str_of("two\nlines"), &e) == 0);
+    assert_int_equal(e.code, ERR_DATA);
+    err_clear(&e);
+    assert_true(engine_room_join(s->g, str_from(name, sizeof name), &e) == 0);
     assert_int_equal(e.code, ERR_DATA);
     stage_serve(s);
     assert_int_equal(s->told.closes, 0);
