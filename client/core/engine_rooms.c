@@ -480,8 +480,10 @@ int take_room(struct engine *g, struct frame *f)
     struct room *r = room_find(g, &x->room.id);
     if (a == NULL) {
         if (x->by.n > 0)
-            event_text(g, ENGINE_NOTE, r, "%.*s invited you into %s", (int)x->by.n, x->by.p,
-                       r->pub.name);
+            event_text(g, ENGINE_NOTE, r, "%.*s %s%s", (int)x->by.n, x->by.p,
+                       r->pub.kind == ENGINE_DIRECT ? "opened a chat with you"
+                                                    : "invited you into ",
+                       r->pub.kind == ENGINE_DIRECT ? "" : r->pub.name);
         return room_send(g, r);
     }
     event_add(g, &(struct engine_event){

@@ -626,13 +626,9 @@ def test_a_reader_who_does_not_read_is_cut(relay):
     follow = bob.start("--json", "--follow", "recv")
     conn = relay.wait("login")["conn"]
     follow.send_signal(signal.SIGSTOP)
-    text = "x" * 65000
-    cut = f"event=gone conn={conn} why=\"reads too slowly\""
-    for _ in range(300):
-        alice("send", "lobby", "-", stdin=text)
-        if cut in relay.log():
-            break
-    assert cut in relay.log()
+    # one process says it all: the kernel's buffers are full long before a ping is missed
+    alice("--room", "lobby", "plain", stdin=("x" * 65000 + "\n") * 300)
+    relay.wait("gone", conn=conn, why="reads too slowly")
     follow.kill()
     follow.communicate()
     relay.stop()
