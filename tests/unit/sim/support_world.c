@@ -589,6 +589,7 @@ static void effect_one(struct world *w, struct link_plain *l, const struct effec
             world_fail(w, "the relay closed on %s: bad-entry", names[l->who]);
         relay_drop(w, l);
         break;
+    case EFFECT_READ: /* nobody is held back here */
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:
     case EFFECT_DEVICE: break;
