@@ -45,7 +45,7 @@ static int invite_parse(struct join *j, struct str text, struct err *e)
     enum invite_fault fault = invite_take(&j->invite, text);
 
     return fault == INVITE_OK ? 0
-                              : err_set(e, ERR_DATA, "%s; nothing was sent, ask for a new invite",
+                              : err_set(e, ERR_DATA, "%s; nothing was sent; copy it again, whole",
                                         invite_fault_text(fault));
 }
 
@@ -276,7 +276,7 @@ static void take_refusal(struct join *j, const struct f_error *x)
         enum err_code err;
         const char *next;
     } rows[] = {
-        {CODE_AUTH, ERR_AUTH, "the invite was used, has expired or is unknown; ask for a new one"},
+        {CODE_AUTH, ERR_AUTH, "whoever runs the relay makes one"},
         {CODE_TAKEN, ERR_CREATE, "choose another name; the invite is still good"},
         {CODE_BAD_NAME, ERR_DATA, "choose another name; the invite is still good"},
         {CODE_LIMIT, ERR_LIMIT, "ask who runs the relay"},

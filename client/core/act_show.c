@@ -433,6 +433,8 @@ static const struct {
     {"expired", false, "ask the operator of the relay to run: countersignd doctor"},
     {"wrong-name", false, "countersign handshake HOST:PORT   shows for which names it is valid"},
     {"unknown-ca", false, "do not go on: ask the operator whether the relay was set up anew"},
+    {"self-signed", false, "do not go on: ask the operator whether the relay was set up anew"},
+    {"bad-signature", false, "do not go on: ask the operator whether the relay was set up anew"},
     {"crl-expired", false, "ask the operator of the relay to run: countersignd doctor"},
 };
 
