@@ -126,8 +126,9 @@ struct author *author_want(struct engine *g, const struct hash *fp)
 void author_gone(struct engine *g, const struct hash *fp)
 {
     struct author *a = author_get(g, fp);
+    bool refused = a != NULL && a->state == AUTHOR_ASKED;
 
-    if (a != NULL && a->state == AUTHOR_ASKED) {
+    if (refused) {
         a->state = AUTHOR_BAD;
         err_set(&a->why, ERR_PEER, "the relay has no certificate of its author");
     }
@@ -136,6 +137,8 @@ void author_gone(struct engine *g, const struct hash *fp)
         if (room_settle(g, g->rooms[i]) < 0)
             return;
     }
+    if (refused && author_get(g, fp) == a)
+        a->state = AUTHOR_MISSING; /* in another room, or later, it may be told: ask again */
     login_ready(g);
 }
 

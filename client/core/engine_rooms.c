@@ -74,7 +74,7 @@ void room_free(struct room *r)
 }
 
 /* What hung on the connection; entries that waited are fetched again. */
-void room_lost(struct room *r)
+static void batches_drop(struct room *r)
 {
     struct batch *b;
 
@@ -83,6 +83,11 @@ void room_lost(struct room *r)
         batch_free(b);
     }
     r->batches_n = 0;
+}
+
+void room_lost(struct room *r)
+{
+    batches_drop(r);
     r->asking = r->asking_older = r->asking_members = r->own_pending = false;
     r->sending = 0;
     r->reported = 0;
@@ -526,6 +531,7 @@ int take_ok(struct engine *g, struct frame *f)
     struct room *r = room_find(g, &a->room);
     if (a->type == F_ROOM_LEAVE && r != NULL) {
         r->pub.joined = false;
+        batches_drop(r); /* their certificates and members are no longer told us: not a lie */
         event_room(g, ENGINE_ROOM, r);
     }
     if (a->type == F_ROOM_TOPIC && r != NULL) {
