@@ -10,6 +10,7 @@ PREFIX  ?= /usr/local
 CFLAGS  ?= -O2 -g
 PYTHON  ?= /usr/bin/python3
 FUZZ_SECONDS ?= 60
+SEEDS   ?= 200
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -99,6 +100,10 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$
     -fsanitize=fuzzer)))
 $(foreach t,$(benches),$(eval $(call program_rule,bench/$(notdir $(t:.c=)),$t,$(everything))))
 
+simulation := $(wildcard tests/unit/sim/sim.c)
+$(foreach t,$(simulation),$(eval $(call program_rule,sim,$t \
+    $(sort $(call support_of,$t)),$(everything))))
+
 unit_programs  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(units)))
 fuzz_programs  := $(patsubst %.c,$(BUILD)/fuzz/%,$(notdir $(fuzzers)))
 bench_programs := $(patsubst %.c,$(BUILD)/bench/%,$(notdir $(benches)))
@@ -157,6 +162,9 @@ format: ## let clang-format rewrite the C files
 
 shape: ## our numbers beside those of docs/style.md
 	@$(PYTHON) tests/tools/shape
+
+sim: deps $(BUILD)/sim ## relay and clients from one seed: SEEDS=1000, or SEED=n again
+	SEEDS=$(SEEDS) SEED=$(SEED) $(BUILD)/sim
 
 bench: all $(bench_programs) ## figures, not a test
 	tests/bench/run $(BUILD)

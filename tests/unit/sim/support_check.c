@@ -225,7 +225,8 @@ static void check_reader(struct world *w, const struct seat *s)
     struct err e = {0};
 
     if (k == NULL || r == NULL || !r->joined) {
-        world_fail(w, "a member does not know that he is one");
+        world_fail(w, "member %d does not know that he is one (phase %d, lie %d to %d): %s", s->who,
+                   (int)engine_phase(w->m[s->who].g), (int)w->lie, w->victim, w->m[s->who].why);
         free(k);
         return;
     }

@@ -104,6 +104,8 @@ static void pool_person(int i, const struct rng *r)
     struct cert_form f = cert_form_of(CERT_DEVICE);
     struct err e = {0};
     char uri[128];
+    uint8_t sig[SIG_MAX];
+    size_t n;
 
     pool.keys[i] = pkey_generate(PKEY_RSA_2048, r, &e);
     must(pool.keys[i] != NULL, e.text);
@@ -115,6 +117,8 @@ static void pool_person(int i, const struct rng *r)
               (struct issuer){span_of(pool.inter.b, pool.inter.n), pool.inter_key}, r,
               &pool.leaf[i]);
     cert_fingerprint(span_of(pool.leaf[i].b, pool.leaf[i].n), &pool.fp[i]);
+    /* Draws its blinding now: later that would shift what a seed draws. */
+    must(pkey_sign_pss(pool.keys[i], r, span_of(uri, 1), sig, &n, &e) == 0, e.text);
     memset(pool.id[i].b, i + 1, sizeof pool.id[i].b);
     memset(pool.salted[i].b, i + 101, sizeof pool.salted[i].b);
 }
@@ -173,6 +177,13 @@ struct chunk {
     uint8_t b[];
 };
 
+static void digest_add(struct world *w, struct span bytes)
+{
+    w->digest = (w->digest ^ (uint64_t)w->mono) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < bytes.n; i++)
+        w->digest = (w->digest ^ bytes.p[i]) * UINT64_C(0x100000001b3);
+}
+
 static void queue_add(struct world *w, struct queue *q, struct span bytes)
 {
     struct chunk *c = malloc(sizeof *c + bytes.n);
@@ -186,6 +197,7 @@ static void queue_add(struct world *w, struct queue *q, struct span bytes)
     q->last = c->due;
     *q->tail = c;
     q->tail = &c->next;
+    digest_add(w, bytes);
 }
 
 static struct chunk *queue_due(struct world *w, struct queue *q, int64_t stall)
@@ -343,6 +355,7 @@ static void seats_read(struct world *w)
     for (size_t i = 0; i < w->seats_n; i++) {
         w->seats[i].was = w->seats[i].in;
         w->seats[i].from_was = w->seats[i].from;
+        w->seats[i].in = false; /* a lost room has no rows at all */
     }
     if (w->store.ops->member_each(w->store.db, seat_row, w, &e) < 0)
         world_fail(w, "members: %s", e.text);

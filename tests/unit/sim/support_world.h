@@ -111,6 +111,7 @@ struct world {
     struct room_id lie_room;
     uint64_t lie_at;
     struct buf lie_kept; /* frame held back, or seen before */
+    uint64_t digest;     /* of all that was sent, and when: two runs of a seed have the same */
     char fail[512];
     bool loud;
 };
