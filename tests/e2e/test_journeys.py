@@ -365,9 +365,11 @@ def test_two_clients_on_one_profile(held):
 ROUNDS = 10
 
 
-def test_kill_9_of_the_relay_under_load(relay, three):
-    """Three members say what they can while the relay dies ten times. Whatever a client was told
-    that the relay has is there: once, in the order of its author, in an unbroken chain."""
+@pytest.mark.parametrize("rounds", [
+    ROUNDS, pytest.param(200, marks=pytest.mark.faults)])
+def test_kill_9_of_the_relay_under_load(relay, three, rounds):
+    """Three members say what they can while the relay dies again and again. Whatever a client was
+    told that the relay has is there: once, in the order of its author, in an unbroken chain."""
     three[0]("room", "create", "ops", "--history", "all")
     for member in three[1:]:
         member("room", "join", "ops")
@@ -390,7 +392,7 @@ def test_kill_9_of_the_relay_under_load(relay, three):
     for t in threads:
         t.start()
     try:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             with lock:  # somebody was acknowledged since the last start, then it dies
                 have = sum(map(len, acked.values()))
                 assert lock.wait_for(lambda: sum(map(len, acked.values())) > have, SECONDS)
