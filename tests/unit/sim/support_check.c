@@ -306,6 +306,8 @@ unsigned world_check_lie(struct world *w)
 {
     unsigned noticed = 0;
 
+    if (w->core == NULL) /* its own store was found damaged: it serves nobody */
+        return 1;
     for (size_t i = 0; w->lossy && i < w->notes_n; i++) /* what was lost has no number any more */
         w->notes[i].number = w->notes[i].acked = 0;
     world_check_relay(w);
