@@ -46,7 +46,7 @@ struct note { /* something said: by whom, where, and how far it got */
     bool left;  /* its first byte left the client */
     bool acked; /* the relay let `numbered` out */
     struct hash line;
-    char text[48];
+    struct hash text; /* SHA-256 of what was said */
 };
 
 struct member_sim {
