@@ -40,6 +40,13 @@ class Stream(pyte.ByteStream):
     csi = pyte.ByteStream.csi | {"S": "scroll_up", "T": "scroll_down"}
 
 
+def like_a_terminal():
+    """Whoever runs the tests in the background has left SIGINT and SIGQUIT ignored; people's
+    terminals have not."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Screen:
     def __init__(self, member, rows=24, cols=80, env=None, argv=(), program=CLIENT):
         full = {k: v for k, v in member.env.items() if k != "NO_COLOR"}
@@ -48,7 +55,8 @@ class Screen:
         self.screen = Terminal(cols, rows)
         self.stream = Stream(self.screen)
         self.child = pexpect.spawn(program, list(argv), env={k: v for k, v in full.items() if v},
-                                   dimensions=(rows, cols), timeout=SECONDS)
+                                   dimensions=(rows, cols), timeout=SECONDS,
+                                   preexec_fn=like_a_terminal)
 
     def __enter__(self):
         return self
