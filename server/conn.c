@@ -87,7 +87,7 @@ static bool write_out(struct conn *c)
 
 static bool slow(const struct conn *c, size_t more)
 {
-    return c->link != NULL && link_out(c->link).n + more > atomic_load(c->loop->env.out_max);
+    return c->link != NULL && link_waiting(c->link) + more > atomic_load(c->loop->env.out_max);
 }
 
 void conn_flush(struct conn *c)
@@ -473,6 +473,7 @@ void conn_tick(struct conn *c, int64_t now, int64_t ticks)
     }
     if (c->state != CONN_OPEN)
         return;
+    link_rest(c->link);
     if (session_tick(c->session, now) < 0)
         conn_end(c, session_error(c->session)->text);
     else

@@ -187,19 +187,29 @@ static int gcm_open_slow(const struct key *k, const uint8_t *nonce, struct span 
 static int gcm_seal(const struct key *k, const uint8_t *nonce, struct span aad, struct span plain,
                     uint8_t *out)
 {
+    crypto_aead_aes256gcm_state st; /* ours, so that it is known to be wiped */
+
     if (!crypto_aead_aes256gcm_is_available())
         return gcm_seal_slow(k, nonce, aad, plain, out);
-    return crypto_aead_aes256gcm_encrypt(out, NULL, plain.p, plain.n, aad.p, aad.n, NULL, nonce,
-                                         k->b);
+    crypto_aead_aes256gcm_beforenm(&st, k->b);
+    int rc = crypto_aead_aes256gcm_encrypt_afternm(out, NULL, plain.p, plain.n, aad.p, aad.n, NULL,
+                                                   nonce, &st);
+    wipe(&st, sizeof st);
+    return rc;
 }
 
 static int gcm_open(const struct key *k, const uint8_t *nonce, struct span aad, struct span sealed,
                     uint8_t *out)
 {
+    crypto_aead_aes256gcm_state st;
+
     if (!crypto_aead_aes256gcm_is_available())
         return gcm_open_slow(k, nonce, aad, sealed, out);
-    return crypto_aead_aes256gcm_decrypt(out, NULL, NULL, sealed.p, sealed.n, aad.p, aad.n, nonce,
-                                         k->b);
+    crypto_aead_aes256gcm_beforenm(&st, k->b);
+    int rc = crypto_aead_aes256gcm_decrypt_afternm(out, NULL, NULL, sealed.p, sealed.n, aad.p,
+                                                   aad.n, nonce, &st);
+    wipe(&st, sizeof st);
+    return rc;
 }
 
 static int chacha_seal(const struct key *k, const uint8_t *nonce, struct span aad,

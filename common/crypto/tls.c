@@ -161,9 +161,7 @@ struct tls *tls_new(struct tls_conf *c, struct err *e)
 
 static void secrets_forget(struct tls *t, bool all)
 {
-    for (size_t i = 0; i < SECRETS; i++)
-        if (all || i != (t->conf->relay ? CLIENT_DATA : SERVER_DATA))
-            wipe(&t->secrets[i], sizeof t->secrets[i]);
+    wipe(t->secrets, (all ? SECRETS : CLIENT_DATA) * sizeof t->secrets[0]);
 }
 
 void tls_free(struct tls *t)
@@ -171,7 +169,8 @@ void tls_free(struct tls *t)
     if (t == NULL)
         return;
     secrets_forget(t, true);
-    mbedtls_ssl_free(&t->ssl);
+    if (!t->released)
+        mbedtls_ssl_free(&t->ssl);
     buf_free(&t->rec);
     buf_free(&t->out);
     buf_free(&t->plain);
@@ -188,17 +187,12 @@ void tls_free(struct tls *t)
 /* The peer's alert ended it: its number is the reason. */
 static int alerted(struct tls *t, unsigned alert)
 {
-    const char *word = alert_word(alert);
-
     if (alert == ALERT_CLOSE_NOTIFY)
         return tls_fail(t, ERR_PEER, "the %s closed before the handshake was done", peer_name(t));
-    if (word == NULL)
-        return tls_fail(t, ERR_PEER, "the %s ended the connection: %s (alert %u)", peer_name(t),
-                        tls_alert_text(alert), alert);
-    t->refused = word;
-    t->refused_by_peer = true;
-    return tls_fail(t, ERR_AUTH, "%s refused our certificate: %s", peer_name(t),
-                    tls_alert_text(alert));
+    t->failed = true;
+    t->refused = tls_alert_word(alert);
+    t->refused_by_peer = t->refused != NULL;
+    return tls_alert_told(&t->err, peer_name(t), alert);
 }
 
 static int mbed_failed(struct tls *t, int r, unsigned alert)
@@ -406,21 +400,32 @@ static int record_run(struct tls *t)
     return r;
 }
 
+/* Takes bytes up to the end of one record; how many. */
+static size_t feed_some(struct tls *t, const uint8_t *in, size_t n)
+{
+    size_t k = record_fill(t, in, n);
+    int ready = record_ready(t);
+
+    if (ready < 0)
+        return k;
+    if (!t->proven && (t->early += k) > LINK_EARLY_MAX)
+        give_up(t, ALERT_OVERFLOW, ERR_LIMIT, "too many bytes before any proof");
+    else if (ready > 0)
+        (void)!record_run(t); /* -1 is in failed */
+    return k;
+}
+
 int tls_feed(struct tls *t, const uint8_t *in, size_t n)
 {
-    while (n > 0 && !t->failed && !t->closed) {
-        size_t k = record_fill(t, in, n);
-        int ready = record_ready(t);
+    for (size_t k = 0; k < n && !t->failed && !t->closed;)
+        k += feed_some(t, in + k, n - k);
+    return t->failed ? -1 : 0;
+}
 
-        in += k;
-        n -= k;
-        if (ready < 0)
-            return -1;
-        if (!t->proven && (t->early += k) > LINK_EARLY_MAX)
-            return give_up(t, ALERT_OVERFLOW, ERR_LIMIT, "too many bytes before any proof");
-        if (ready > 0 && record_run(t) < 0)
-            return -1;
-    }
+int tls_shake(struct tls *t, const uint8_t *in, size_t n, size_t *used)
+{
+    for (*used = 0; *used < n && !t->failed && !t->closed && !t->over;)
+        *used += feed_some(t, in + *used, n - *used);
     return t->failed ? -1 : 0;
 }
 
@@ -545,7 +550,7 @@ void tls_info(const struct tls *t, struct tls_info *out)
     out->version = t->secrets_seen ? "TLS 1.3" : NULL;
     out->suite = suite_name(t->suite);
     out->group = group_name(t->group);
-    out->alpn = mbedtls_ssl_get_alpn_protocol(&t->ssl);
+    out->alpn = t->alpn != NULL ? t->alpn : mbedtls_ssl_get_alpn_protocol(&t->ssl);
     out->signature = t->peer_n > 0 ? scheme_name(t->peer_rsa) : NULL;
     out->own_signature = own ? scheme_name(mbedtls_pk_can_do(&c->key, MBEDTLS_PK_RSA)) : NULL;
     if (own)
@@ -562,7 +567,7 @@ int tls_exporter(const struct tls *t, const char *label, struct key *out)
     /* mbedTLS only reads, but has no const in this prototype */
     mbedtls_ssl_context *ssl = (mbedtls_ssl_context *)(uintptr_t)&t->ssl;
 
-    if (!tls_open(t) || !t->proven)
+    if (!tls_open(t) || !t->proven || t->released)
         return -1;
     return mbedtls_ssl_export_keying_material(ssl, out->b, sizeof out->b, label, strlen(label),
                                               NULL, 0, 0) == 0

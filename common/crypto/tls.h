@@ -52,6 +52,33 @@ struct tls_setup {
     void *judge_ctx;
 };
 
+/* What records look like on the wire (RFC 8446 5). */
+enum {
+    RECORD_HEAD = 5,
+    RECORD_MAX = 16384 + 256, /* behind the head */
+    RECORD_PLAIN_MAX = 16384,
+    RECORD_CCS = 20,
+    RECORD_ALERT = 21,
+    RECORD_HANDSHAKE = 22,
+    RECORD_DATA = 23,
+};
+
+/* Alerts that we choose ourselves (RFC 8446 6); the others are mbedTLS's choice. */
+enum {
+    ALERT_CLOSE_NOTIFY = 0,
+    ALERT_UNEXPECTED = 10,
+    ALERT_BAD_RECORD = 20,
+    ALERT_OVERFLOW = 22,
+    ALERT_HANDSHAKE_FAILURE = 40,
+    ALERT_ILLEGAL = 47,
+    ALERT_DECODE = 50,
+    ALERT_INTERNAL = 80,
+    ALERT_USER_CANCELED = 90,
+    ALERT_CERTIFICATE_REQUIRED = 116,
+    ALERT_NO_ALPN = 120,
+    ALERT_NONE = 256,
+};
+
 struct tls_conf; /* parsed keys and rules, shared by the connections of one thread */
 struct tls;      /* one end of one connection */
 
@@ -110,6 +137,9 @@ void tls_free(struct tls *t); /* wipes every secret; NULL is fine */
 /* Bytes from the peer; does all the work they allow. -1: over for good, see tls_error; an alert may
  * wait in tls_out. */
 int tls_feed(struct tls *t, const uint8_t *in, size_t n) MUST_USE;
+/* The same, but takes no byte behind the peer's Finished once the handshake is over; `used` says
+ * how many of in were taken. */
+int tls_shake(struct tls *t, const uint8_t *in, size_t n, size_t *used) MUST_USE;
 /* The peer's stream has ended. -1 unless a close_notify came before. */
 int tls_eof(struct tls *t) MUST_USE;
 struct span tls_out(const struct tls *t); /* valid until the next call on t */
@@ -131,7 +161,30 @@ void tls_info(const struct tls *t, struct tls_info *out);
 /* RFC 8446 7.5, empty context; -1 before the peer is proven and heard, or after a failure. */
 int tls_exporter(const struct tls *t, const char *label, struct key *out) MUST_USE;
 
+/* What another record layer needs to go on where the handshake ended. */
+struct tls_handover {
+    enum hash_kind hash;
+    enum aead_kind aead;
+    uint8_t in[SHA384_LEN], out[SHA384_LEN]; /* application secrets, hash_len bytes; the caller's
+                                                to wipe */
+    struct key exporter;                     /* tls_exporter of the label asked for */
+    uint8_t *peer_der; /* the certificates that tls_info points to, the caller's to free */
+};
+
+/* Gives up mbedTLS's part of the connection: its 44 KB are freed, and what is left tells facts,
+ * tls_info and tls_out alone. Only while tls_open, in the turn in which it became so, before
+ * anything was sent. -1: the secrets are not what the suite must have, or something was sealed
+ * already; over for good, with an alert. */
+int tls_hand_over(struct tls *t, const char *label, struct tls_handover *out) MUST_USE;
+
+/* Notes a failure on our side; -1. */
+int tls_give_up(struct tls *t, const char *why);
+
 /* The sentence for an alert number ("certificate expired"), never NULL. */
 const char *tls_alert_text(unsigned alert);
+/* What audit_log calls a refusal that the peer told us; NULL: not about certificates. */
+const char *tls_alert_word(unsigned alert);
+/* Notes in e that the peer ("client", "relay") ended the connection with this alert; -1. */
+int tls_alert_told(struct err *e, const char *peer, unsigned alert);
 
 #endif

@@ -43,8 +43,7 @@ const char *tls_alert_text(unsigned alert)
     return "an alert without a name";
 }
 
-/* What audit_log calls a refusal that the peer told us; NULL: not about certificates. */
-const char *alert_word(unsigned alert)
+const char *tls_alert_word(unsigned alert)
 {
     static const struct {
         unsigned alert;
@@ -58,6 +57,14 @@ const char *alert_word(unsigned alert)
         if (words[i].alert == alert)
             return words[i].word;
     return NULL;
+}
+
+int tls_alert_told(struct err *e, const char *peer, unsigned alert)
+{
+    if (tls_alert_word(alert) != NULL)
+        return err_set(e, ERR_AUTH, "%s refused our certificate: %s", peer, tls_alert_text(alert));
+    return err_set(e, ERR_PEER, "the %s ended the connection: %s (alert %u)", peer,
+                   tls_alert_text(alert), alert);
 }
 
 /* level, number, content type: what is sealed. */

@@ -10,28 +10,10 @@
 #include "common/crypto/tls.h"
 
 enum {
-    RECORD_HEAD = 5,
-    RECORD_MAX = 16384 + 256, /* RFC 8446 5.2: behind the head */
-    RECORD_PLAIN_MAX = 16384,
-    RECORD_CCS = 20,
-    RECORD_ALERT = 21,
-    RECORD_HANDSHAKE = 22,
-    RECORD_DATA = 23,
     IV_LEN = 12,
     FACTS_MAX = 16,
     HOST_MAX = 256,
     ALPN_MAX = 4,
-};
-
-/* Alerts that we choose ourselves (RFC 8446 6); the others are mbedTLS's choice. */
-enum {
-    ALERT_CLOSE_NOTIFY = 0,
-    ALERT_UNEXPECTED = 10,
-    ALERT_OVERFLOW = 22,
-    ALERT_HANDSHAKE_FAILURE = 40,
-    ALERT_CERTIFICATE_REQUIRED = 116,
-    ALERT_NO_ALPN = 120,
-    ALERT_NONE = 256,
 };
 
 struct tls_conf {
@@ -90,6 +72,7 @@ struct tls {
     mbedtls_ssl_context ssl;
     struct err err;
     bool failed, over, proven, closing, closed, spoken;
+    bool released;                   /* handed over: ssl and secrets are gone */
     bool hello_seen, asked, checked; /* a ClientHello passed; a CertificateRequest was accepted;
                                         the peer's chain passed every check */
     unsigned alert;                  /* what we refuse with, when the reason is ours */
@@ -115,6 +98,7 @@ struct tls {
     struct hash peer_fp;
     bool peer_rsa, refused_by_peer, secrets_seen;
     const char *refused;
+    const char *alpn; /* once released */
 };
 
 /* tls_conf.c */
@@ -133,7 +117,6 @@ int record_key_make(struct record_key *k, const struct traffic *s) MUST_USE;
 void record_nonce(const struct record_key *k, uint64_t seq, uint8_t nonce[IV_LEN]);
 
 /* tls_alert.c */
-const char *alert_word(unsigned alert);
 /* Puts an alert behind what waits to be sent: sealed as the first record under s, or plain. */
 int alert_send(struct tls *t, unsigned number, const struct traffic *s) MUST_USE;
 /* The secret under which mbedTLS should seal an alert now and does not; NULL: it does it right. */

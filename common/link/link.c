@@ -126,7 +126,7 @@ int link_eof(struct link *l)
     return 0;
 }
 
-struct span link_out(const struct link *l)
+struct span link_out(struct link *l)
 {
     return l->proto->out(l->end);
 }
@@ -134,6 +134,17 @@ struct span link_out(const struct link *l)
 void link_sent(struct link *l, size_t n)
 {
     l->proto->sent(l->end, n);
+}
+
+size_t link_waiting(const struct link *l)
+{
+    return l->proto->waiting(l->end);
+}
+
+void link_rest(struct link *l)
+{
+    if (l->established)
+        l->proto->rest(l->end);
 }
 
 int link_send(struct link *l, const uint8_t *msg, size_t n)

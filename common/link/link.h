@@ -71,6 +71,8 @@ struct link_conf {
     link_judge *judge; /* relay, countersign/1; NULL accepts every certificate in order */
     void *judge_ctx;
     struct link_ready *ready; /* NULL: the link parses the keys for itself alone */
+    bool mbedtls_records;     /* for tests alone: no record layer of ours behind the handshake. The
+                                 reference to compare with; the other end's KeyUpdate ends it. */
 };
 
 /* Parses the certificates and the key of conf once for many links of one thread (a relay's worker).
@@ -143,8 +145,11 @@ int link_feed(struct link *l, const uint8_t *in, size_t n) MUST_USE;
  */
 int link_eof(struct link *l) MUST_USE;
 
-struct span link_out(const struct link *l); /* bytes for the peer; valid until the next call on l */
-void link_sent(struct link *l, size_t n);   /* n of them are on their way */
+/* Bytes for the peer, sealed now; valid until the next call on l. One call for many link_send:
+ * they share records then. */
+struct span link_out(struct link *l);
+void link_sent(struct link *l, size_t n);  /* n of them are on their way */
+size_t link_waiting(const struct link *l); /* how many link_out would give; seals nothing */
 
 /* Seals one message. Only between ESTABLISHED and CLOSED, link_close or failure. -1: failed for
  * good: used too early, or more than LINK_OUT_MAX would wait for a peer that reads too slowly. */
@@ -155,10 +160,16 @@ bool link_next(struct link *l, struct link_event *ev);
 
 void link_close(struct link *l); /* says close_notify; what is in link_out still has to go */
 
+/* For a link at rest: call it now and then. Once nothing went since the call before, the memory of
+ * its buffers is given back; a relay's link also forgets the peer's certificates (peer_n is 0, and
+ * peer_fp stays). */
+void link_rest(struct link *l);
+
 const struct err *link_error(const struct link *l); /* code ERR_NONE while all is well */
 void link_info(const struct link *l, struct link_info *out);
 
-/* Key bound to this connection (RFC 8446 7.5, empty context). -1 before ESTABLISHED. */
+/* Key bound to this connection (RFC 8446 7.5, empty context). -1 before ESTABLISHED, and for every
+ * label but LINK_EXPORTER_LOGIN: the secret it comes from is not kept. */
 int link_exporter(const struct link *l, const char *label, struct key *out) MUST_USE;
 
 #endif

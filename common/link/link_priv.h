@@ -14,8 +14,10 @@ struct link_proto {
     void (*free)(void *end);
     int (*feed)(void *end, const uint8_t *in, size_t n) MUST_USE;
     int (*eof)(void *end) MUST_USE;
-    struct span (*out)(const void *end);
+    struct span (*out)(void *end);
     void (*sent)(void *end, size_t n);
+    size_t (*waiting)(const void *end); /* bytes that out would give */
+    void (*rest)(void *end);
     int (*send)(void *end, const uint8_t *msg, size_t n) MUST_USE;
     void (*close)(void *end);
     bool (*step)(void *end, struct link_step *s); /* the next step; link.c numbers and names it */

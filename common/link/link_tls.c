@@ -5,6 +5,7 @@
 
 #include "common/crypto/tls.h"
 #include "common/link/link_priv.h"
+#include "common/link/record.h"
 #include "common/link/steps_tls.h"
 
 #define X(msg, on_wire, who, label, what)                                                          \
@@ -18,15 +19,32 @@ static const struct tls_alpn relay_alpn[] = {{LINK_ALPN_CHAT, true}, {LINK_ALPN_
 
 enum { STEPS_ALL = 11, STEPS_CLIENT_CERT = 3, STEPS_RETRY = 2 };
 
+/* mbedTLS shakes hands; then its secrets go to a record layer of ours and it is freed. `tls` stays
+ * until its facts are told, `record` is NULL until the handshake is over (for good where the test
+ * switch keeps mbedTLS's records). */
 struct end {
     struct tls *tls;
-    bool join;  /* what the client asked for, until the relay has agreed */
-    bool retry; /* a HelloRetryRequest was seen */
+    struct record *record;
+    bool join;    /* what the client asked for, until the relay has agreed */
+    bool retry;   /* a HelloRetryRequest was seen */
+    bool mbedtls; /* keep mbedTLS's own records */
+    bool relay;
+    bool first;        /* the verdict's step was told */
+    uint64_t at, took; /* when, and for how long, the call ran that made the last records */
+    uint64_t born;
+    uint64_t (*mono)(void *ctx);
+    void *clock_ctx;
+    /* behind the handover */
+    struct link_info info;
+    uint8_t *peer_der; /* owned; info.peer points into it */
+    struct key exporter;
 };
 
 struct ready {
     struct tls_conf *conf;
-    bool join;
+    bool join, mbedtls, relay;
+    uint64_t (*mono)(void *ctx);
+    void *clock_ctx;
 };
 
 static void *ready_new(enum role role, const struct link_conf *c, struct err *e)
@@ -55,7 +73,7 @@ static void *ready_new(enum role role, const struct link_conf *c, struct err *e)
         err_set(e, ERR_LOCAL, "no memory for a link");
         return NULL;
     }
-    r->join = c->join && !relay;
+    *r = (struct ready){NULL, c->join && !relay, c->mbedtls_records, relay, c->mono, c->clock_ctx};
     r->conf = tls_conf_new(&s, e);
     if (r->conf == NULL) {
         free(r);
@@ -82,6 +100,11 @@ static void *end_open(void *ready, struct err *e)
         return NULL;
     }
     end->join = r->join;
+    end->mbedtls = r->mbedtls;
+    end->relay = r->relay;
+    end->mono = r->mono;
+    end->clock_ctx = r->clock_ctx;
+    end->born = r->mono(r->clock_ctx);
     end->tls = tls_new(r->conf, e);
     if (end->tls == NULL) {
         free(end);
@@ -95,92 +118,28 @@ static void end_free(void *ctx)
     struct end *end = ctx;
 
     tls_free(end->tls);
+    record_free(end->record);
+    free(end->peer_der);
+    wipe(end, sizeof *end);
     free(end);
 }
 
-static struct tls *tls_of(const void *end)
+static uint64_t end_now(const void *ctx)
 {
-    return ((const struct end *)end)->tls;
+    const struct end *end = ctx;
+
+    return end->mono(end->clock_ctx) - end->born;
 }
 
-static int end_feed(void *end, const uint8_t *in, size_t n)
-{
-    return tls_feed(tls_of(end), in, n);
-}
-
-static int end_eof(void *end)
-{
-    return tls_eof(tls_of(end));
-}
-
-static struct span end_out(const void *end)
-{
-    return tls_out(tls_of(end));
-}
-
-static void end_sent(void *end, size_t n)
-{
-    tls_sent(tls_of(end), n);
-}
-
-static int end_send(void *end, const uint8_t *msg, size_t n)
-{
-    return tls_send(tls_of(end), msg, n);
-}
-
-static void end_close(void *end)
-{
-    tls_close(tls_of(end));
-}
-
-static struct span end_take(void *end)
-{
-    return tls_take(tls_of(end));
-}
-
-static bool end_done(const void *end)
-{
-    return tls_open(tls_of(end));
-}
-
-static bool end_closed(const void *end)
-{
-    return tls_closed(tls_of(end));
-}
-
-static uint64_t end_now(const void *end)
-{
-    return tls_now(tls_of(end));
-}
-
-static const struct err *end_error(const void *end)
-{
-    return tls_error(tls_of(end));
-}
-
-static int end_exporter(const void *end, const char *label, struct key *out)
-{
-    return tls_exporter(tls_of(end), label, out);
-}
+/* --- from mbedTLS to our records --- */
 
 static bool end_joins(const struct end *end, const struct tls_info *i)
 {
     return i->alpn == NULL ? end->join : strcmp(i->alpn, LINK_ALPN_JOIN) == 0;
 }
 
-static unsigned end_total(const void *ctx)
+static void info_copy(const struct end *end, struct link_info *out)
 {
-    const struct end *end = ctx;
-    struct tls_info i;
-
-    tls_info(end->tls, &i);
-    return STEPS_ALL - (end_joins(end, &i) ? STEPS_CLIENT_CERT : 0U) +
-           (end->retry ? STEPS_RETRY : 0U);
-}
-
-static void end_info(const void *ctx, struct link_info *out)
-{
-    const struct end *end = ctx;
     struct tls_info i;
 
     tls_info(end->tls, &i);
@@ -195,6 +154,202 @@ static void end_info(const void *ctx, struct link_info *out)
     out->peer_fp = i.peer_fp;
     out->refused = i.refused;
     out->refused_by_peer = i.refused_by_peer;
+}
+
+static struct record *record_of(const struct end *end, const struct tls_handover *h)
+{
+    struct err e = {0};
+    struct record_conf c = {
+        .peer = end->relay ? "client" : "relay",
+        .hash = h->hash,
+        .aead = h->aead,
+        .secret_in = span_of(h->in, hash_len(h->hash)),
+        .secret_out = span_of(h->out, hash_len(h->hash)),
+        .before = tls_out(end->tls),
+        .tickets = end->relay ? 0 : LINK_TICKETS_MAX,
+        .verdict = !end->relay,
+    };
+
+    return record_new(&c, &e);
+}
+
+/* Everything that only mbedTLS knows is read before it is freed. */
+static int hand_over(struct end *end)
+{
+    struct tls_handover h;
+
+    if (end->mbedtls || !tls_open(end->tls))
+        return 0;
+    if (tls_hand_over(end->tls, LINK_EXPORTER_LOGIN, &h) < 0)
+        return -1;
+    info_copy(end, &end->info);
+    end->peer_der = h.peer_der;
+    end->exporter = h.exporter;
+    end->record = record_of(end, &h);
+    wipe(&h, sizeof h);
+    if (end->record == NULL)
+        return tls_give_up(end->tls, "no memory for a link");
+    tls_sent(end->tls, tls_out(end->tls).n);
+    return 0;
+}
+
+static int end_feed(void *ctx, const uint8_t *in, size_t n)
+{
+    struct end *end = ctx;
+    size_t used = 0;
+    int ret;
+
+    if (end->mbedtls)
+        return tls_feed(end->tls, in, n);
+    if (end->record == NULL && (tls_shake(end->tls, in, n, &used) < 0 || hand_over(end) < 0))
+        return -1;
+    if (end->record == NULL)
+        return 0;
+    bool silent = record_first(end->record, false) == 0;
+    uint64_t at = end_now(end);
+    ret = record_feed(end->record, in + used, n - used);
+    if (silent && record_first(end->record, false) > 0) {
+        end->at = at;
+        end->took = end_now(end) - at;
+    }
+    return ret;
+}
+
+static int end_eof(void *ctx)
+{
+    struct end *end = ctx;
+
+    return end->record != NULL ? record_eof(end->record) : tls_eof(end->tls);
+}
+
+static struct span end_out(void *ctx)
+{
+    struct end *end = ctx;
+    struct span s;
+
+    if (end->record == NULL)
+        return tls_out(end->tls);
+    bool silent = record_first(end->record, true) == 0;
+    uint64_t at = end_now(end);
+    s = record_out(end->record);
+    if (end->relay && silent && record_first(end->record, true) > 0) {
+        end->at = at;
+        end->took = end_now(end) - at;
+    }
+    return s;
+}
+
+static void end_sent(void *ctx, size_t n)
+{
+    struct end *end = ctx;
+
+    if (end->record != NULL)
+        record_sent(end->record, n);
+    else
+        tls_sent(end->tls, n);
+}
+
+static size_t end_waiting(const void *ctx)
+{
+    const struct end *end = ctx;
+
+    return end->record != NULL ? record_waiting(end->record) : tls_out(end->tls).n;
+}
+
+static int end_send(void *ctx, const uint8_t *msg, size_t n)
+{
+    struct end *end = ctx;
+
+    return end->record != NULL ? record_send(end->record, msg, n) : tls_send(end->tls, msg, n);
+}
+
+static void end_close(void *ctx)
+{
+    struct end *end = ctx;
+
+    if (end->record != NULL)
+        record_close(end->record);
+    else
+        tls_close(end->tls);
+}
+
+static struct span end_take(void *ctx)
+{
+    struct end *end = ctx;
+
+    return end->record != NULL ? record_take(end->record) : tls_take(end->tls);
+}
+
+static const struct err *end_error(const void *ctx)
+{
+    const struct end *end = ctx;
+
+    return end->record != NULL ? record_error(end->record) : tls_error(end->tls);
+}
+
+static bool end_done(const void *ctx)
+{
+    const struct end *end = ctx;
+
+    return end->record != NULL ? record_error(end->record)->code == ERR_NONE : tls_open(end->tls);
+}
+
+static bool end_closed(const void *ctx)
+{
+    const struct end *end = ctx;
+
+    return end->record != NULL ? record_closed(end->record) : tls_closed(end->tls);
+}
+
+static void end_info(const void *ctx, struct link_info *out)
+{
+    const struct end *end = ctx;
+
+    if (end->record == NULL) {
+        info_copy(end, out);
+        return;
+    }
+    *out = end->info;
+    out->refused = tls_alert_word(record_alert(end->record));
+    out->refused_by_peer = out->refused != NULL;
+}
+
+static int end_exporter(const void *ctx, const char *label, struct key *out)
+{
+    const struct end *end = ctx;
+
+    if (strcmp(label, LINK_EXPORTER_LOGIN) != 0)
+        return -1;
+    if (end->record == NULL)
+        return tls_exporter(end->tls, label, out);
+    if (!end_done(end) || (!end->relay && record_first(end->record, false) == 0))
+        return -1;
+    *out = end->exporter;
+    return 0;
+}
+
+/* An idle relay's connection keeps the peer's fingerprint and not its certificates. */
+static void end_rest(void *ctx)
+{
+    struct end *end = ctx;
+
+    if (end->record == NULL || end->tls != NULL)
+        return;
+    record_rest(end->record);
+    if (end->relay) {
+        free(end->peer_der);
+        end->peer_der = NULL;
+        end->info.peer_n = 0;
+    }
+}
+
+static unsigned end_total(const void *ctx)
+{
+    const struct end *end = ctx;
+    struct link_info i;
+
+    end_info(end, &i);
+    return STEPS_ALL - (i.join ? STEPS_CLIENT_CERT : 0U) + (end->retry ? STEPS_RETRY : 0U);
 }
 
 /* --- details of steps --- */
@@ -263,14 +418,35 @@ static void detail_clean(char *p)
             *p = '?';
 }
 
+/* The relay's first record with data is the last step; we do not need mbedTLS to see it. */
+static bool step_first(struct end *end, struct link_step *s)
+{
+    size_t bytes = end->record == NULL ? 0 : record_first(end->record, end->relay);
+
+    if (end->first || bytes == 0)
+        return false;
+    end->first = true;
+    s->row = TLS_FIRST_DATA;
+    s->out = end->relay;
+    s->bytes = bytes;
+    s->at_us = end->at;
+    s->took_us = end->took;
+    return true;
+}
+
 static bool end_step(void *ctx, struct link_step *s)
 {
     struct end *end = ctx;
     struct tls_fact f;
     struct tls_info i;
 
-    if (!tls_fact(end->tls, &f))
-        return false;
+    if (end->tls == NULL || !tls_fact(end->tls, &f)) {
+        if (end->record != NULL) {
+            tls_free(end->tls);
+            end->tls = NULL;
+        }
+        return step_first(end, s);
+    }
     if (f.msg == TLS_RETRY_REQUEST)
         end->retry = true;
     s->row = (unsigned)f.msg;
@@ -297,6 +473,8 @@ const struct link_proto link_proto_tls = {
     .eof = end_eof,
     .out = end_out,
     .sent = end_sent,
+    .waiting = end_waiting,
+    .rest = end_rest,
     .send = end_send,
     .close = end_close,
     .step = end_step,

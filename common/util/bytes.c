@@ -219,14 +219,6 @@ struct span wr_span(const struct wr *w)
     return w->bad ? span_of(NULL, 0) : span_of(w->buf, w->len);
 }
 
-/* A buffer may have held secrets. volatile: the compiler must not drop it before free(). */
-static void bytes_clear(uint8_t *p, size_t n)
-{
-    volatile uint8_t *v = p;
-    while (n-- > 0)
-        *v++ = 0;
-}
-
 void buf_init(struct buf *b, size_t max)
 {
     *b = (struct buf){NULL, 0, 0, 0, max};
@@ -235,7 +227,7 @@ void buf_init(struct buf *b, size_t max)
 void buf_free(struct buf *b)
 {
     if (b->p != NULL)
-        bytes_clear(b->p, b->cap);
+        explicit_bzero(b->p, b->cap); /* it may have held secrets */
     free(b->p);
     buf_init(b, b->max);
 }
@@ -260,7 +252,7 @@ static bool buf_grow(struct buf *b, size_t n)
     if (b->len > 0)
         memcpy(p, b->p + b->off, b->len);
     if (b->p != NULL)
-        bytes_clear(b->p, b->cap);
+        explicit_bzero(b->p, b->cap);
     free(b->p);
     b->p = p;
     b->cap = cap;

@@ -93,6 +93,10 @@ enum {
     LINK_OUT_MAX = 4 * 1024 * 1024, /* waiting for one reader before it is too slow (F1) */
     LINK_IN_MAX = 4 * 1024 * 1024,  /* opened and not yet taken by the program */
     LINK_TICKETS_MAX = 8,           /* session tickets dropped in the client's role */
+    LINK_MESSAGE_MAX = 16 * 1024,   /* one of them */
+    LINK_BARREN_MAX = 32,           /* records in a row that carry no data: KeyUpdates and others */
+    LINK_REKEY = 1 << 22,           /* records under one key before it is changed */
+    LINK_KEY_MAX = 1 << 23,         /* ... and before that is fatal: AES-GCM is good for 2^24.5 */
     HANDSHAKE_MS = 30 * 1000,
     HANDSHAKES_MAX = 50,
     HANDSHAKES_PER_SOURCE = 10,
@@ -139,6 +143,8 @@ enum {
     RENEW_MS = 60 * 60 * 1000,      /* how often that is looked at */
     HOSTS_MAX = 8,                  /* names in the relay's certificate */
 };
+
+static_assert(LINK_REKEY <= LINK_KEY_MAX / 2, "a peer who is asked for a new key has time for it");
 
 static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");
 

@@ -1,0 +1,40 @@
+/* record_priv.h -- what a record layer holds. For record.c, and for tests that cannot wait until
+ * a counter has come to its end. */
+#ifndef COMMON_LINK_RECORD_PRIV_H
+#define COMMON_LINK_RECORD_PRIV_H
+
+#include "common/link/record.h"
+
+enum { RECORD_IV = 12 };
+
+/* One direction under its present secret. */
+struct record_side {
+    uint8_t secret[SHA384_LEN];
+    struct key key;
+    uint8_t iv[RECORD_IV];
+    uint64_t seq; /* records under this key: the nonce */
+};
+
+struct record {
+    const char *peer;
+    enum hash_kind hash;
+    enum aead_kind aead;
+    struct record_side sides[2]; /* [0] what comes in, [1] what goes out */
+    struct buf in;               /* a record that is not whole yet */
+    struct buf hand;             /* a handshake message that is not whole yet */
+    struct buf plain;            /* opened, not yet taken */
+    struct buf out;              /* `sealed` bytes for the peer; behind them head and content of the
+                                    record that is still being gathered, if any */
+    size_t sealed;
+    size_t taken;    /* bytes of plain that were shown last */
+    size_t first[2]; /* see record_first */
+    unsigned barren; /* records in a row that carried no data */
+    unsigned tickets, alert;
+    bool verdict, failed, closing, closed;
+    bool owed, ask; /* our KeyUpdate is due: as an answer; to ask for the peer's */
+    bool asked;     /* ... and that was done under its present key */
+    bool busy;      /* since the last record_rest */
+    struct err err;
+};
+
+#endif
