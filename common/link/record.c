@@ -406,9 +406,11 @@ static int take_handshake(struct record *r, struct span s)
 /* Content that was opened to the end of plain; only data stays there. */
 static int take(struct record *r, int type, struct span content, size_t wire)
 {
-    if (type != RECORD_DATA)
+    bool broken = r->hand.len > 0 && type != RECORD_HANDSHAKE;
+
+    if (broken || type != RECORD_DATA)
         buf_cut(&r->plain, r->plain.len - content.n);
-    if (r->hand.len > 0 && type != RECORD_HANDSHAKE)
+    if (broken)
         return give_up(r, ALERT_UNEXPECTED, ERR_PEER, "something inside a handshake message");
     switch (type) {
     case RECORD_DATA: return take_data(r, content.n, wire);
