@@ -36,6 +36,7 @@ enum {
     WINDOW = 8,
     TEXT = 300,
     PARALLEL = 8,
+    SETTLE_US = 4 * 1000 * 1000, /* for the relay to give back what only the login needed */
 };
 
 struct member {
@@ -480,6 +481,8 @@ static void bench_idle(struct bench *b)
     double before = resident_kb(b->pid);
 
     connect_all(b, conns, IDLE, CONN_READY);
+    for (uint64_t end = mono_us(NULL) + SETTLE_US; mono_us(NULL) < end;)
+        turn(b, 100);
     figure("idle connection, 1000 logged in", (resident_kb(b->pid) - before) / IDLE,
            "KB resident each");
     close_all(conns, IDLE);
@@ -595,12 +598,14 @@ int main(int argc, char *argv[])
     if (crypto_init(&e) < 0 || (b.key = pkey_generate(PKEY_RSA_2048, &b.rng, &e)) == NULL)
         die("crypto", &e);
     members_join(&b);
+    bench_handshakes(&b);
+    bench_idle(&b); /* before much was said: memory that was used once hides what is held */
     for (unsigned r = 0; r < ROUNDS; r++) {
-        bench_handshakes(&b);
+        if (r > 0)
+            bench_handshakes(&b);
         bench_fanout(&b, 10, 200, r);
         bench_fanout(&b, MEMBERS, 60, r);
     }
-    bench_idle(&b);
     trust_free(b.trust);
     pkey_free(b.key);
     return 0;
