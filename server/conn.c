@@ -49,10 +49,13 @@ static struct span waiting(const struct conn *c)
 
 static void sent(struct conn *c, size_t n)
 {
-    if (buf_span(&c->early).n > 0)
-        buf_drop(&c->early, n);
-    else
+    if (buf_span(&c->early).n == 0) {
         link_sent(c->link, n);
+        return;
+    }
+    buf_drop(&c->early, n);
+    if (buf_span(&c->early).n == 0)
+        buf_free(&c->early); /* the handshake's flight does not come again */
 }
 
 /* Whatever the session says goes through the link first. -1: the peer is too slow. */

@@ -336,9 +336,14 @@ struct span session_out(const struct session *s)
     return buf_span(&s->out);
 }
 
+/* What an idle session may keep. */
+enum { OUT_IDLE = 1024 };
+
 void session_sent(struct session *s, size_t n)
 {
     buf_drop(&s->out, n);
+    if (s->out.len == 0 && s->out.cap > OUT_IDLE)
+        buf_free(&s->out);
 }
 
 void session_welcome(struct session *s)
