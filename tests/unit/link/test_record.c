@@ -655,7 +655,8 @@ static void what_was_gathered_keeps_its_place(void **state)
     assert_int_equal(put(t.relay, "before", 6), 0);
     assert_int_equal(say_update(t.client, t.relay, true), 0);
     assert_int_equal(put(t.relay, "after", 5), 0);
-    move(t.relay, t.client, 3);
+    /* record, KeyUpdate, record: what is said later is under the new key */
+    assert_int_equal(move(t.relay, t.client, 3), 28 + 27 + 27);
     assert_true(span_same(record_take(t.client), span_of("beforeafter", 11)));
     two_free(&t);
 }
