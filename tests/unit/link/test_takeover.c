@@ -502,6 +502,31 @@ static void a_link_answers_a_key_update(void **state)
     }
 }
 
+/* A client may send no ticket: the relay's link knows which role it has. */
+static void a_relay_is_given_no_ticket(void **state)
+{
+    static const uint8_t msg[] = {4, 0, 0, 14, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 1, 9, 0, 0};
+    uint8_t rec[RECORD_HEAD + sizeof msg + 1 + AEAD_TAG_LEN] = {RECORD_DATA, 3, 3, 0,
+                                                                sizeof msg + 1 + AEAD_TAG_LEN};
+    struct bare b;
+
+    (void)state;
+    bare_shake(&b, MUTUAL, NULL, false);
+    bare_hand_over(&b);
+    struct span s = record_out(b.record);
+    assert_int_equal(to_relay(&b, s.p, s.n), 0);
+    record_sent(b.record, s.n);
+    memcpy(rec + RECORD_HEAD, msg, sizeof msg);
+    rec[RECORD_HEAD + sizeof msg] = RECORD_HANDSHAKE;
+    const struct record_side *side = &b.record->sides[true]; /* its nonce is the iv as it is */
+    assert_int_equal(aead_seal(b.record->aead, &side->key, side->iv, span_of(rec, RECORD_HEAD),
+                               span_of(rec + RECORD_HEAD, sizeof msg + 1), rec + RECORD_HEAD),
+                     0);
+    assert_int_equal(to_relay(&b, rec, sizeof rec), -1);
+    assert_string_equal(pair_why(&b.p, ROLE_RELAY), "a handshake message behind the handshake");
+    bare_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_strange_mbedtls_is_not_trusted),
         cmocka_unit_test(nothing_is_handed_over_too_early_or_twice),
         cmocka_unit_test(a_link_answers_a_key_update),
+        cmocka_unit_test(a_relay_is_given_no_ticket),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
