@@ -11,10 +11,7 @@
 
 #include "client/command.h"
 #include "client/print.h"
-#if __has_include("client/screen.h")
 #include "client/screen.h"
-#define HAVE_SCREEN 1
-#endif
 
 #define VERSION "0.1"
 
@@ -31,12 +28,7 @@ static int command_screen(struct call *c, struct err *e)
 {
     if (lines_wanted(c))
         return command_plain(c, e);
-#ifdef HAVE_SCREEN
     return screen_run(&c->conf, c->plain, e);
-#else
-    (void)c;
-    return err_set(e, ERR_USAGE, "a command is needed; see countersign --help");
-#endif
 }
 
 /* Every command: what it is called, what it takes, what runs. The first is the default. */
