@@ -49,7 +49,14 @@ struct engine_peer {
     struct hash relay_fp;
 };
 
-enum engine_phase { ENGINE_OFFLINE, ENGINE_HELLO, ENGINE_LOGIN, ENGINE_WAIT, ENGINE_ONLINE };
+enum engine_phase {
+    ENGINE_OFFLINE,
+    ENGINE_HELLO, /* the relay's is awaited */
+    ENGINE_LOGIN, /* login or resume was sent */
+    ENGINE_WAIT,  /* for the password's key */
+    ENGINE_PROOF, /* was sent: a welcome may come, and no second challenge */
+    ENGINE_ONLINE
+};
 
 struct engine_device {
     struct hash fp;

@@ -66,7 +66,7 @@ static int proof_send(struct engine *g)
     g->login_id = proof.id;
     frames_bound(&g->in, FRAME_MAX); /* the welcome lists rooms and revocations */
     account_client_proof(&proof.proof, &g->salted, &g->auth);
-    g->phase = ENGINE_LOGIN;
+    g->phase = ENGINE_PROOF;
     return engine_put(g, F_PROOF, &proof);
 }
 
@@ -165,9 +165,10 @@ int crl_take(struct engine *g, struct frame *f)
 
 static int welcome_check(struct engine *g, const struct f_welcome *w)
 {
-    if (g->phase != ENGINE_LOGIN || g->login_id == 0 || w->re != g->login_id)
+    if ((g->phase != ENGINE_LOGIN && g->phase != ENGINE_PROOF) || w->re != g->login_id)
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray welcome");
-    if (!g->resuming && (!w->has_proof || !account_relay_proved(&g->salted, &g->auth, &w->proof)))
+    if (!g->resuming && (g->phase != ENGINE_PROOF || !w->has_proof ||
+                         !account_relay_proved(&g->salted, &g->auth, &w->proof)))
         return engine_fail(g, ERR_PEER, false,
                            "the relay could not prove that it knows this account: it is not the "
                            "one you joined, or its database was changed");

@@ -394,7 +394,10 @@ static int record_run(struct tls *t)
         return give_up(t, ALERT_UNEXPECTED, ERR_PEER, "an unsealed record behind the handshake");
     tap_record(t, false, buf_span(&t->rec));
     t->rec_read = 0;
-    int r = t->over ? data_run(t) : handshake_run(t);
+    bool shaking = !t->over;
+    int r = shaking ? handshake_run(t) : data_run(t);
+    if (r == 0 && shaking && t->taps[false].alert != ALERT_NONE)
+        r = alerted(t, t->taps[false].alert); /* mbedTLS reads over warnings (RFC 8446 6.2) */
     buf_drop(&t->rec, t->rec.len);
     t->rec_read = 0;
     return r;
