@@ -40,7 +40,7 @@ void msg_free(struct msg *m)
             close(m->guest.fd);
         break;
     case MSG_SHAKEN: shaken_free(&m->shaken); break;
-    case MSG_EFFECT: shared_unref(m->effect.frame); break;
+    case MSG_EFFECT: effect_drop(&m->effect); break;
     case MSG_FEED: free(m->bytes.p); break;
     case MSG_IDENTITY: identity_unref(m->identity); break;
     case MSG_DRAIN:

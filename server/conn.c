@@ -458,6 +458,15 @@ void conn_send(struct conn *c, struct span frame)
         touch(c);
 }
 
+void conn_publish(struct conn *c, const struct effect *ef)
+{
+    const struct shared *s =
+        c->session == NULL ? NULL : effect_frame(ef, session_compact(c->session));
+
+    if (s != NULL) /* else it came to be read after this was encoded: it asks by number */
+        conn_send(c, span_of(s->b, s->n));
+}
+
 static void late(struct conn *c)
 {
     if (c->state == CONN_SHAKING)

@@ -71,6 +71,7 @@ void conn_welcome(struct loop *l, uint64_t id, struct guest *g);
 void conn_shaken(struct conn *c, struct shaken *s);
 /* One encoded frame for the peer. */
 void conn_send(struct conn *c, struct span frame);
+void conn_publish(struct conn *c, const struct effect *ef); /* in the form it reads */
 void conn_resume(struct conn *c);
 void conn_flush(struct conn *c); /* everything that waits, in one write */
 void conn_tick(struct conn *c, int64_t now, int64_t ticks);

@@ -46,7 +46,7 @@ static void publish(struct loop *l, const struct effect *ef)
         bool last = r->n == 1;
 
         if (i < r->n && (ef->conn == 0 || r->members[i]->id != ef->conn))
-            conn_send(r->members[i], bytes_of(ef->frame));
+            conn_publish(r->members[i], ef);
         if (last)
             break; /* the room itself may be gone with its last member */
     }

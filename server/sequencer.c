@@ -45,6 +45,8 @@ static void effect_add(struct msgs *l, const struct effect *ef)
     m->effect = *ef;
     if (ef->frame != NULL)
         shared_ref(ef->frame);
+    if (ef->compact != NULL)
+        shared_ref(ef->compact);
     msgs_add(l, m);
 }
 
@@ -72,7 +74,7 @@ static void effects(struct sequencer *s)
                 effect_add(&out[i], &ef);
         else
             effect_add(&out[s->conf.loop_of(ef.conn)], &ef);
-        shared_unref(ef.frame);
+        effect_drop(&ef);
     }
     for (size_t i = 0; i < s->conf.loops_n; i++)
         box_put_all(s->conf.loops[i], &out[i]);

@@ -113,6 +113,7 @@ struct engine {
     /* login */
     uint64_t login_id;
     bool resuming, has_token, has_salted, ready_due;
+    bool compact; /* the relay reads compact entries */
     uint8_t token[RESUME_LEN];
     uint8_t salt[ARGON_SALT_LEN];
     struct key salted;

@@ -2,6 +2,7 @@
 
 #include "client/core/engine_inner.h"
 #include "common/chat/account.h"
+#include "common/chat/compact.h"
 
 /* A resume token saves the password; without one, or when it is refused, we log in. */
 static int login_begin(struct engine *g)
@@ -39,7 +40,9 @@ static int resume_begin(struct engine *g)
 
 int login_hello(struct engine *g, struct frame *f)
 {
-    const struct f_hello_client hello = {.v = 1};
+    const struct str features[] = {str_of(COMPACT_WORD)};
+    const struct f_hello_client hello = {
+        .v = 1, .features = features, .features_n = COUNT(features)};
     const struct f_hello_relay *h = &f->u.hello_relay;
 
     if (g->phase != ENGINE_HELLO)
@@ -49,6 +52,7 @@ int login_hello(struct engine *g, struct frame *f)
                            "the relay speaks version %llu of the protocol, we speak 1: one of the "
                            "two must be upgraded",
                            (unsigned long long)h->v);
+    g->compact = compact_spoken(h->features, h->features_n);
     int64_t skew = h->now - engine_now(g);
     if (skew > SKEW_SHOWN_MS || skew < -SKEW_SHOWN_MS)
         event_text(g, ENGINE_NOTE, NULL,

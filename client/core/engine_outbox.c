@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/core/engine_inner.h"
+#include "common/chat/compact.h"
 
 struct out *out_find(struct room *r, uint64_t seq)
 {
@@ -133,6 +134,17 @@ int outbox_load(struct engine *g, struct err *e)
     return 0;
 }
 
+/* In the shortest form that the relay reads. */
+static int say_put(struct engine *g, const struct f_entry_say *say)
+{
+    struct err e = {0};
+    int ret = g->compact ? compact_say_put(&g->out, say, &e) : 0;
+
+    if (ret < 0)
+        return engine_fail(g, ERR_LOCAL, true, "an entry could not be sent: %s", e.text);
+    return ret > 0 ? 0 : engine_put(g, F_ENTRY_SAY, say);
+}
+
 /* One entry of a room is on its way at a time: when the relay says "later" to one, the next one
  * must not overtake it. The bytes are those on our disk. */
 int room_send(struct engine *g, struct room *r)
@@ -144,7 +156,7 @@ int room_send(struct engine *g, struct room *r)
         return 0;
     r->sending = o->seq;
     const struct f_entry_say say = {out_line(o), out_sig(o), out_body(o)};
-    return engine_put(g, F_ENTRY_SAY, &say);
+    return say_put(g, &say);
 }
 
 /* --- saying --- */

@@ -1,7 +1,9 @@
 #include "common/chat/proto.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/chat/compact.h"
 #include "common/chat/fields.h"
 #include "common/chat/frame.h"
 #include "common/crypto/argon.h"
@@ -482,6 +484,8 @@ int frame_take(struct frame *f, struct span json, unsigned from, struct err *e)
     struct err why = {0};
     struct jget g;
 
+    if (compact_is(json))
+        return compact_take(f, json, from, e);
     memset(f, 0, sizeof *f);
     f->tree = json_parse(json, &why);
     if (f->tree == NULL)
@@ -502,6 +506,9 @@ out:
 void frame_free(struct frame *f)
 {
     json_free(f->tree);
+    if (f->own != NULL)
+        wipe(f->own, f->own_n);
+    free(f->own);
     wipe(f, sizeof *f);
 }
 

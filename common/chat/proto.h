@@ -380,6 +380,8 @@ struct json;
 struct frame {
     enum frame_type type;
     struct json *tree; /* owned: what u points to lives in it */
+    void *own;         /* the same of a compact frame (compact.h), own_n bytes */
+    size_t own_n;
     union {
 #define X(id, member, wire, from, in) struct f_##member member;
         FRAME_LIST(X)
@@ -387,8 +389,9 @@ struct frame {
     } u;
 };
 
-/* Reads the JSON of one frame (without its u32) that came from FROM_CLIENT or FROM_RELAY. 0, or -1
- * and e (ERR_PEER: it broke docs/protocol.md; ERR_LOCAL: no memory); then *f needs no frame_free.
+/* Reads one frame, JSON or compact (without its u32), that came from FROM_CLIENT or FROM_RELAY. 0,
+ * or -1 and e (ERR_PEER: it broke docs/protocol.md; ERR_LOCAL: no memory); then *f needs no
+ * frame_free.
  */
 int frame_take(struct frame *f, struct span json, unsigned from, struct err *e) MUST_USE;
 /* Takes back all that frame_take gave; wiped, since proofs and tokens travel in frames. A struct

@@ -131,6 +131,25 @@ uint64_t rd_u64(struct rd *r)
     return rd_be(r, 8);
 }
 
+/* The two top bits of the first byte say how many bytes there are: 1, 2, 4 or 8. */
+static size_t var_len(uint64_t v)
+{
+    return v < UINT64_C(1) << 6 ? 1 : v < UINT64_C(1) << 14 ? 2 : v < UINT64_C(1) << 30 ? 4 : 8;
+}
+
+uint64_t rd_var(struct rd *r)
+{
+    struct rd ahead = *r;
+    unsigned exp = rd_u8(&ahead) >> 6;
+    size_t n = (size_t)1 << exp;
+    uint64_t v = rd_be(r, n) & ~((uint64_t)exp << (8 * n - 2));
+
+    if (!r->bad && var_len(v) == n)
+        return v;
+    r->bad = true;
+    return 0;
+}
+
 struct span rd_rest(struct rd *r)
 {
     size_t n = rd_left(r);
@@ -194,6 +213,17 @@ void wr_u32(struct wr *w, uint32_t v)
 void wr_u64(struct wr *w, uint64_t v)
 {
     wr_be(w, v, 8);
+}
+
+void wr_var(struct wr *w, uint64_t v)
+{
+    size_t n = var_len(v);
+    uint64_t exp = n == 8 ? 3 : n / 2;
+
+    if (v >> 62 != 0)
+        w->bad = true;
+    else
+        wr_be(w, v | exp << (8 * n - 2), n);
 }
 
 size_t wr_open(struct wr *w, size_t width)

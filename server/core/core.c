@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/chat/compact.h"
+
 /* --- effects --- */
 
 void core_fail(struct core *c, const struct err *e)
@@ -42,19 +44,24 @@ struct effect *effect_add(struct core *c, enum effect_kind kind, uint64_t conn)
     return ef;
 }
 
+/* What was encoded into c->out. */
+static struct shared *encoded(struct core *c)
+{
+    struct shared *s = shared_new(buf_span(&c->out));
+
+    c->counts.encodings++;
+    c->made += c->out.len;
+    if (s == NULL)
+        core_fail(c, &(struct err){0});
+    return s;
+}
+
 struct shared *core_encode(struct core *c, enum frame_type t, const void *body)
 {
     struct err e = {0};
 
     buf_drop(&c->out, c->out.len);
-    if (frame_put(&c->out, t, body, &e) < 0)
-        return NULL;
-    c->counts.encodings++;
-    c->made += c->out.len;
-    struct shared *s = shared_new(buf_span(&c->out));
-    if (s == NULL)
-        core_fail(c, &e);
-    return s;
+    return frame_put(&c->out, t, body, &e) < 0 ? NULL : encoded(c);
 }
 
 int core_send(struct core *c, uint64_t conn, enum frame_type t, const void *body)
@@ -82,6 +89,31 @@ void core_publish(struct core *c, const struct room *r, uint64_t but, enum frame
     struct effect *ef = effect_add(c, EFFECT_PUBLISH, but);
     ef->room = r->row.id;
     ef->frame = s;
+}
+
+/* Which forms of an entry the room's members read, but for connection `but`. */
+static void forms_read(const struct room *r, uint64_t but, bool reads[2])
+{
+    for (const struct member *m = r->members; m != NULL && !(reads[0] && reads[1]); m = m->hh.next)
+        for (const struct conn *k = m->account->conns; k != NULL; k = k->next)
+            if (k->id != but && m->row.state == STATE_MEMBER)
+                reads[k->compact] = true;
+}
+
+void core_publish_entry(struct core *c, const struct room *r, uint64_t but, const struct f_entry *f)
+{
+    bool reads[2] = {false, false};
+    struct effect ef = {.kind = EFFECT_PUBLISH, .conn = but, .room = r->row.id};
+    struct err e = {0};
+
+    forms_read(r, but, reads);
+    buf_drop(&c->out, c->out.len);
+    if (reads[true] && compact_entry_put(&c->out, f, &e) == 1)
+        ef.compact = encoded(c);
+    if (reads[false] || (reads[true] && ef.compact == NULL))
+        ef.frame = core_encode(c, F_ENTRY, f);
+    if (ef.frame != NULL || ef.compact != NULL)
+        *effect_add(c, ef.kind, but) = ef;
 }
 
 void core_error(struct core *c, uint64_t conn, uint64_t re, enum proto_code code, const char *text)
@@ -212,6 +244,7 @@ static struct conn *conn_new(struct core *c, const struct job *j)
         return NULL;
     }
     k->id = j->conn;
+    k->compact = j->compact;
     memcpy(k->source, j->source, sizeof k->source);
     HASH_ADD(hh, c->conns, id, sizeof k->id, k);
     const struct device *d = device_find(c, &j->auth.client_cert);
@@ -295,7 +328,7 @@ bool core_full(const struct core *c)
 static void effects_drop(struct core *c)
 {
     while (c->effects_n > c->effects_ready)
-        shared_unref(c->effects[--c->effects_n].frame);
+        effect_drop(&c->effects[--c->effects_n]);
 }
 
 /* A batch that cannot be written must not be seen: its effects are forgotten, and so is the

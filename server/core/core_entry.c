@@ -181,7 +181,7 @@ static void entry_number(struct entering *g)
         return;
     room_step(r, &row.head);
     c->counts.entries++;
-    core_publish(c, r, k->id, F_ENTRY, &f);
+    core_publish_entry(c, r, k->id, &f);
     entry_answer(g, row.number, row.time, why);
 }
 

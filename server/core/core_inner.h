@@ -20,6 +20,7 @@ struct conn {
     uint64_t id;
     struct account_auth auth; /* of the login under way */
     bool challenged, closing;
+    bool compact;            /* reads compact entries */
     struct device *device;   /* NULL: unknown */
     struct account *account; /* NULL until welcome */
     uint64_t session;
@@ -107,6 +108,9 @@ int core_send(struct core *c, uint64_t conn, enum frame_type t, const void *body
 void core_send_shared(struct core *c, uint64_t conn, struct shared *frame); /* takes a new ref */
 void core_publish(struct core *c, const struct room *r, uint64_t but, enum frame_type t,
                   const void *body);
+/* Each form once, and only for those who are there to read it. */
+void core_publish_entry(struct core *c, const struct room *r, uint64_t but,
+                        const struct f_entry *f);
 void core_error(struct core *c, uint64_t conn, uint64_t re, enum proto_code code, const char *text);
 void core_close(struct core *c, struct conn *k, const char *reason);
 /* To each connection of each member of a room shared with a, but not to a's own. */

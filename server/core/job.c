@@ -30,6 +30,18 @@ void shared_unref(struct shared *s)
         free(s);
 }
 
+const struct shared *effect_frame(const struct effect *ef, bool compact)
+{
+    return compact && ef->compact != NULL ? ef->compact : ef->frame;
+}
+
+void effect_drop(struct effect *ef)
+{
+    shared_unref(ef->frame);
+    shared_unref(ef->compact);
+    ef->frame = ef->compact = NULL;
+}
+
 struct ahead {
     _Atomic unsigned holders;
 };

@@ -10,7 +10,7 @@
 #include "common/chat/proto.h"
 #include "common/crypto/csr.h"
 
-/* One encoded frame (u32 and JSON), immutable, shared by all who send it, on any thread. */
+/* One encoded frame (u32 and what follows), immutable, shared by all who send it, on any thread. */
 struct shared {
     _Atomic unsigned refs;
     size_t n;
@@ -45,6 +45,7 @@ struct job {
     char source[SOURCE_MAX + 1]; /* address without port: login, resume, proof, join, audit */
     char reason[64];             /* JOB_GONE, JOB_AUDIT: one word or few */
     struct account_auth auth;    /* login, proof, resume: what is known on the loop */
+    bool compact;                /* login, resume: it reads compact entries */
     struct entry_line line;      /* entry: taken apart, signature and body checked */
     struct hash line_hash;
     char policy[128]; /* entry: why it is to be voided; empty: it is not */
@@ -70,12 +71,17 @@ struct effect {
     enum effect_kind kind;
     uint64_t conn;
     struct room_id room;
-    struct shared *frame; /* one reference: the taker's */
-    const char *reason;   /* static text */
+    struct shared *frame; /* one reference: the taker's; NULL in PUBLISH: nobody reads this form */
+    struct shared *compact; /* PUBLISH of an entry: the same for those who read compact ones */
+    const char *reason;     /* static text */
     struct hash fp;
     enum cert_fault fault;       /* CERT_OK or CERT_REVOKED */
     struct account_id account;   /* WELCOME */
     char name[NAME_MAX_LEN + 1]; /* WELCOME: of the account, for the log */
 };
+
+/* The frame for a connection that reads compact entries, or does not; NULL: none for it. */
+const struct shared *effect_frame(const struct effect *ef, bool compact);
+void effect_drop(struct effect *ef); /* gives its frames back */
 
 #endif

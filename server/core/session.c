@@ -1,5 +1,6 @@
 #include "server/core/session.h"
 
+#include "common/chat/compact.h"
 #include "common/chat/frame.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct session {
     uint64_t conn;
     unsigned need;
     bool join, pinged, asked; /* asked: a challenge is under way, proof may come */
+    bool compact;             /* the peer reads compact entries */
     unsigned logins;
     const char *link;
     char source[SOURCE_MAX + 1];
@@ -81,7 +83,7 @@ static int on_request(struct session *s, struct frame *f)
 
 static int on_hello(struct session *s, struct frame *f)
 {
-    (void)f;
+    s->compact = compact_spoken(f->u.hello_client.features, f->u.hello_client.features_n);
     s->need &= ~(unsigned)NEED_HELLO;
     return 0;
 }
@@ -90,11 +92,13 @@ static struct job *login_job(struct session *s, struct frame *f)
 {
     struct job *j = job_make(s, f);
 
-    if (j != NULL)
-        j->auth = (struct account_auth){.link = s->link,
-                                        .exporter = s->exporter,
-                                        .client_cert = s->fp,
-                                        .relay_cert = s->relay_cert};
+    if (j == NULL)
+        return NULL;
+    j->compact = s->compact;
+    j->auth = (struct account_auth){.link = s->link,
+                                    .exporter = s->exporter,
+                                    .client_cert = s->fp,
+                                    .relay_cert = s->relay_cert};
     return j;
 }
 
@@ -380,6 +384,11 @@ void session_shutdown(struct session *s)
         (void)session_refuse(s, 0, CODE_SHUTDOWN, "the relay is going down");
 }
 
+bool session_compact(const struct session *s)
+{
+    return s->compact;
+}
+
 bool session_ready(const struct session *s)
 {
     return s->need == 0 && !s->join;
@@ -413,7 +422,12 @@ static int session_cert(struct session *s, struct span leaf, struct err *e)
 struct session *session_new(const struct session_conf *conf, int64_t now, struct err *e)
 {
     struct session *s = calloc(1, sizeof *s);
-    struct f_hello_relay hello = {.v = 1, .now = now, .relay = str_of(conf->relay)};
+    const struct str features[] = {str_of(COMPACT_WORD)};
+    struct f_hello_relay hello = {.v = 1,
+                                  .features = features,
+                                  .features_n = COUNT(features),
+                                  .now = now,
+                                  .relay = str_of(conf->relay)};
 
     if (s == NULL) {
         err_set(e, ERR_LOCAL, "no memory");

@@ -44,7 +44,8 @@ int session_tick(struct session *s, int64_t now) MUST_USE;
 /* The relay goes down: an error frame `shutdown` into session_out. */
 void session_shutdown(struct session *s);
 
-bool session_ready(const struct session *s); /* owes nothing */
+bool session_ready(const struct session *s);   /* owes nothing */
+bool session_compact(const struct session *s); /* its hello had COMPACT_WORD */
 const struct err *session_error(const struct session *s);
 const struct hash *session_fp(const struct session *s); /* zeros on join */
 

@@ -98,7 +98,7 @@ class Tls:
                 n = struct.unpack(">I", self.rest[:4])[0]
                 if len(self.rest) >= 4 + n:
                     text, self.rest = self.rest[4:4 + n], self.rest[4 + n:]
-                    return json.loads(text)
+                    return json.loads(text) if text[:1] == b"{" else expand(text)
             if not self._more():
                 return None
 
@@ -108,6 +108,31 @@ class Tls:
         while (frame := self.take()) is not None:
             got.append(frame)
         return got
+
+
+def var(data):
+    """RFC 9000 section 16: an integer, and what is behind it."""
+    n = 1 << (data[0] >> 6)
+    return int.from_bytes(data[:n], "big") & ((1 << (8 * n - 2)) - 1), data[n:]
+
+
+def expand(data):
+    """A compact entry of the relay as the JSON one it stands for."""
+    assert data[0] == 1, data
+    number, data = var(data[1:])
+    ms, data = var(data)
+    room, data = data[:16], data[16:]
+    seq, data = var(data)
+    ts, data = var(data)
+    author, prev, data = data[:32], data[32:64], data[64:]
+    seen, data = var(data)
+    head, n, data = data[:32], int.from_bytes(data[32:34], "big"), data[34:]
+    sig, body = data[:n], data[n:]
+    line = "|".join(["countersign-entry-1", room.hex(), "0", str(seq), str(ts), author.hex(),
+                     prev.hex(), hashlib.sha256(body).hexdigest(),
+                     hashlib.sha256(b"\x02" + body).hexdigest(), f"{seen}.{head.hex()}"])
+    return {"type": "entry", "number": number, "time": ms, "line": line, "sig": b64(sig),
+            "body": b64(body), "compact": True}
 
 
 def b64(data):
@@ -125,6 +150,7 @@ class Puppet:
         self.key, self.cert = f"{self.dir}/key.pem", f"{self.dir}/cert.pem"
         self.salt, self.secret = os.urandom(16), os.urandom(32)  # in place of Argon2id's output
         self.tls, self.next_id, self.seqs, self.others = None, 1, {}, []
+        self.features = []
 
     # --- joining ---
 
@@ -177,7 +203,7 @@ class Puppet:
     def greet(self):
         self.connect()
         assert self.hello["type"] == "hello"
-        self.tls.send(type="hello", v=1, features=[])
+        self.tls.send(type="hello", v=1, features=self.features)
         return self
 
     def proof(self, exporter=None, secret=None):

@@ -180,7 +180,7 @@ static void effect_one(struct client *c, const struct effect *ef)
     }
 }
 
-static void effect_apply(struct relay *r, const struct effect *ef)
+static void effect_apply(struct relay *r, struct effect *ef)
 {
     if (ef->kind == EFFECT_DEVICE && ef->fault == CERT_REVOKED)
         r->revoked[r->revoked_n++ % COUNT(r->revoked)] = ef->fp;
@@ -188,14 +188,16 @@ static void effect_apply(struct relay *r, const struct effect *ef)
         struct client *c = r->clients[i];
         if (c == NULL || c->s == NULL)
             continue;
-        if (ef->kind == EFFECT_PUBLISH && c->conn != ef->conn && client_in(c, &ef->room))
-            client_hear(c, span_of(ef->frame->b, ef->frame->n));
-        else if (ef->kind == EFFECT_EVERYONE && session_ready(c->s))
+        if (ef->kind == EFFECT_PUBLISH && c->conn != ef->conn && client_in(c, &ef->room)) {
+            const struct shared *form = effect_frame(ef, session_compact(c->s));
+            assert_non_null(form);
+            client_hear(c, span_of(form->b, form->n));
+        } else if (ef->kind == EFFECT_EVERYONE && session_ready(c->s))
             client_hear(c, span_of(ef->frame->b, ef->frame->n));
         else if (c->conn == ef->conn)
             effect_one(c, ef);
     }
-    shared_unref(ef->frame);
+    effect_drop(ef);
 }
 
 static bool batch(struct relay *r)
@@ -300,7 +302,9 @@ static void client_connect(struct client *c, bool join)
         fail_msg("session: %s", e.text);
     relay_pump(c->r);
     (void)client_got(c, F_HELLO_RELAY);
-    client_say(c, F_HELLO_CLIENT, &(struct f_hello_client){.v = 1});
+    const struct str word = str_of(COMPACT_WORD);
+    client_say(c, F_HELLO_CLIENT,
+               &(struct f_hello_client){.v = 1, .features = &word, .features_n = c->r->compact});
 }
 
 struct client *client_stranger(struct relay *r)

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "common/chat/compact.h"
 #include "common/chat/frame.h"
 #include "common/crypto/issue.h"
 #include "server/core/core.h"
@@ -62,6 +63,7 @@ struct relay {
     struct der root;
     struct client *clients[CLIENTS];
     bool issue_fails;
+    bool compact;            /* who connects from now on reads compact entries */
     bool hold;               /* relay_pump waits: what comes is one batch */
     struct hash revoked[16]; /* by EFFECT_DEVICE */
     size_t revoked_n;

@@ -1044,7 +1044,7 @@ static void test_history_in_a_flood(void **state)
     assert_in_range(n, BATCH_BYTES / FRAME_MAX, 2 * BATCH_BYTES / HISTORY_BYTES);
     assert_int_equal(core_commit(r->core, &e), 0);
     while (core_effect(r->core, &ef))
-        shared_unref(ef.frame);
+        effect_drop(&ef);
     assert_int_equal(core_begin(r->core, r->now, &e), 0);
     assert_false(core_full(r->core));
     assert_int_equal(core_commit(r->core, &e), 0);
@@ -1474,7 +1474,7 @@ static void test_commit_fails(void **state)
     c = core_new(&conf, r->now, &e);
     assert_non_null(c);
     while (core_effect(c, &ef))
-        shared_unref(ef.frame);
+        effect_drop(&ef);
     buf_init(&b, FRAME_MAX);
     assert_int_equal(f_entry_say_put(&b, &f, &e), 0);
     buf_free(&b);
@@ -1486,7 +1486,7 @@ static void test_commit_fails(void **state)
     c = core_new(&conf, r->now, &e);
     ops.commit = commit_fails;
     while (core_effect(c, &ef))
-        shared_unref(ef.frame);
+        effect_drop(&ef);
     struct job *j = job_new(JOB_FRAME, 1);
     j->frame.type = F_LOGIN;
     j->frame.u.login.id = 1;
@@ -1533,7 +1533,7 @@ static void test_crl_reaches_all(void **state)
     unsigned everyone = 0;
     while (core_effect(r->core, &ef)) {
         everyone += ef.kind == EFFECT_EVERYONE;
-        shared_unref(ef.frame);
+        effect_drop(&ef);
     }
     assert_int_equal(everyone, 1);
     assert_true(client_quiet(stranger));

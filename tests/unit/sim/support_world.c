@@ -609,20 +609,21 @@ static void effect_one(struct world *w, struct link_plain *l, const struct effec
     }
 }
 
-static void effect_apply(struct world *w, const struct effect *ef)
+static void effect_apply(struct world *w, struct effect *ef)
 {
     for (int i = 0; i < CONNS; i++) {
         struct link_plain *l = w->conns + i;
         if (l->id == 0 || l->s == NULL)
             continue;
-        if (ef->kind == EFFECT_PUBLISH && l->id != ef->conn && link_in(l, &ef->room))
-            down(w, l, span_of(ef->frame->b, ef->frame->n));
-        else if (ef->kind == EFFECT_EVERYONE && session_ready(l->s))
+        if (ef->kind == EFFECT_PUBLISH && l->id != ef->conn && link_in(l, &ef->room)) {
+            const struct shared *form = effect_frame(ef, session_compact(l->s));
+            down(w, l, span_of(form->b, form->n));
+        } else if (ef->kind == EFFECT_EVERYONE && session_ready(l->s))
             down(w, l, span_of(ef->frame->b, ef->frame->n));
         else if (l->id == ef->conn)
             effect_one(w, l, ef);
     }
-    shared_unref(ef->frame);
+    effect_drop(ef);
 }
 
 static void relay_dies(struct world *w)

@@ -90,6 +90,56 @@ static void reader_is_short_for_good(void **state)
     assert_int_equal(rd_rest(&r).n, 0);
 }
 
+static void lengths_of_numbers_have_one_spelling(void **state)
+{
+    static const struct {
+        const char *hex;
+        bool ok;
+        uint64_t v;
+    } rows[] = {
+        {"00", true, 0},
+        {"3f", true, 63},
+        {"4040", true, 64},
+        {"7bbd", true, 15293}, /* RFC 9000 A.1 */
+        {"7fff", true, 16383},
+        {"80004000", true, 16384},
+        {"9d7f3e7d", true, 494878333}, /* and these two */
+        {"c2197c5eff14e88c", true, UINT64_C(151288809941952652)},
+        {"bfffffff", true, (1 << 30) - 1},
+        {"c000000040000000", true, 1 << 30},
+        {"ffffffffffffffff", true, (UINT64_C(1) << 62) - 1},
+        {"4025", false, 0}, /* 37 in two bytes: RFC 9000 lets it pass, we do not */
+        {"403f", false, 0},
+        {"80003fff", false, 0},
+        {"c00000003fffffff", false, 0},
+        {"", false, 0},
+        {"40", false, 0},
+        {"800040", false, 0},
+        {"c0000000400000", false, 0},
+    };
+    uint8_t bytes[8];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        size_t n = strlen(rows[i].hex) / 2;
+        struct wr w = wr_of(bytes, sizeof bytes);
+        assert_int_equal(hex_take(bytes, n, str_of(rows[i].hex)), 0);
+        struct rd r = rd_of(span_of(bytes, n));
+        print_message("# %s\n", rows[i].hex);
+        assert_int_equal(rd_var(&r), rows[i].v);
+        assert_int_equal(rd_done(&r), rows[i].ok);
+        if (rows[i].ok) {
+            uint8_t as_read[8];
+            memcpy(as_read, bytes, n);
+            wr_var(&w, rows[i].v);
+            assert_true(span_same(wr_span(&w), span_of(as_read, n)));
+        }
+    }
+    struct wr w = wr_of(bytes, sizeof bytes);
+    wr_var(&w, UINT64_C(1) << 62);
+    assert_true(w.bad);
+}
+
 static void writer_is_full_for_good(void **state)
 {
     uint8_t out[18];
@@ -271,6 +321,7 @@ int main(void)
         cmocka_unit_test(texts_are_compared_and_cut),
         cmocka_unit_test(decimals_are_canonical),
         cmocka_unit_test(reader_is_short_for_good),
+        cmocka_unit_test(lengths_of_numbers_have_one_spelling),
         cmocka_unit_test(writer_is_full_for_good),
         cmocka_unit_test(lengths_are_filled_in),
         cmocka_unit_test(buffer_keeps_order_and_bound),
