@@ -100,6 +100,9 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$
     -fsanitize=fuzzer)))
 $(foreach t,$(benches),$(eval $(call program_rule,bench/$(notdir $(t:.c=)),$t,$(everything))))
 
+judges := tests/tools/judge.c
+$(eval $(call program_rule,judge,$(judges),$(below_crypto)))
+
 simulation := $(wildcard tests/unit/sim/sim.c)
 $(foreach t,$(simulation),$(eval $(call program_rule,sim,$t \
     $(sort $(call support_of,$t)),$(everything))))
@@ -128,7 +131,7 @@ help: ## this list
 
 all: $(call archives,$(layers)) $(programs) ## build the three programs
 
-tests: all $(unit_programs) $(fuzz_programs) ## build the tests without running them
+tests: all $(unit_programs) $(fuzz_programs) $(BUILD)/judge ## build the tests without running them
 
 demo: deps all ## a relay on loopback and the client in it
 	tests/tools/demo $(BUILD)

@@ -219,6 +219,28 @@ static void alert_instead(struct tls *t, unsigned alert, size_t out_before)
     (void)!alert_send(t, alert, secret); /* without room the peer learns it from the end */
 }
 
+/* What mbedTLS could not even read, so that tls_verify_cb never saw it. */
+static enum cert_fault certificate_unread(const struct tls *t, unsigned alert)
+{
+    if (tap_certificate_long(t))
+        return CERT_TOO_BIG;
+    if (alert == ALERT_ACCESS_DENIED)
+        return CERT_CHAIN_LONG; /* more than mbedTLS looks at */
+    return alert == cert_fault_alert(CERT_MALFORMED) ? CERT_MALFORMED : CERT_OK;
+}
+
+static unsigned certificate_refuse(struct tls *t, unsigned alert)
+{
+    enum cert_fault why = t->refused == NULL ? certificate_unread(t, alert) : CERT_OK;
+
+    if (why == CERT_OK)
+        return alert;
+    t->refused = cert_fault_word(why);
+    tls_fail(t, ERR_AUTH, "the %s's certificate is refused: %s", peer_name(t),
+             cert_fault_text(why));
+    return cert_fault_alert(why);
+}
+
 /* A step of mbedTLS failed. */
 static int handshake_failed(struct tls *t, int r, size_t out_before)
 {
@@ -234,6 +256,7 @@ static int handshake_failed(struct tls *t, int r, size_t out_before)
     }
     if (alert == ALERT_NONE)
         alert = t->taps[true].alert; /* what mbedTLS wanted to say */
+    alert = certificate_refuse(t, alert);
     mbed_failed(t, r, alert);
     alert_instead(t, alert == ALERT_NONE ? ALERT_HANDSHAKE_FAILURE : alert, out_before);
     return -1;

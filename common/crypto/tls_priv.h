@@ -111,6 +111,8 @@ int tls_verify_cb(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 void tap_record(struct tls *t, bool out, struct span rec);
 /* The state has done its work: the message that it reads, when it is there, was accepted. */
 void tap_accept(struct tls *t, int state);
+/* A Certificate message has begun that is longer than mbedTLS takes. */
+bool tap_certificate_long(const struct tls *t);
 /* The alert number inside the record that mbedTLS took for an alert, or ALERT_NONE. */
 unsigned tap_data_alert(struct tls *t, struct span rec);
 int record_key_make(struct record_key *k, const struct traffic *s) MUST_USE;

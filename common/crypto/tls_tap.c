@@ -260,6 +260,13 @@ void tap_record(struct tls *t, bool out, struct span rec)
         sealed_pass(t, out, rec);
 }
 
+bool tap_certificate_long(const struct tls *t)
+{
+    struct rd r = rd_of(buf_span(&t->taps[false].msgs));
+
+    return rd_u8(&r) == HS_CERTIFICATE && rd_u24(&r) > MBEDTLS_SSL_IN_CONTENT_LEN - 4 && !r.bad;
+}
+
 unsigned tap_data_alert(struct tls *t, struct span rec)
 {
     const struct traffic *s = &t->secrets[t->conf->relay ? CLIENT_DATA : SERVER_DATA];
