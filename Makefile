@@ -145,8 +145,9 @@ asan: ## every test under AddressSanitizer and UBSan, in build/asan
 check-flips: all ## every byte of a handshake flipped and cut; half an hour
 	$(apart) flips tests/e2e/test_wire.py
 
-check-faults: all ## a failing system below relay and client (wants root, strace, faketime)
-	$(apart) faults tests/e2e
+check-faults: deps tests ## a failing system below relay and client (parts want root and say so)
+	@tests/tools/deps.sh $(DEPS) faults
+	$(PYTHON) tests/tools/check --faults $(BUILD)
 
 tsan: deps ## the relay under load with ThreadSanitizer, in build/tsan
 	$(MAKE) tests BUILD=build/tsan SANITIZE=thread CFLAGS='-O1 -g'
@@ -216,6 +217,6 @@ mbedtls:
 	    { echo 'mbedTLS 3.6 is not here: run `make deps` first.' >&2; exit 1; }
 
 # When packages are checked in the same run, nothing is compiled before they are there.
-ifneq ($(filter check demo,$(MAKECMDGOALS)),)
+ifneq ($(filter check check-faults demo,$(MAKECMDGOALS)),)
 mbedtls: deps
 endif

@@ -1,7 +1,8 @@
 #!/bin/sh
-# deps.sh DIR [lint] -- installs the Debian packages that are missing, then brings mbedTLS 3.6:
+# deps.sh DIR [lint | faults] -- installs the Debian packages that are missing, then brings mbedTLS 3.6:
 # the system's package where that is new enough, else unpacked into DIR.
-# With `lint` the tools that only `make lint` and `make fuzz` need are checked instead.
+# With `lint` the tools that only `make lint` and `make fuzz` need are checked instead, with
+# `faults` those of `make check-faults`.
 set -eu
 
 dir=$1
@@ -10,7 +11,12 @@ build='gcc make pkg-config libsodium-dev libcjson-dev libuv1-dev libsqlite3-dev 
     libreadline-dev uthash-dev libutf8proc-dev libcmocka-dev python3-pytest python3-pexpect
     python3-pyte openssl'
 lint='clang-format clang-tidy cppcheck shellcheck clang libclang-rt-14-dev mandoc'
-[ "$what" = lint ] && packages=$lint || packages=$build
+faults='strace faketime util-linux'
+case $what in
+    lint) packages=$lint ;;
+    faults) packages=$faults ;;
+    *) packages=$build ;;
+esac
 packages=$(echo "$packages" | tr -s ' \n' ' ')
 
 have_mbedtls() {
@@ -49,7 +55,7 @@ missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/n
 # shellcheck disable=SC2086
 [ -z "$missing" ] || install $missing
 
-if [ "$what" = lint ] || have_mbedtls; then
+if [ "$what" != build ] || have_mbedtls; then
     exit 0
 elif dpkg --compare-versions "$(offered)" ge 3.6; then
     install libmbedtls-dev
