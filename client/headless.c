@@ -36,11 +36,17 @@ static void on_limit(uv_timer_t *t)
     struct job *j = t->data;
     struct err e = {0};
 
-    err_set(&e, ERR_AGAIN,
-            j->seq != 0 ? "no answer within %u s; the message is kept and goes out "
-                          "with the next connection"
-                        : "no answer within %u s",
-            j->call->timeout_s);
+    if (j->later[0] != '\0')
+        err_set(&e, ERR_AGAIN,
+                "the relay does not take it yet: %s; the message is kept and goes "
+                "out when it does",
+                j->later);
+    else
+        err_set(&e, ERR_AGAIN,
+                j->seq != 0 ? "no answer within %u s; the message is kept and goes out "
+                              "with the next connection"
+                            : "no answer within %u s",
+                j->call->timeout_s);
     job_fail(j, &e);
 }
 
@@ -159,6 +165,8 @@ static void sent_state(struct job *j, const struct engine_entry *t, const char *
     if (t->state == ENGINE_FAILED) {
         err_set(&e, ERR_AUTH, "not sent: %s", why == NULL ? "the relay refused it" : why);
         job_fail(j, &e);
+    } else if (t->state == ENGINE_QUEUED) {
+        text_clean(j->later, sizeof j->later, str_of(why), TEXT_ONE_LINE);
     } else if (t->state == ENGINE_DELIVERED || !j->call->delivered) {
         (void)!sent_report(j, t->state == ENGINE_DELIVERED ? "delivered" : "relay");
         job_end(j);

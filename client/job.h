@@ -21,6 +21,7 @@ struct job {
     struct room_id room;
     uint64_t request, seq, number;
     int64_t time;
+    char later[REASON_MAX]; /* why the relay does not take it yet */
     const char *target;
     int (*at_ready)(struct job *j);
 

@@ -248,9 +248,10 @@ static void show_state(struct act *a, struct window *w, const struct engine_even
         .members = t->members,
         .fp = t->fp,
         .sender = a->m->account,
-        .note = t->state == ENGINE_FAILED ? note : NULL,
+        .note = t->state == ENGINE_FAILED || ev->text != NULL ? note : NULL,
     };
-    snprintf(note, sizeof note, "not delivered: %s", ev->text != NULL ? ev->text : "refused");
+    snprintf(note, sizeof note, "%s: %s", t->state == ENGINE_FAILED ? "not delivered" : "later",
+             ev->text != NULL ? ev->text : "refused");
     model_message(a->m, w, &in);
 }
 

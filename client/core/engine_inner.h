@@ -109,6 +109,7 @@ struct engine {
     struct buf out;
     struct err err;
     int64_t heard, pinged; /* mono ms; pinged 0: not waiting for a pong */
+    int64_t relay_epoch;   /* the relay's clock, by its hello, when ours of mono said 0 */
 
     /* login */
     uint64_t login_id;

@@ -54,6 +54,7 @@ int login_hello(struct engine *g, struct frame *f)
                            (unsigned long long)h->v);
     g->compact = compact_spoken(h->features, h->features_n);
     int64_t skew = h->now - engine_now(g);
+    g->relay_epoch = h->now - engine_mono(g);
     if (skew > SKEW_SHOWN_MS || skew < -SKEW_SHOWN_MS)
         event_text(g, ENGINE_NOTE, NULL,
                    "the relay's clock is %lld s %s ours: check the time of this computer",

@@ -161,6 +161,20 @@ int room_send(struct engine *g, struct room *r)
 
 /* --- saying --- */
 
+/* What we sign now the relay would take later only, and nothing behind it before. */
+static int clock_check(const struct engine *g, struct err *e)
+{
+    int64_t ahead = engine_now(g) - engine_mono(g) - g->relay_epoch;
+
+    if (g->phase != ENGINE_ONLINE || ahead <= TS_FUTURE_MS)
+        return 0;
+    return err_set(
+        e, ERR_AGAIN,
+        "this computer's clock is %lld min ahead of the relay's, and a message may be %d "
+        "ahead: set it right (or have the relay's set right); nothing was sent",
+        (long long)ahead / 60000, TS_FUTURE_MS / 60000);
+}
+
 static int may_say(const struct engine *g, const struct room *r, struct str text, struct err *e)
 {
     if (r == NULL || !r->pub.joined)
@@ -176,7 +190,7 @@ static int may_say(const struct engine *g, const struct room *r, struct str text
         return err_set(e, ERR_DATA,
                        "the text has %zu bytes, one message holds at most %d: nothing was sent",
                        text.n, TEXT_MAX);
-    return 0;
+    return clock_check(g, e);
 }
 
 static int entry_build(struct engine *g, struct room *r, struct str text, struct entry_made *made,
@@ -355,11 +369,14 @@ int take_again(struct engine *g, struct frame *f)
 {
     enum { WAIT_MAX = 10 * 60 * 1000 };
     const struct f_again *x = &f->u.again;
+    char why[256];
     struct room *r;
     struct out *o = out_answered(g, &x->room, x->seq, &r);
 
     if (o == NULL)
         return -1;
+    snprintf(why, sizeof why, "%.*s", (int)x->text.n, x->text.p);
+    state_event(g, r, x->seq, 0, 0, ENGINE_QUEUED, why);
     r->send_at = engine_mono(g) + (int64_t)(x->wait > WAIT_MAX ? WAIT_MAX : x->wait) + 1;
     return 0;
 }

@@ -90,6 +90,7 @@ void room_lost(struct room *r)
     batches_drop(r);
     r->asking = r->asking_older = r->asking_members = r->own_pending = false;
     r->sending = 0;
+    r->send_at = 0; /* that was the other connection's wait */
     r->reported = 0;
     for (size_t i = 0; i < r->pub.members_n; i++)
         r->members[i].online = false;

@@ -329,13 +329,13 @@ static void message_change(struct model *m, struct window *w, struct message *ms
         msg->at = in->at;
         m->conf.local(m->conf.ctx, in->at, &msg->when);
     }
+    if (in->note != NULL || msg->mark == MARK_QUEUED) { /* why it waited is over */
+        free(msg->note);
+        msg->note = in->note == NULL ? NULL : model_clean_text(str_of(in->note));
+    }
     msg->mark = in->mark;
     msg->delivered = in->delivered;
     msg->members = in->members;
-    if (in->note != NULL) {
-        free(msg->note);
-        msg->note = model_clean_text(str_of(in->note));
-    }
 }
 
 /* Does the text say our name? A word of its own, in any case. */

@@ -185,11 +185,23 @@ static int entry_check(const struct session *s, const struct f_entry_say *f, str
         return err_set(e, ERR_PEER, "the author is not this connection's certificate");
     if (s->now > s->expires)
         return err_set(e, ERR_PEER, "the author's certificate has expired");
-    if (l->ts > s->now + TS_FUTURE_MS)
-        return err_set(e, ERR_PEER, "its time is too far in the future");
     if (entry_body_check(l, f->body, e) < 0)
         return -1;
     return entry_sig_check(s->cert, l, f->line, f->sig, e);
+}
+
+/* Signed by a clock that is ahead of ours. Its author can neither change these bytes, which are on
+ * his disk, nor leave them out: their time comes. */
+static int entry_later(struct session *s, const struct entry_line *l)
+{
+    const int64_t ahead = (int64_t)l->ts - s->now;
+    const struct f_again f = {.room = l->room,
+                              .seq = l->seq,
+                              .wait = (uint64_t)(ahead - TS_FUTURE_MS),
+                              .text = str_of("its author's clock is ahead of the relay's")};
+
+    session_put(s, F_AGAIN, &f);
+    return s->err.code == ERR_NONE ? 0 : -1;
 }
 
 static int on_entry(struct session *s, struct frame *f)
@@ -200,6 +212,8 @@ static int on_entry(struct session *s, struct frame *f)
 
     if (entry_check(s, &f->u.entry_say, &l, &e) < 0)
         return session_refuse(s, 0, CODE_BAD_ENTRY, e.text);
+    if (l.ts > s->now + TS_FUTURE_MS)
+        return entry_later(s, &l);
     if (entry_policy(s, f->u.entry_say.body, policy, sizeof policy) < 0)
         return -1;
     struct job *j = job_make(s, f);

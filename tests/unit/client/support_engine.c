@@ -321,6 +321,8 @@ static void told_event(struct stage *s, const struct engine_event *ev)
         d->state = ev->entry.state;
         d->number = ev->entry.number;
         d->seq = ev->entry.seq;
+        if (ev->text != NULL)
+            snprintf(d->why, sizeof d->why, "%s", ev->text);
         break;
     case ENGINE_CAUGHT: d->caught++; break;
     case ENGINE_ANSWER:

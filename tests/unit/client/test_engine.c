@@ -855,6 +855,8 @@ static void test_again(void **state)
     stage_login(s);
     stage_say(s, "one", &e);
     stage_feed(s, F_AGAIN, &again);
+    assert_int_equal(s->told.state, ENGINE_QUEUED);
+    assert_string_equal(s->told.why, "busy");
     engine_tick(s->g);
     stage_serve(s);
     assert_int_equal(s->said_n, 1);
@@ -863,6 +865,32 @@ static void test_again(void **state)
     stage_serve(s);
     assert_int_equal(s->said_n, 2);
     assert_string_equal(s->said_line[0], s->said_line[1]);
+    stage_feed(s, F_AGAIN, &again);
+    stage_lost(s); /* the next connection does not wait */
+    stage_login(s);
+    assert_int_equal(s->said_n, 3);
+    assert_string_equal(s->said_line[0], s->said_line[2]);
+    stage_free(s);
+}
+
+/* A clock too far ahead signs nothing: it would hold up all that is said later. */
+static void test_clock_ahead(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    stage_login(s);
+    s->now += TS_FUTURE_MS + 1;
+    assert_int_equal(stage_say(s, "early", &e), 0);
+    assert_int_equal(e.code, ERR_AGAIN);
+    assert_non_null(strstr(e.text, "clock is 5 min ahead"));
+    assert_int_equal(s->said_n, 0);
+    s->mono += 1; /* both went on */
+    assert_int_equal(stage_say(s, "in time", &e), 1);
+    assert_int_equal(s->said_n, 1);
+    stage_lost(s); /* nobody there to compare with: kept, and the relay says when */
+    s->now += 10 * TS_FUTURE_MS;
+    assert_int_equal(stage_say(s, "alone", &e), 2);
     stage_free(s);
 }
 
@@ -1150,6 +1178,7 @@ int main(void)
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_resend),
         cmocka_unit_test(test_again),
+        cmocka_unit_test(test_clock_ahead),
         cmocka_unit_test(test_void_and_denied),
         cmocka_unit_test(test_stray_answer),
         cmocka_unit_test(test_own_same),

@@ -604,7 +604,6 @@ enum spoil {
     SPOIL_PREV,
     SPOIL_SEEN_HEAD,
     SPOIL_SEEN_AHEAD,
-    SPOIL_FUTURE,
     SPOIL_LINE,
     SPOIL_SPACE,
     SPOIL_ROOM_SIGNED,
@@ -622,7 +621,6 @@ static void spoil_line(struct entry_line *l, enum spoil how, const struct pair *
     case SPOIL_PREV: l->prev.b[0] ^= 1; break;
     case SPOIL_SEEN_HEAD: l->seen_head.b[0] ^= 1; break;
     case SPOIL_SEEN_AHEAD: l->seen_number += 1; break;
-    case SPOIL_FUTURE: l->ts = r->now + TS_FUTURE_MS + 1; break;
     default: break;
     }
 }
@@ -667,6 +665,37 @@ static void test_entry_spoiled(void **state)
         client_free(k);
     }
     assert_int_equal(pen_say(&p.pa, "two"), 2);
+}
+
+/* protocol.md 6: ts at most TS_FUTURE_MS ahead, else `again`: the same bytes later. */
+static void test_entry_ahead(void **state)
+{
+    struct pair p = pair_new();
+    struct pen spoiled = p.pa;
+    struct entry_line l = pen_line(&p.pa);
+    struct entry_made m;
+    (void)state;
+    l.ts = r->now + TS_FUTURE_MS + 700;
+    pen_make(&p.pa, &l, "{\"kind\":\"say\",\"text\":\"early\"}", &m);
+    entry_send(p.a, &m);
+    const struct f_again *f = &client_got(p.a, F_AGAIN)->u.again;
+    assert_int_equal(f->seq, 1);
+    assert_int_equal(f->wait, 700);
+    assert_true(client_quiet(p.b) && !p.a->closed);
+    r->now += 699;
+    entry_send(p.a, &m);
+    assert_int_equal(client_got(p.a, F_AGAIN)->u.again.wait, 1);
+    r->now += 1;
+    entry_send(p.a, &m);
+    assert_int_equal(client_got(p.a, F_NUMBERED)->u.numbered.number, 1);
+    (void)client_got(p.b, F_ENTRY);
+    entry_made_free(&m);
+    l.ts += TS_FUTURE_MS; /* the future excuses nothing */
+    pen_make(&spoiled, &l, "{\"kind\":\"say\",\"text\":\"x\"}", &m);
+    m.sig[10] ^= 1;
+    entry_send(p.a, &m);
+    client_error(p.a, CODE_BAD_ENTRY);
+    entry_made_free(&m);
 }
 
 static void test_entry_resent(void **state)
@@ -1593,6 +1622,7 @@ int main(void)
         TEST(test_sealed_record),
         TEST(test_entry),
         TEST(test_entry_spoiled),
+        TEST(test_entry_ahead),
         TEST(test_entry_resent),
         TEST(test_entry_two_lines_one_seq),
         TEST(test_entry_elsewhere),

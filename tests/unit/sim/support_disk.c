@@ -99,7 +99,8 @@ static void bytes_write(struct bytes *b, uint64_t off, const void *p, size_t n)
 {
     if (off + n > b->n)
         bytes_size(b, (size_t)off + n);
-    memcpy(b->p + off, p, n);
+    if (n > 0)
+        memcpy(b->p + off, p, n);
 }
 
 static void ops_drop(struct file *f)
