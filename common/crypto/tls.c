@@ -117,7 +117,7 @@ static void take_secret(void *ctx, mbedtls_ssl_key_export_type type, const unsig
 static int ssl_start(struct tls *t, struct err *e)
 {
     struct tls_conf *c = t->conf;
-    const char *name = c->addressed ? NULL : c->host;
+    const char *name = c->addressed ? NULL : c->peer.host;
     int r = mbedtls_ssl_setup(&t->ssl, &c->ssl);
 
     if (r == 0 && !c->relay)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/crypto/crypto.h"
+#include "common/crypto/peer.h"
 #include "common/crypto/pkey.h"
 #include "common/crypto/x509.h"
 #include "common/util/bytes.h"
@@ -46,9 +47,7 @@ struct tls_setup {
     int64_t (*now_ms)(void *ctx);   /* wall clock: certificate dates */
     uint64_t (*mono_us)(void *ctx); /* monotonic: times of facts */
     void *clock_ctx;
-    /* Relay: may refuse a certificate that is itself in order: CERT_NOT_ENROLLED, CERT_REVOKED.
-     * Called once per handshake, on the thread that feeds it. NULL: accept. */
-    enum cert_fault (*judge)(void *ctx, const struct hash *fp, const struct span *chain, size_t n);
+    peer_judge *judge; /* relay; called once per handshake, on the thread that feeds it */
     void *judge_ctx;
 };
 

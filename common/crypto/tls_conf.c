@@ -99,67 +99,14 @@ static int chain_keep(struct tls *t, const mbedtls_x509_crt *crt)
     return 0;
 }
 
-/* The presented certificate that the invite names. */
-static const struct span *chain_pinned(const struct tls *t)
-{
-    for (size_t i = 0; i < t->peer_n; i++) {
-        struct hash h;
-
-        sha256(t->peer[i], &h);
-        if (hash_same(&h, &t->conf->pin))
-            return &t->peer[i];
-    }
-    return NULL;
-}
-
-static int chain_judge(struct tls *t)
-{
-    const struct tls_conf *c = t->conf;
-    enum cert_fault why = CERT_OK;
-
-    if (c->judge != NULL)
-        why = c->judge(c->judge_ctx, &t->peer_fp, t->peer, t->peer_n);
-    return why == CERT_OK ? 0 : chain_refuse(t, why, cert_fault_text(why));
-}
-
-/* Joining: whom we believe is made from what the relay presents, if that is what the invite names.
- */
-static struct trust *trust_pinned(struct tls *t, enum cert_fault *why, struct err *e)
-{
-    const struct span *root = chain_pinned(t);
-    struct trust *made = NULL;
-
-    *why = CERT_UNKNOWN_CA;
-    if (root == NULL)
-        err_set(e, ERR_AUTH, "its certificate authority is not the one of the invite");
-    else if ((made = trust_new(TRUST_CRL_OPTIONAL, e)) != NULL &&
-             trust_add_root(made, *root, e) < 0) {
-        trust_free(made);
-        made = NULL;
-    }
-    return made;
-}
-
 static int chain_check(struct tls *t)
 {
-    const struct tls_conf *c = t->conf;
-    struct cert_ask ask = {
-        .role = c->relay ? CERT_DEVICE : CERT_RELAY,
-        .host = c->relay ? NULL : c->host,
-        .at = c->now_ms(c->clock_ctx),
-    };
     enum cert_fault why = CERT_LOCAL;
     struct err e = {0};
-    struct trust *pinned = c->pinned ? trust_pinned(t, &why, &e) : NULL;
-    const struct trust *trust = c->pinned ? pinned : c->trust;
-    int ret = -1;
 
-    if (trust == NULL || cert_check(trust, t->peer, t->peer_n, &ask, &why, &e) < 0)
-        chain_refuse(t, why, e.text);
-    else
-        ret = chain_judge(t);
-    trust_free(pinned);
-    return ret;
+    if (peer_check(&t->conf->peer, t->peer, t->peer_n, &why, &e) < 0)
+        return chain_refuse(t, why, e.text);
+    return 0;
 }
 
 int tls_verify_cb(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
@@ -246,20 +193,17 @@ static int conf_peer(struct tls_conf *c, const struct tls_setup *s, struct err *
 {
     uint8_t address[16];
 
-    if (s->trust == NULL && (s->pin == NULL || s->relay))
-        return err_set(e, ERR_CONFIG, "no certificate authority to believe");
-    c->trust = s->trust;
-    if (s->trust == NULL) {
-        c->pinned = true;
-        c->pin = *s->pin;
-    }
-    if (s->relay)
-        return 0;
-    if (s->host == NULL || s->host[0] == '\0' ||
-        str_copy(c->host, sizeof c->host, str_of(s->host)) < 0)
-        return err_set(e, ERR_CONFIG, "no name, or too long a one, to expect of the relay");
-    c->addressed =
-        inet_pton(AF_INET, c->host, address) == 1 || inet_pton(AF_INET6, c->host, address) == 1;
+    c->peer = (struct peer_rules){
+        .role = s->relay ? CERT_DEVICE : CERT_RELAY,
+        .now_ms = s->now_ms,
+        .clock_ctx = s->clock_ctx,
+        .judge = s->judge,
+        .judge_ctx = s->judge_ctx,
+    };
+    if (peer_believe(&c->peer, s->trust, s->pin, s->host, e) < 0)
+        return -1;
+    c->addressed = !s->relay && (inet_pton(AF_INET, s->host, address) == 1 ||
+                                 inet_pton(AF_INET6, s->host, address) == 1);
     return 0;
 }
 
@@ -275,11 +219,8 @@ static int conf_copy(struct tls_conf *c, const struct tls_setup *s, struct err *
     for (size_t i = 0; i < c->alpn_n; i++)
         c->names[i] = s->alpn[i].name;
     c->rng = s->rng;
-    c->now_ms = s->now_ms;
     c->mono_us = s->mono_us;
     c->clock_ctx = s->clock_ctx;
-    c->judge = s->judge;
-    c->judge_ctx = s->judge_ctx;
     return 0;
 }
 

@@ -7,34 +7,29 @@
 #include <mbedtls/x509_crt.h>
 #include <stdatomic.h>
 
+#include "common/crypto/peer.h"
 #include "common/crypto/tls.h"
 
 enum {
     IV_LEN = 12,
     FACTS_MAX = 16,
-    HOST_MAX = 256,
     ALPN_MAX = 4,
 };
 
 struct tls_conf {
     atomic_uint refs;
-    bool relay, pinned, addressed; /* addressed: host is an address, so no SNI */
+    bool relay, addressed; /* addressed: peer.host is an address, so no SNI */
     mbedtls_ssl_config ssl;
     mbedtls_x509_crt chain;
     mbedtls_x509_crt nobody; /* no CA: whom we believe is cert_check's business alone */
     mbedtls_pk_context key;
-    const struct trust *trust;
-    struct hash pin;
-    char host[HOST_MAX];
+    struct peer_rules peer;
     const struct tls_alpn *alpn;
     size_t alpn_n;
     const char *names[ALPN_MAX + 1];
     struct rng rng;
-    int64_t (*now_ms)(void *);
     uint64_t (*mono_us)(void *);
     void *clock_ctx;
-    enum cert_fault (*judge)(void *, const struct hash *, const struct span *, size_t);
-    void *judge_ctx;
 };
 
 /* A traffic secret as mbedTLS exports it: 48 bytes mean SHA-384 and AES-256-GCM, 32 mean SHA-256
