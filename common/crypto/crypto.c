@@ -107,6 +107,53 @@ void sha256_parts(const struct span *parts, size_t n, struct hash *out)
     mbedtls_sha256_free(&ctx);
 }
 
+static_assert(sizeof(struct hash_run) == sizeof(crypto_hash_sha256_state),
+              "a run holds libsodium's state");
+static_assert(_Alignof(struct hash_run) >= _Alignof(crypto_hash_sha256_state), "and lies like it");
+
+void hash_run_start(struct hash_run *r)
+{
+    crypto_hash_sha256_init((void *)r->b);
+}
+
+void hash_run_add(struct hash_run *r, struct span s)
+{
+    if (s.n > 0)
+        crypto_hash_sha256_update((void *)r->b, s.p, s.n);
+}
+
+void hash_run_look(const struct hash_run *r, struct hash *out)
+{
+    struct hash_run copy = *r;
+
+    crypto_hash_sha256_final((void *)copy.b, out->b);
+}
+
+int share_draw(struct share *out, const struct rng *r)
+{
+    static_assert(SHARE_LEN == crypto_scalarmult_BYTES, "a share is a point of X25519");
+    if (rng_fill(r, out->secret.b, sizeof out->secret.b) < 0)
+        return -1;
+    return crypto_scalarmult_base(out->open, out->secret.b);
+}
+
+int share_agree(struct key *out, const struct share *ours, const uint8_t theirs[SHARE_LEN])
+{
+    const uint8_t zero[SHARE_LEN] = {0};
+
+    /* libsodium refuses low order by itself; RFC 7748 6.1 asks for the look at the result */
+    if (crypto_scalarmult(out->b, ours->secret.b, theirs) == 0 &&
+        !secret_same(out->b, zero, sizeof zero))
+        return 0;
+    key_wipe(out);
+    return -1;
+}
+
+void share_wipe(struct share *s)
+{
+    wipe(s, sizeof *s);
+}
+
 void hmac_sha256(struct span key, struct span data, struct hash *out)
 {
     crypto_auth_hmacsha256_state st;

@@ -2,7 +2,7 @@
  *
  * The only folder that includes mbedTLS or libsodium is common/crypto. Nothing here keeps state
  * between calls, so any thread may use it after crypto_init. Sizes in bytes.
- * Sources: FIPS 180-4, RFC 2104, RFC 5869, RFC 8446 7.1, NIST SP 800-38D, RFC 8439. */
+ * Sources: FIPS 180-4, RFC 2104, RFC 5869, RFC 8446 7.1, RFC 7748, NIST SP 800-38D, RFC 8439. */
 #ifndef COMMON_CRYPTO_CRYPTO_H
 #define COMMON_CRYPTO_CRYPTO_H
 
@@ -56,6 +56,15 @@ void sha256(struct span data, struct hash *out);
 void sha256_parts(const struct span *parts, size_t n,
                   struct hash *out); /* of their concatenation */
 
+/* A SHA-256 that is fed in pieces and may be looked at in between. A copy is a run of its own. */
+struct hash_run {
+    _Alignas(8) uint8_t b[104];
+};
+
+void hash_run_start(struct hash_run *r);
+void hash_run_add(struct hash_run *r, struct span s);
+void hash_run_look(const struct hash_run *r, struct hash *out); /* r goes on afterwards */
+
 void hmac_sha256(struct span key, struct span data, struct hash *out);
 
 /* RFC 5869. out of hkdf_extract has hash_len bytes. 0, or -1 when a length is impossible. */
@@ -65,6 +74,22 @@ int hkdf_expand(enum hash_kind kind, struct span prk, struct span info, uint8_t 
 /* RFC 8446 7.1 HKDF-Expand-Label; label without "tls13 ", at most HKDF_MAX bytes of output. */
 int hkdf_expand_label(enum hash_kind kind, struct span secret, const char *label,
                       struct span context, uint8_t *out, size_t n) MUST_USE;
+
+/* --- agreement: X25519 (RFC 7748) --- */
+
+enum { SHARE_LEN = 32 };
+
+/* One side's ephemeral pair. share_wipe once the secret was agreed. */
+struct share {
+    struct key secret;
+    uint8_t open[SHARE_LEN]; /* what the other side is told */
+};
+
+int share_draw(struct share *out, const struct rng *r) MUST_USE;
+/* 0, or -1: theirs is a point of low order, so the result would say nothing about us. */
+int share_agree(struct key *out, const struct share *ours,
+                const uint8_t theirs[SHARE_LEN]) MUST_USE;
+void share_wipe(struct share *s);
 
 /* --- authenticated encryption --- */
 

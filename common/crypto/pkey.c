@@ -177,6 +177,20 @@ int pkey_sign_pss(struct pkey *k, const struct rng *r, struct span data, uint8_t
     return 0;
 }
 
+int pkey_sign(struct pkey *k, const struct rng *r, struct span data, uint8_t sig[SIG_MAX],
+              size_t *n, struct err *e)
+{
+    struct hash h;
+
+    if (pkey_is_rsa(k))
+        return pkey_sign_pss(k, r, data, sig, n, e);
+    sha256(data, &h);
+    if (mbedtls_pk_sign(&k->pk, MBEDTLS_MD_SHA256, h.b, sizeof h, sig, SIG_MAX, n, rng_mbedtls,
+                        (void *)(uintptr_t)r) != 0)
+        return err_set(e, ERR_LOCAL, "ECDSA signing failed");
+    return 0;
+}
+
 void *pkey_mbedtls(struct pkey *k)
 {
     return &k->pk;
@@ -232,4 +246,14 @@ bool pubkey_verify_pss(struct pubkey *k, struct span data, struct span sig)
     sha256(data, &h);
     return mbedtls_rsa_rsassa_pss_verify_ext(mbedtls_pk_rsa(k->pk), MBEDTLS_MD_SHA256, sizeof h,
                                              h.b, MBEDTLS_MD_SHA256, PSS_SALT, sig.p) == 0;
+}
+
+bool pubkey_verify(struct pubkey *k, struct span data, struct span sig)
+{
+    struct hash h;
+
+    if (pubkey_is_rsa(k))
+        return pubkey_verify_pss(k, data, sig);
+    sha256(data, &h);
+    return mbedtls_pk_verify(&k->pk, MBEDTLS_MD_SHA256, h.b, sizeof h, sig.p, sig.n) == 0;
 }

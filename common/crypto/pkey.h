@@ -7,6 +7,7 @@
 #define COMMON_CRYPTO_PKEY_H
 
 #include "common/crypto/crypto.h"
+#include "common/util/limits.h"
 
 struct pkey;   /* private key, owned, wiped by pkey_free */
 struct pubkey; /* public key */
@@ -32,6 +33,10 @@ int pkey_spki(const struct pkey *k, uint8_t out[SPKI_MAX], size_t *n, struct err
 int pkey_sign_pss(struct pkey *k, const struct rng *r, struct span data, uint8_t *sig, size_t *n,
                   struct err *e) MUST_USE;
 
+/* What a handshake is signed with: RSA-PSS as above, or with P-256 ECDSA over SHA-256, DER. */
+int pkey_sign(struct pkey *k, const struct rng *r, struct span data, uint8_t sig[SIG_MAX],
+              size_t *n, struct err *e) MUST_USE;
+
 /* For common/crypto and the TLS link alone: the mbedtls_pk_context inside, borrowed. */
 void *pkey_mbedtls(struct pkey *k);
 
@@ -41,5 +46,8 @@ bool pubkey_is_rsa(const struct pubkey *k);
 unsigned pubkey_bits(const struct pubkey *k);
 /* true when sig is the RSA-PSS signature (salt exactly 32) of data under k. */
 bool pubkey_verify_pss(struct pubkey *k, struct span data, struct span sig);
+/* true when sig is what pkey_sign gives for data. ECDSA has two valid forms of every signature:
+ * never an identifier. */
+bool pubkey_verify(struct pubkey *k, struct span data, struct span sig);
 
 #endif

@@ -277,10 +277,83 @@ static int setup(void **state)
     return crypto_init(&e);
 }
 
+/* In pieces, looked at in between, and copied: always the hash of what went in. */
+static void a_run_is_the_hash_of_its_pieces(void **state)
+{
+    struct hash_run run, copy;
+    struct hash whole, got;
+    uint8_t data[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)i;
+    hash_run_start(&run);
+    for (size_t at = 0; at < sizeof data; at += 7) {
+        sha256(span_of(data, at), &whole);
+        hash_run_look(&run, &got);
+        assert_true(hash_same(&whole, &got));
+        copy = run;
+        hash_run_add(&copy, text("elsewhere"));
+        size_t n = sizeof data - at < 7 ? sizeof data - at : 7;
+        hash_run_add(&run, span_of(data + at, n));
+        hash_run_add(&run, span_of(NULL, 0));
+    }
+    sha256(span_of(data, sizeof data), &whole);
+    hash_run_look(&run, &got);
+    assert_true(hash_same(&whole, &got));
+}
+
+/* RFC 7748 5.2; test_wycheproof has the strange points. */
+static void agreement_matches_rfc_7748(void **state)
+{
+    struct bytes scalar = unhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4");
+    struct bytes point = unhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c");
+    struct share s = {.open = {0}};
+    struct key k;
+
+    (void)state;
+    memcpy(s.secret.b, scalar.b, sizeof s.secret.b);
+    assert_int_equal(share_agree(&k, &s, point.b), 0);
+    assert_hex(k.b, sizeof k.b, "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552");
+}
+
+static void two_shares_agree(void **state)
+{
+    const struct rng rng = rng_system();
+    struct share a, b;
+    struct key ka, kb;
+
+    (void)state;
+    assert_int_equal(share_draw(&a, &rng), 0);
+    assert_int_equal(share_draw(&b, &rng), 0);
+    assert_int_equal(share_agree(&ka, &a, b.open), 0);
+    assert_int_equal(share_agree(&kb, &b, a.open), 0);
+    assert_true(key_same(&ka, &kb));
+}
+
+/* The result would be zero whoever asks: nothing is given away, not even that. */
+static void points_of_low_order_are_refused(void **state)
+{
+    const struct rng rng = rng_system();
+    const uint8_t zero[SHARE_LEN] = {0}, one[SHARE_LEN] = {1};
+    struct share s;
+    struct key k = {{1}};
+
+    (void)state;
+    assert_int_equal(share_draw(&s, &rng), 0);
+    assert_int_equal(share_agree(&k, &s, zero), -1);
+    assert_int_equal(share_agree(&k, &s, one), -1);
+    assert_memory_equal(k.b, zero, sizeof k.b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_matches_fips_180),
+        cmocka_unit_test(a_run_is_the_hash_of_its_pieces),
+        cmocka_unit_test(agreement_matches_rfc_7748),
+        cmocka_unit_test(two_shares_agree),
+        cmocka_unit_test(points_of_low_order_are_refused),
         cmocka_unit_test(hmac_matches_rfc_4231),
         cmocka_unit_test(hkdf_matches_rfc_5869),
         cmocka_unit_test(expand_label_matches_rfc_8448),

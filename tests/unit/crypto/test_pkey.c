@@ -105,6 +105,37 @@ static void p256_does_not_sign_messages(void **state)
     assert_int_equal(e.code, ERR_LOCAL);
 }
 
+/* Handshakes are signed by either kind; what was signed, and nothing else, verifies. */
+static void both_kinds_sign_handshakes(void **state)
+{
+    struct pkey *both[] = {rsa, ec};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(both); i++) {
+        uint8_t sig[SIG_MAX], spki[2][SPKI_MAX];
+        size_t n, len[2];
+        struct err e = {0};
+
+        assert_int_equal(pkey_sign(both[i], &rng, span_of("said", 4), sig, &n, &e), 0);
+        assert_int_equal(pkey_spki(both[i], spki[0], &len[0], &e), 0);
+        assert_int_equal(pkey_spki(both[!i], spki[1], &len[1], &e), 0);
+        struct pubkey *own = pubkey_parse(span_of(spki[0], len[0]), &e);
+        struct pubkey *other = pubkey_parse(span_of(spki[1], len[1]), &e);
+        assert_true(pubkey_verify(own, span_of("said", 4), span_of(sig, n)));
+        assert_false(pubkey_verify(other, span_of("said", 4), span_of(sig, n)));
+        assert_false(pubkey_verify(own, span_of("sain", 4), span_of(sig, n)));
+        assert_false(pubkey_verify(own, span_of("said", 4), span_of(sig, n - 1)));
+        assert_false(pubkey_verify(own, span_of("said", 4), span_of(sig, 0)));
+        for (size_t at = 0; at < n; at += 5) {
+            sig[at] ^= 1;
+            assert_false(pubkey_verify(own, span_of("said", 4), span_of(sig, n)));
+            sig[at] ^= 1;
+        }
+        pubkey_free(own);
+        pubkey_free(other);
+    }
+}
+
 static void keys_survive_their_file(void **state)
 {
     struct pkey *both[] = {rsa, ec};
@@ -175,6 +206,7 @@ int main(void)
         cmocka_unit_test(openssl_signatures_are_judged_rightly),
         cmocka_unit_test(a_signature_holds_for_its_bytes_only),
         cmocka_unit_test(p256_does_not_sign_messages),
+        cmocka_unit_test(both_kinds_sign_handshakes),
         cmocka_unit_test(keys_survive_their_file),
         cmocka_unit_test(public_keys_end_where_their_der_ends),
         cmocka_unit_test(weak_and_strange_keys_are_refused),
