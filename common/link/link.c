@@ -24,10 +24,12 @@ struct link {
 
 static const struct link_proto *proto_of(enum link_kind kind)
 {
-    switch (kind) {
-    case LINK_TLS: break;
-    }
-    return &link_proto_tls;
+    static const struct link_proto *const protos[LINK_KIND_COUNT] = {
+        [LINK_TLS] = &link_proto_tls,
+        [LINK_ECDHE] = &link_proto_ecdhe,
+    };
+
+    return protos[kind];
 }
 
 const struct link_row *link_rows(enum link_kind kind, size_t *n)
@@ -38,12 +40,41 @@ const struct link_row *link_rows(enum link_kind kind, size_t *n)
     return p->rows;
 }
 
+#define X(id, name) [id] = name,
+static const char *const names[] = {LINK_KINDS(X)};
+#undef X
+
 const char *link_kind_name(enum link_kind kind)
 {
-#define X(id, name) [id] = name,
-    static const char *const names[] = {LINK_KINDS(X)};
-#undef X
     return names[kind];
+}
+
+int link_kind_take(struct str name, enum link_kind *kind)
+{
+    for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++)
+        if (str_is(name, names[k])) {
+            *kind = k;
+            return 0;
+        }
+    return -1;
+}
+
+int link_tell(unsigned kinds, struct span first, enum link_kind *kind)
+{
+    bool open = false;
+
+    for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++) {
+        struct str want = proto_of(k)->first;
+        size_t n = first.n < want.n ? first.n : want.n;
+
+        if ((kinds & 1U << k) == 0)
+            continue;
+        *kind = k;
+        if (kinds == 1U << k || (n == want.n && memcmp(first.p, want.p, n) == 0))
+            return 1;
+        open = open || n == 0 || memcmp(first.p, want.p, n) == 0;
+    }
+    return open ? 0 : -1;
 }
 
 struct link_ready *link_ready_new(enum role role, const struct link_conf *conf, struct err *e)
@@ -56,7 +87,7 @@ struct link_ready *link_ready_new(enum role role, const struct link_conf *conf, 
     }
     r->role = role;
     r->proto = proto_of(conf->kind);
-    r->ready = r->proto->ready_new(role, conf, e);
+    r->ready = r->proto->ready_new(r->proto, role, conf, e);
     if (r->ready == NULL) {
         free(r);
         return NULL;
@@ -187,7 +218,7 @@ static bool next_step(struct link *l, struct link_event *ev)
 /* The client has said everything and does not know yet whether it was let in. */
 static bool next_waiting(struct link *l, struct link_event *ev)
 {
-    if (l->role != ROLE_CLIENT || l->waiting || l->heard || !l->proto->done(l->end))
+    if (l->role != ROLE_CLIENT || l->waiting || l->heard || !l->proto->said(l->end))
         return false;
     l->waiting = true;
     ev->kind = LINK_STEP;

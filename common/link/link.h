@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #include "common/crypto/crypto.h"
+#include "common/crypto/peer.h"
 #include "common/crypto/pkey.h"
-#include "common/crypto/x509.h"
 #include "common/util/bytes.h"
 #include "common/util/err.h"
 #include "common/util/limits.h"
@@ -36,18 +36,15 @@
 #define LINK_EXPORTER_LOGIN "EXPORTER-countersign-login-1"
 
 /* The protocols: id, name in configuration and AuthMessage. */
-#define LINK_KINDS(X) X(LINK_TLS, "tls")
+#define LINK_KINDS(X)                                                                              \
+    X(LINK_TLS, "tls")                                                                             \
+    X(LINK_ECDHE, "ecdhe")
 
-#define X(id, name)   id,
-enum link_kind { LINK_KINDS(X) };
+#define X(id, name) id,
+enum link_kind { LINK_KINDS(X) LINK_KIND_COUNT };
 #undef X
 
 enum role { ROLE_CLIENT, ROLE_RELAY };
-
-/* What a relay's program says of a certificate that is itself in order: CERT_OK, CERT_NOT_ENROLLED
- * (alert certificate_unknown) or CERT_REVOKED (in its own tables). */
-typedef enum cert_fault link_judge(void *ctx, const struct hash *fp, const struct span *chain,
-                                   size_t chain_n);
 
 struct link_ready; /* parsed keys of one conf: see link_ready_new */
 
@@ -68,11 +65,12 @@ struct link_conf {
     int64_t (*now)(void *ctx);   /* milliseconds since 1970: certificate dates */
     uint64_t (*mono)(void *ctx); /* microseconds, monotonic: times of steps */
     void *clock_ctx;
-    link_judge *judge; /* relay, countersign/1; NULL accepts every certificate in order */
+    peer_judge *judge; /* relay, not for who joins; NULL accepts every certificate in order */
     void *judge_ctx;
     struct link_ready *ready; /* NULL: the link parses the keys for itself alone */
-    bool mbedtls_records;     /* for tests alone: no record layer of ours behind the handshake. The
-                                 reference to compare with; the other end's KeyUpdate ends it. */
+    unsigned suites; /* not tls: bits by enum aead_kind that may be agreed on; 0: all we have */
+    bool mbedtls_records; /* for tests alone: no record layer of ours behind the handshake. The
+                             reference to compare with; the other end's KeyUpdate ends it. */
 };
 
 /* Parses the certificates and the key of conf once for many links of one thread (a relay's worker).
@@ -85,13 +83,20 @@ void link_ready_free(struct link_ready *r); /* NULL is fine */
 struct link_row {
     const char *name;   /* "ServerHello" */
     const char *wire;   /* "server_hello(2)" */
-    bool client_writes; /* else the relay does */
+    bool client_writes; /* else the relay does, unless: */
+    bool local;         /* each side computes it for itself; nothing goes over the wire */
     const char *proves; /* what is known once it has been accepted */
 };
 
 /* The table of a protocol, in order. */
 const struct link_row *link_rows(enum link_kind kind, size_t *n);
 const char *link_kind_name(enum link_kind kind); /* "tls" */
+/* Finds a kind by its name; 0 or -1. */
+int link_kind_take(struct str name, enum link_kind *kind) MUST_USE;
+
+/* Which of several protocols begins with these bytes. kinds: bits by enum link_kind. Of one kind
+ * nothing is asked: it speaks for itself. 1: *kind; 0: more bytes are needed; -1: none. */
+int link_tell(unsigned kinds, struct span first, enum link_kind *kind) MUST_USE;
 
 /* One step that really happened on this end. */
 struct link_step {
@@ -99,6 +104,7 @@ struct link_step {
     unsigned row;           /* index into link_rows */
     const char *name, *wire;
     bool out;       /* we sent it */
+    bool local;     /* nobody did: see struct link_row */
     bool waiting;   /* not there yet: the client waits for the relay's verdict. It comes again,
                        with the same number and waiting false, when it has been heard. */
     size_t bytes;   /* of the records that carried it; 0: it shared the record of the step before */

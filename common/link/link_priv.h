@@ -8,7 +8,10 @@
 struct link_proto {
     const struct link_row *rows;
     size_t rows_n;
-    void *(*ready_new)(enum role role, const struct link_conf *conf, struct err *e);
+    struct str first;                /* what every client's first bytes are; see link_tell */
+    const struct drive_proto *drive; /* drive.h; NULL: a protocol of its own */
+    void *(*ready_new)(const struct link_proto *self, enum role role, const struct link_conf *conf,
+                       struct err *e);
     void (*ready_free)(void *ready);
     void *(*open)(void *ready, struct err *e); /* keeps ready alive for itself */
     void (*free)(void *end);
@@ -24,13 +27,14 @@ struct link_proto {
     unsigned (*total)(const void *end);           /* steps to expect */
     struct span (*take)(void *end);               /* opened bytes, once */
     bool (*done)(const void *end);                /* our side's handshake is over, none failed */
-    uint64_t (*now)(const void *end);             /* microseconds since open */
-    bool (*closed)(const void *end);              /* the peer said that it closed */
+    bool (*said)(const void *end);    /* client: all is said, the relay's last word is missing */
+    uint64_t (*now)(const void *end); /* microseconds since open */
+    bool (*closed)(const void *end);  /* the peer said that it closed */
     const struct err *(*error)(const void *end);
     void (*info)(const void *end, struct link_info *out);
     int (*exporter)(const void *end, const char *label, struct key *out) MUST_USE;
 };
 
-extern const struct link_proto link_proto_tls;
+extern const struct link_proto link_proto_tls, link_proto_ecdhe;
 
 #endif

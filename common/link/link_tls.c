@@ -47,7 +47,8 @@ struct ready {
     void *clock_ctx;
 };
 
-static void *ready_new(enum role role, const struct link_conf *c, struct err *e)
+static void *ready_new(const struct link_proto *self, enum role role, const struct link_conf *c,
+                       struct err *e)
 {
     bool relay = role == ROLE_RELAY;
     struct tls_setup s = {
@@ -69,6 +70,7 @@ static void *ready_new(enum role role, const struct link_conf *c, struct err *e)
     };
     struct ready *r = calloc(1, sizeof *r);
 
+    (void)self;
     if (r == NULL) {
         err_set(e, ERR_LOCAL, "no memory for a link");
         return NULL;
@@ -465,6 +467,7 @@ static bool end_step(void *ctx, struct link_step *s)
 const struct link_proto link_proto_tls = {
     .rows = rows,
     .rows_n = COUNT(rows),
+    .first = {"\x16\x03", 2}, /* a record with a handshake message */
     .ready_new = ready_new,
     .ready_free = ready_free,
     .open = end_open,
@@ -481,6 +484,7 @@ const struct link_proto link_proto_tls = {
     .total = end_total,
     .take = end_take,
     .done = end_done,
+    .said = end_done,
     .now = end_now,
     .closed = end_closed,
     .error = end_error,

@@ -10,6 +10,10 @@
 #include "common/link/link.h"
 #include "tests/fuzz/fuzz.h"
 
+#ifndef FUZZ_KIND
+#define FUZZ_KIND LINK_TLS
+#endif
+
 enum { FUZZ_NOW_S = 1750000000 };
 
 struct fuzz_world {
@@ -86,7 +90,7 @@ static void fuzz_cert(struct fuzz_world *w, int at, enum cert_role role, struct 
 
 static void fuzz_confs(struct fuzz_world *w)
 {
-    struct link_conf base = {.rng = w->rng, .now = fuzz_now, .mono = fuzz_mono};
+    struct link_conf base = {.kind = FUZZ_KIND, .rng = w->rng, .now = fuzz_now, .mono = fuzz_mono};
 
     w->relay = w->client = base;
     w->relay.chain = w->chain;

@@ -248,15 +248,19 @@ void pair_events(struct pair *p, enum role r)
 }
 
 /* What arrives: an exact copy, so that reading past it is seen, or one with a byte changed. */
-static uint8_t *flip(const struct pair *p, enum role from, struct span s)
+static uint8_t *flip(struct pair *p, enum role from, struct span s, size_t *n)
 {
     size_t at = p->flip_at - p->moved[from];
-    uint8_t *copy = malloc(s.n);
+    size_t room = p->meddle == NULL ? s.n : s.n + PAIR_ROOM;
+    uint8_t *copy = malloc(room);
 
     assert_non_null(copy);
     memcpy(copy, s.p, s.n);
     if (p->flipping && from == p->flip_from && p->flip_at >= p->moved[from] && at < s.n)
         copy[at] ^= p->flip_mask;
+    *n = s.n;
+    if (p->meddle != NULL)
+        *n = p->meddle(p, from == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT, copy, s.n, room);
     return copy;
 }
 
@@ -268,8 +272,9 @@ size_t pair_move(struct pair *p, enum role from, size_t n)
     if (s.n > n)
         s.n = n;
     if (s.n > 0) {
-        uint8_t *copy = flip(p, from, s);
-        int r = link_feed(p->end[to], copy, s.n);
+        size_t came;
+        uint8_t *copy = flip(p, from, s, &came);
+        int r = link_feed(p->end[to], copy, came);
         assert_int_equal(r, link_error(p->end[to])->code != ERR_NONE ? -1 : 0);
         free(copy);
     }

@@ -56,6 +56,8 @@ void world_issue(struct world *w, struct want want, struct der *out);
 void world_revoke(struct world *w, const struct der *d);
 void world_forgive(struct world *w); /* a w->trust without any list */
 
+enum { PAIR_ROOM = 8192 }; /* how much a meddler may add */
+
 /* Two ends. conf and chains may be changed between pair_conf and pair_start. */
 struct pair {
     struct world *w;
@@ -72,9 +74,12 @@ struct pair {
     enum role flip_from;
     size_t flip_at;
     uint8_t flip_mask;
+    /* Sees what is about to arrive at `to` and may change it in place: up to room bytes. */
+    size_t (*meddle)(struct pair *p, enum role to, uint8_t *bytes, size_t n, size_t room);
+    void *meddler;
 };
 
-void pair_conf(struct pair *p, struct world *w);
+void pair_conf(struct pair *p, struct world *w); /* both speak tls */
 void pair_start(struct pair *p);
 void pair_free(struct pair *p);
 /* Takes all events of one end. */

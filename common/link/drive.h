@@ -1,0 +1,144 @@
+/* drive.h -- the one driver under the links whose handshake is our own (docs/protocol.md 10).
+ *
+ * A protocol is a table of steps with two functions each: the writer's half and the reader's. The
+ * driver owns everything that no handler may forget: the magic, whose turn it is, type, length,
+ * what is sealed under which keys, the transcript, the bound on what a stranger may send, the one
+ * answer to every failure, and the record layer behind the last step. A handler only says what its
+ * message means. Both halves of a message stand side by side in the protocol's file.
+ *
+ * A new protocol: its file with a struct drive_proto and a struct link_proto made of DRIVEN, one
+ * row in LINK_KINDS. Included by the files of common/link alone. */
+#ifndef COMMON_LINK_DRIVE_H
+#define COMMON_LINK_DRIVE_H
+
+#include "common/crypto/x509.h"
+#include "common/link/link_priv.h"
+
+enum {
+    DRIVE_HEAD = 5,    /* u8 type, u32 length */
+    DRIVE_REFUSED = 0, /* the type of the one answer to every failure; steps count from 1 */
+    DRIVE_STEPS_MAX = 16,
+};
+
+struct drive; /* one end */
+
+/* Who says it: goes into the context of every signature, MAC and key, so nothing can be sent back
+ * to its author. */
+enum drive_who { DRIVE_CLIENT, DRIVE_RELAY, DRIVE_BOTH };
+
+/* One row of a step table. Its number on the wire is its place in the table, counted from 1. */
+struct drive_step {
+    unsigned stage; /* 0: in clear; n: sealed under the keys that the n-th drive_keys gave */
+    size_t max;     /* bytes of its content at most */
+    int (*build)(struct drive *d, struct wr *out) MUST_USE; /* the writer's half */
+    int (*take)(struct drive *d, struct rd *in) MUST_USE;   /* the reader's half */
+    int (*work)(struct drive *d) MUST_USE; /* instead of both: computed by each side for itself */
+    /* What was seen, for people; after the step. NULL: nothing to say. */
+    void (*tell)(const struct drive *d, bool out, char *text, size_t cap);
+};
+
+/* What the last step leaves behind; wiped by the driver. */
+struct drive_result {
+    enum aead_kind aead;
+    struct key secret[2]; /* of records, by enum role of who sends */
+    struct key exporter;  /* of LINK_EXPORTER_LOGIN */
+};
+
+struct drive_proto {
+    const char *version; /* "ecdhe 1": link and version, part of every context */
+    const char *magic;   /* the client's first bytes; names link and version, ends in LF */
+    const struct drive_step *steps;
+    size_t state_size; /* of the handlers' own struct: zero at first, wiped at the end */
+    int (*finish)(struct drive *d, struct drive_result *out) MUST_USE; /* behind the last step */
+    void (*info)(const struct drive *d, struct link_info *out); /* suite and group, if known */
+};
+
+/* Everything of a struct link_proto but rows and drive. */
+#define DRIVEN                                                                                     \
+    .ready_new = drive_ready_new, .ready_free = drive_ready_free, .open = drive_open,              \
+    .free = drive_free, .feed = drive_feed, .eof = drive_eof, .out = drive_out,                    \
+    .sent = drive_sent, .waiting = drive_waiting, .rest = drive_rest, .send = drive_send,          \
+    .close = drive_close, .step = drive_next, .total = drive_total, .take = drive_take,            \
+    .done = drive_done, .said = drive_said, .now = drive_now, .closed = drive_closed,              \
+    .error = drive_error, .info = drive_info, .exporter = drive_exporter
+
+void *drive_ready_new(const struct link_proto *p, enum role role, const struct link_conf *conf,
+                      struct err *e);
+void drive_ready_free(void *ready);
+void *drive_open(void *ready, struct err *e);
+void drive_free(void *end);
+int drive_feed(void *end, const uint8_t *in, size_t n) MUST_USE;
+int drive_eof(void *end) MUST_USE;
+struct span drive_out(void *end);
+void drive_sent(void *end, size_t n);
+size_t drive_waiting(const void *end);
+void drive_rest(void *end);
+int drive_send(void *end, const uint8_t *msg, size_t n) MUST_USE;
+void drive_close(void *end);
+bool drive_next(void *end, struct link_step *s);
+unsigned drive_total(const void *end);
+struct span drive_take(void *end);
+bool drive_done(const void *end);
+bool drive_said(const void *end);
+uint64_t drive_now(const void *end);
+bool drive_closed(const void *end);
+const struct err *drive_error(const void *end);
+void drive_info(const void *end, struct link_info *out);
+int drive_exporter(const void *end, const char *label, struct key *out) MUST_USE;
+
+/* --- for handlers: what this end is --- */
+
+enum role drive_role(const struct drive *d);
+void *drive_state(struct drive *d); /* state_size bytes */
+const void *drive_seen(const struct drive *d);
+const struct rng *drive_rng(const struct drive *d);
+unsigned drive_suites(const struct drive *d); /* allowed here: bits by enum aead_kind */
+/* Notes why the handshake ends; -1. */
+int drive_fail(struct drive *d, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* What the client comes for: u8, 0 to chat, 1 to join. Without a certificate only who joins. */
+void drive_purpose_put(struct drive *d, struct wr *out);
+int drive_purpose_take(struct drive *d, struct rd *in) MUST_USE;
+bool drive_joins(const struct drive *d);
+
+/* --- for handlers: transcript, contexts, keys (drive_keys.c) --- */
+
+/* SHA-256 over magic and every frame before this one. With so_far (wr_span, or drive_before) as if
+ * this frame were there too and ended with these bytes. */
+void drive_hash(const struct drive *d, const struct span *so_far, struct hash *out);
+struct span drive_before(const struct drive *d, const struct rd *in); /* what was read of it */
+
+/* HKDF-Extract with the transcript's hash as salt. */
+int drive_extract(struct drive *d, const struct hash *t, struct span secret,
+                  struct key *out) MUST_USE;
+
+/* HKDF-Expand; its info is this label: the context, and the transcript's hash. */
+struct drive_label {
+    enum drive_who who;
+    const char *what;
+    const struct hash *t;
+};
+int drive_expand(struct drive *d, const struct key *from, struct drive_label l, uint8_t *out,
+                 size_t n) MUST_USE;
+/* Keys of both directions for the frames of the next stage. */
+int drive_keys(struct drive *d, enum aead_kind aead, const struct key *from,
+               const struct hash *t) MUST_USE;
+
+/* --- for handlers: fields that prove something (drive_prove.c) --- */
+
+/* Our certificates: u8 how many, each u16 length and DER; none for a client that joins. */
+void drive_chain_put(struct drive *d, struct wr *out);
+/* The peer's, through the full check. None only where a client joins. */
+int drive_chain_take(struct drive *d, struct rd *in) MUST_USE;
+/* u16 length and our key's signature over context and transcript up to here; empty for a client
+ * that joins. */
+int drive_sign(struct drive *d, struct wr *out) MUST_USE;
+int drive_verify(struct drive *d, struct rd *in) MUST_USE;
+/* HMAC-SHA256 over context and transcript up to here. */
+int drive_mac_put(struct drive *d, const struct key *k, struct wr *out) MUST_USE;
+int drive_mac_take(struct drive *d, const struct key *k, struct rd *in) MUST_USE;
+
+const char *drive_scheme(const struct drive *d, bool own); /* of signatures; NULL without a key */
+struct span drive_leaf(const struct drive *d, bool own);   /* DER; empty when there is none */
+
+#endif

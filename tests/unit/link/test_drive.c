@@ -1,0 +1,831 @@
+/* Every link under the driver alike (docs/protocol.md 10): who may arrive, in which order, and that
+ * a man in the middle who changes, cuts, repeats, mixes or invents anything never brings anybody
+ * through. What is particular to one link stands in its own test. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/link/drive.h"
+#include "tests/unit/link/support_link.h"
+
+static const enum link_kind driven[] = {LINK_ECDHE};
+
+#define EACH_KIND(k) for (const enum link_kind *k = driven; k < driven + COUNT(driven); k++)
+
+enum { ALL = 1 << 20 };
+
+static struct world *w;
+
+static int setup(void **state)
+{
+    (void)state;
+    w = world_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    world_free(w);
+    return 0;
+}
+
+static void conf(struct pair *p, enum link_kind kind)
+{
+    pair_conf(p, w);
+    p->conf[ROLE_CLIENT].kind = p->conf[ROLE_RELAY].kind = kind;
+}
+
+static void conf_join(struct pair *p, enum link_kind kind, struct hash *pin)
+{
+    conf(p, kind);
+    sha256(p->chain[ROLE_RELAY][2], pin);
+    p->conf[ROLE_CLIENT].join = true;
+    p->conf[ROLE_CLIENT].chain_n = 0;
+    p->conf[ROLE_CLIENT].key = NULL;
+    p->conf[ROLE_CLIENT].trust = NULL;
+    p->conf[ROLE_CLIENT].pin = pin;
+}
+
+static void run(struct pair *p, size_t piece)
+{
+    pair_start(p);
+    pair_pump(p, piece);
+    assert_int_equal(p->order_bad, 0);
+}
+
+static void assert_nobody(const struct pair *p)
+{
+    assert_false(p->established[ROLE_CLIENT]);
+    assert_false(p->established[ROLE_RELAY]);
+    assert_true(p->failed[ROLE_RELAY] || p->failed[ROLE_CLIENT]);
+}
+
+/* --- good ends --- */
+
+static struct key exporter(const struct pair *p, enum role r)
+{
+    struct key k;
+
+    assert_int_equal(link_exporter(p->end[r], LINK_EXPORTER_LOGIN, &k), 0);
+    return k;
+}
+
+static void both_arrive_and_talk(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        conf(&p, *kind);
+        run(&p, ALL);
+        assert_true(p.established[ROLE_CLIENT] && p.established[ROLE_RELAY]);
+        struct key c = exporter(&p, ROLE_CLIENT), r = exporter(&p, ROLE_RELAY);
+        assert_true(key_same(&c, &r));
+        assert_int_equal(link_send(p.end[ROLE_CLIENT], (const uint8_t *)"hello", 5), 0);
+        assert_int_equal(link_send(p.end[ROLE_RELAY], (const uint8_t *)"hi", 2), 0);
+        pair_pump(&p, ALL);
+        assert_memory_equal(buf_span(&p.got[ROLE_RELAY]).p, "hello", 5);
+        assert_memory_equal(buf_span(&p.got[ROLE_CLIENT]).p, "hi", 2);
+        link_close(p.end[ROLE_CLIENT]);
+        pair_pump(&p, ALL);
+        assert_true(p.closed[ROLE_RELAY]);
+        assert_false(p.failed[ROLE_RELAY]);
+        pair_free(&p);
+    }
+}
+
+static void a_byte_at_a_time_is_the_same(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        conf(&p, *kind);
+        run(&p, 1);
+        assert_true(p.established[ROLE_CLIENT] && p.established[ROLE_RELAY]);
+        pair_free(&p);
+    }
+}
+
+static void no_two_connections_share_a_key(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct key seen[2];
+        for (size_t i = 0; i < COUNT(seen); i++) {
+            struct pair p;
+            conf(&p, *kind);
+            run(&p, ALL);
+            seen[i] = exporter(&p, ROLE_RELAY);
+            pair_free(&p);
+        }
+        assert_false(key_same(&seen[0], &seen[1]));
+    }
+}
+
+static void the_exporter_comes_late_and_has_one_label(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct key k;
+        conf(&p, *kind);
+        pair_start(&p);
+        assert_int_equal(link_exporter(p.end[ROLE_CLIENT], LINK_EXPORTER_LOGIN, &k), -1);
+        pair_pump(&p, ALL);
+        assert_int_equal(link_exporter(p.end[ROLE_CLIENT], "EXPORTER-other", &k), -1);
+        pair_free(&p);
+    }
+}
+
+static void both_know_whom_they_talk_to(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct link_info i;
+        struct hash fp;
+        conf(&p, *kind);
+        run(&p, ALL);
+        for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
+            link_info(p.end[r], &i);
+            sha256(p.chain[r == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT][0], &fp);
+            assert_true(hash_same(&fp, &i.peer_fp));
+            assert_int_equal(i.peer_n, r == ROLE_CLIENT ? 3 : 2);
+            assert_non_null(i.suite);
+            assert_non_null(i.group);
+            assert_string_equal(i.alpn, LINK_ALPN_CHAT);
+            assert_false(i.join);
+        }
+        pair_free(&p);
+    }
+}
+
+static void an_idle_relay_forgets_certificates(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct link_info i;
+        conf(&p, *kind);
+        run(&p, ALL);
+        link_rest(p.end[ROLE_RELAY]);
+        link_rest(p.end[ROLE_RELAY]);
+        link_info(p.end[ROLE_RELAY], &i);
+        assert_int_equal(i.peer_n, 0);
+        assert_int_equal(link_send(p.end[ROLE_CLIENT], (const uint8_t *)"still", 5), 0);
+        pair_pump(&p, ALL);
+        assert_int_equal(p.got[ROLE_RELAY].len, 5);
+        pair_free(&p);
+    }
+}
+
+static void who_joins_needs_no_certificate(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct link_info i;
+        struct hash pin;
+        conf_join(&p, *kind, &pin);
+        run(&p, ALL);
+        assert_true(p.established[ROLE_CLIENT] && p.established[ROLE_RELAY]);
+        link_info(p.end[ROLE_RELAY], &i);
+        assert_true(i.join);
+        assert_int_equal(i.peer_n, 0);
+        assert_string_equal(i.alpn, LINK_ALPN_JOIN);
+        pair_free(&p);
+    }
+}
+
+/* --- the order, said a second time by hand --- */
+
+/* Seed 001: hello, hello, then both compute, then Finished and Finished. */
+static bool ecdhe_follows(const char *a, const char *b)
+{
+    static const char *const next[][2] = {
+        {"", "ClientHello"}, {"ClientHello", "ServerHello"}, {"ServerHello", "ECDHE"},
+        {"ECDHE", "HKDF"},   {"HKDF", "Client Finished"},    {"Client Finished", "Server Finished"},
+    };
+
+    for (size_t i = 0; i < COUNT(next); i++)
+        if (strcmp(a, next[i][0]) == 0)
+            return strcmp(b, next[i][1]) == 0;
+    return false;
+}
+
+static bool may_follow(enum link_kind kind, const char *a, const char *b)
+{
+    switch (kind) {
+    case LINK_ECDHE: return ecdhe_follows(a, b);
+    case LINK_TLS:
+    case LINK_KIND_COUNT: break;
+    }
+    return false;
+}
+
+static void steps_come_in_the_order_of_the_document(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        size_t n;
+        struct pair p;
+        (void)link_rows(*kind, &n);
+        conf(&p, *kind);
+        run(&p, ALL);
+        for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
+            const char *last = "";
+            size_t at = 0;
+            for (size_t i = 0; i < p.steps_n[r]; i++) {
+                const struct link_step *s = &p.steps[r][i];
+                assert_int_equal(s->total, n);
+                if (s->waiting)
+                    continue;
+                assert_true(may_follow(*kind, last, s->name));
+                assert_int_equal(s->number, ++at);
+                assert_int_equal(s->bytes == 0, s->local);
+                last = s->name;
+            }
+            assert_int_equal(at, n);
+        }
+        pair_free(&p);
+    }
+}
+
+/* What one end calls sent the other calls come, with the same bytes on the wire. */
+static void both_ends_tell_the_same_story(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        size_t n, sent[2] = {0, 0};
+        struct pair p;
+        const struct link_row *rows = link_rows(*kind, &n);
+        conf(&p, *kind);
+        run(&p, ALL);
+        assert_int_equal(p.steps_n[ROLE_RELAY], n);
+        for (size_t i = 0; i < n; i++) {
+            const struct link_step *s = &p.steps[ROLE_RELAY][i];
+            if (!s->local)
+                assert_int_equal(s->out, !rows[s->row].client_writes);
+            sent[s->out ? ROLE_RELAY : ROLE_CLIENT] += s->bytes;
+        }
+        assert_int_equal(sent[ROLE_CLIENT], p.moved[ROLE_CLIENT]);
+        assert_int_equal(sent[ROLE_RELAY], p.moved[ROLE_RELAY]);
+        pair_free(&p);
+    }
+}
+
+static void the_client_waits_for_the_verdict(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        conf(&p, *kind);
+        run(&p, ALL);
+        const struct link_step *last = &p.steps[ROLE_CLIENT][p.steps_n[ROLE_CLIENT] - 1];
+        assert_true(last[-1].waiting);
+        assert_int_equal(last[-1].number, last->number);
+        assert_false(last->waiting);
+        pair_free(&p);
+    }
+}
+
+/* --- damage --- */
+
+static void lengths(enum link_kind kind, size_t n[2])
+{
+    struct pair p;
+
+    conf(&p, kind);
+    run(&p, ALL);
+    assert_true(p.established[ROLE_CLIENT]);
+    n[0] = p.moved[0];
+    n[1] = p.moved[1];
+    pair_free(&p);
+}
+
+/* H2. Behind the last byte of the relay nobody looks at it but the client. */
+static void try_flip(struct link_ready *const ready[2], enum link_kind kind, enum role from,
+                     size_t at)
+{
+    struct pair p;
+
+    conf(&p, kind);
+    p.conf[ROLE_CLIENT].ready = ready[ROLE_CLIENT];
+    p.conf[ROLE_RELAY].ready = ready[ROLE_RELAY];
+    p.flipping = true;
+    p.flip_from = from;
+    p.flip_at = at;
+    p.flip_mask = (uint8_t)(1U << at % 8);
+    run(&p, ALL);
+    bool touched = p.moved[from] > at; /* signatures of P-256 differ in length */
+    if (touched &&
+        (p.established[ROLE_CLIENT] || (from == ROLE_CLIENT && p.established[ROLE_RELAY])))
+        fail_msg("%s: byte %zu of role %d: established", link_kind_name(kind), at, (int)from);
+    pair_free(&p);
+}
+
+static void one_bit_is_enough(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        size_t n[2];
+        struct pair p;
+        struct link_ready *ready[2];
+        struct err e = {0};
+        lengths(*kind, n);
+        conf(&p, *kind);
+        for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
+            ready[r] = link_ready_new(r, &p.conf[r], &e);
+            assert_non_null(ready[r]);
+        }
+        for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++)
+            for (size_t at = 0; at < n[r]; at++)
+                try_flip(ready, *kind, r, at);
+        link_ready_free(ready[ROLE_CLIENT]);
+        link_ready_free(ready[ROLE_RELAY]);
+        pair_free(&p);
+    }
+}
+
+/* H7. */
+static void a_cut_stream_is_called_cut(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        size_t n[2];
+        lengths(*kind, n);
+        for (enum role from = ROLE_CLIENT; from <= ROLE_RELAY; from++) {
+            enum role to = from == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+            for (size_t cut = 0; cut + 4 < n[from]; cut += cut < 200 ? 1 : 7) {
+                struct pair p;
+                conf(&p, *kind);
+                pair_start(&p);
+                while (p.moved[from] < cut) {
+                    pair_move(&p, to, ALL);
+                    pair_move(&p, from, cut - p.moved[from]);
+                }
+                assert_int_equal(link_eof(p.end[to]), -1);
+                pair_events(&p, to);
+                assert_true(p.failed[to]);
+                assert_false(p.established[to]);
+                assert_non_null(strstr(pair_why(&p, to), "cut"));
+                assert_int_equal(link_error(p.end[to])->code, ERR_IO);
+                pair_free(&p);
+            }
+        }
+    }
+}
+
+static void an_open_connection_that_is_cut_says_so(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        conf(&p, *kind);
+        run(&p, ALL);
+        assert_int_equal(link_eof(p.end[ROLE_CLIENT]), -1);
+        assert_non_null(strstr(pair_why(&p, ROLE_CLIENT), "cut"));
+        pair_free(&p);
+    }
+}
+
+/* --- who sends what when --- */
+
+/* H10. Every type in every state; the head alone decides, whatever its length. */
+struct wrong {
+    enum role to;
+    size_t at;     /* how many frames may pass before */
+    size_t frames; /* that passed */
+    uint8_t type;
+    size_t n;
+};
+
+static void head_put(uint8_t *out, uint8_t type, size_t n)
+{
+    struct wr h = wr_of(out, DRIVE_HEAD);
+
+    wr_u8(&h, type);
+    wr_u32(&h, (uint32_t)n);
+}
+
+static size_t put_wrong(struct pair *p, enum role to, uint8_t *bytes, size_t n, size_t room)
+{
+    struct wrong *x = p->meddler;
+
+    if (to != x->to || x->frames++ != x->at)
+        return n;
+    assert_true(DRIVE_HEAD + x->n <= room);
+    head_put(bytes, x->type, x->n);
+    memset(bytes + DRIVE_HEAD, 0, x->n);
+    return DRIVE_HEAD + x->n;
+}
+
+/* Sent apart, so that a meddler meets whole frames. */
+static void move_magic(struct pair *p)
+{
+    struct span out = link_out(p->end[ROLE_CLIENT]);
+    const uint8_t *lf = memchr(out.p, '\n', out.n);
+
+    assert_non_null(lf);
+    pair_move(p, ROLE_CLIENT, (size_t)(lf - out.p) + 1);
+}
+
+static void try_wrong(enum link_kind kind, struct wrong x)
+{
+    struct pair p;
+
+    conf(&p, kind);
+    pair_start(&p);
+    move_magic(&p);
+    p.meddle = put_wrong;
+    p.meddler = &x;
+    pair_pump(&p, ALL);
+    if (x.frames <= x.at) { /* there is no such frame */
+        pair_free(&p);
+        return;
+    }
+    assert_true(p.failed[x.to]);
+    assert_false(p.established[x.to]);
+    pair_free(&p);
+}
+
+static void only_the_message_that_is_due_is_taken(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        for (enum role to = ROLE_CLIENT; to <= ROLE_RELAY; to++)
+            for (size_t at = 0; at < 2; at++)
+                for (unsigned type = 0; type < 256; type += type < 20 ? 1 : 47)
+                    for (size_t n = 0; n <= 64; n += 32)
+                        try_wrong(*kind, (struct wrong){to, at, 0, (uint8_t)type, n});
+    }
+}
+
+/* H21: a stranger's bytes are bounded by the head, before they come. */
+static void a_stranger_says_little(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        static const uint32_t lens[] = {LINK_SHAKE_MAX, LINK_SHAKE_MAX + 1, 1U << 20, UINT32_MAX};
+        for (size_t i = 0; i < COUNT(lens); i++) {
+            struct pair p;
+            uint8_t head[DRIVE_HEAD];
+            conf(&p, *kind);
+            pair_start(&p);
+            move_magic(&p);
+            head_put(head, 1, lens[i]);
+            assert_int_equal(link_feed(p.end[ROLE_RELAY], head, sizeof head), -1);
+            head_put(head, 2, lens[i]);
+            assert_int_equal(link_feed(p.end[ROLE_CLIENT], head, sizeof head), -1);
+            pair_free(&p);
+        }
+    }
+}
+
+/* The same five bytes, whatever was wrong: H14's rule for handshakes. */
+static void every_refusal_looks_the_same(void **state)
+{
+    static const uint8_t refusal[DRIVE_HEAD];
+
+    (void)state;
+    EACH_KIND(kind)
+    {
+        size_t n[2];
+        lengths(*kind, n);
+        for (size_t at = 0; at < n[ROLE_CLIENT]; at += 3) {
+            struct pair p;
+            conf(&p, *kind);
+            p.flipping = true;
+            p.flip_from = ROLE_CLIENT;
+            p.flip_at = at;
+            p.flip_mask = 0x40;
+            pair_start(&p);
+            while (!p.failed[ROLE_RELAY]) {
+                if (pair_move(&p, ROLE_CLIENT, ALL) > 0 && p.failed[ROLE_RELAY])
+                    break;
+                if (p.failed[ROLE_CLIENT] || pair_move(&p, ROLE_RELAY, ALL) == 0)
+                    break;
+            }
+            if (p.failed[ROLE_RELAY] && link_error(p.end[ROLE_RELAY])->code != ERR_IO) {
+                struct span out = link_out(p.end[ROLE_RELAY]);
+                assert_true(out.n == 0 || out.n == sizeof refusal);
+                if (out.n > 0)
+                    assert_memory_equal(out.p, refusal, sizeof refusal);
+            }
+            pair_free(&p);
+        }
+    }
+}
+
+static void a_refusal_is_told_and_not_answered(void **state)
+{
+    static const uint8_t refusal[DRIVE_HEAD];
+
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct link_info i;
+        conf(&p, *kind);
+        pair_start(&p);
+        link_sent(p.end[ROLE_CLIENT], link_out(p.end[ROLE_CLIENT]).n);
+        assert_int_equal(link_feed(p.end[ROLE_CLIENT], refusal, sizeof refusal), -1);
+        link_info(p.end[ROLE_CLIENT], &i);
+        assert_true(i.refused_by_peer);
+        assert_int_equal(link_out(p.end[ROLE_CLIENT]).n, 0);
+        pair_free(&p);
+    }
+}
+
+/* --- somebody else's bytes --- */
+
+/* What each side said, frame flight by frame flight. */
+struct tape {
+    struct buf said[2]; /* by who said it */
+};
+
+static size_t record(struct pair *p, enum role to, uint8_t *bytes, size_t n, size_t room)
+{
+    struct tape *t = p->meddler;
+
+    (void)room;
+    assert_int_equal(buf_add(&t->said[to == ROLE_RELAY ? ROLE_CLIENT : ROLE_RELAY], bytes, n), 0);
+    return n;
+}
+
+static void tape_make(enum link_kind kind, struct tape *t)
+{
+    struct pair p;
+
+    buf_init(&t->said[0], 1 << 16);
+    buf_init(&t->said[1], 1 << 16);
+    conf(&p, kind);
+    p.meddle = record;
+    p.meddler = t;
+    run(&p, ALL);
+    assert_true(p.established[ROLE_RELAY]);
+    pair_free(&p);
+}
+
+static void tape_free(struct tape *t)
+{
+    buf_free(&t->said[0]);
+    buf_free(&t->said[1]);
+}
+
+/* H5, H6. Whatever was once said, by either side, to a new end of either role. */
+static void nothing_can_be_said_again(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct tape t;
+        tape_make(*kind, &t);
+        for (enum role who = ROLE_CLIENT; who <= ROLE_RELAY; who++)
+            for (enum role to = ROLE_CLIENT; to <= ROLE_RELAY; to++) {
+                struct pair p;
+                struct span s = buf_span(&t.said[who]);
+                conf(&p, *kind);
+                pair_start(&p);
+                assert_int_equal(link_feed(p.end[to], s.p, s.n), -1);
+                pair_events(&p, to);
+                assert_false(p.established[to]);
+                pair_free(&p);
+            }
+        tape_free(&t);
+    }
+}
+
+/* H5: an end that hears its own words. */
+static void nobody_talks_to_himself(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
+            struct pair p;
+            conf(&p, *kind);
+            pair_start(&p);
+            if (r == ROLE_RELAY)
+                pair_move(&p, ROLE_CLIENT, ALL);
+            struct span s = link_out(p.end[r]);
+            uint8_t *copy = malloc(s.n);
+            assert_non_null(copy);
+            memcpy(copy, s.p, s.n);
+            assert_int_equal(link_feed(p.end[r], copy, s.n), -1);
+            free(copy);
+            pair_events(&p, r);
+            assert_false(p.established[r]);
+            pair_free(&p);
+        }
+    }
+}
+
+/* H1: another link is another language, and nobody changes to it. */
+static void another_link_is_refused(void **state)
+{
+    (void)state;
+    for (enum link_kind c = 0; c < LINK_KIND_COUNT; c++)
+        for (enum link_kind r = 0; r < LINK_KIND_COUNT; r++) {
+            struct pair p;
+            if (c == r)
+                continue;
+            pair_conf(&p, w);
+            p.conf[ROLE_CLIENT].kind = c;
+            p.conf[ROLE_RELAY].kind = r;
+            run(&p, ALL);
+            assert_nobody(&p);
+            pair_free(&p);
+        }
+}
+
+/* --- certificates: every rule for both roles, one answer --- */
+
+static enum cert_fault judged;
+
+static enum cert_fault judge(void *ctx, const struct hash *fp, const struct span *chain, size_t n)
+{
+    (void)ctx, (void)fp, (void)chain, (void)n;
+    return judged;
+}
+
+struct bad {
+    const char *word;
+    enum role who; /* presents it */
+    struct want want;
+    bool revoked, theirs, unenrolled;
+};
+
+static void try_bad(enum link_kind kind, const struct bad *b)
+{
+    struct pair p;
+    struct der d;
+    struct want want = b->want;
+    struct link_info i;
+    enum role judge_is = b->who == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+
+    want.by = b->theirs ? &w->theirs : NULL;
+    want.key = b->who == ROLE_CLIENT ? w->device_key : w->relay_key;
+    world_issue(w, want, &d);
+    if (b->revoked)
+        world_revoke(w, &d);
+    conf(&p, kind);
+    p.chain[b->who][0] = span_of(d.b, d.n);
+    if (b->theirs)
+        p.chain[b->who][1] = span_of(w->theirs.inter.b, w->theirs.inter.n);
+    if (b->theirs && b->who == ROLE_RELAY)
+        p.chain[b->who][2] = span_of(w->theirs.root.b, w->theirs.root.n);
+    judged = b->unenrolled ? CERT_NOT_ENROLLED : CERT_OK;
+    p.conf[ROLE_RELAY].judge = judge;
+    run(&p, ALL);
+    assert_nobody(&p);
+    link_info(p.end[judge_is], &i);
+    assert_non_null(i.refused);
+    assert_string_equal(i.refused, b->word);
+    assert_false(i.refused_by_peer);
+    assert_int_equal(link_error(p.end[judge_is])->code, ERR_AUTH);
+    link_info(p.end[b->who], &i);
+    assert_true(i.refused_by_peer);
+    assert_null(i.refused); /* the reason stays with who judged */
+    pair_free(&p);
+    world_forgive(w);
+}
+
+static void certificates_are_judged_by_every_rule(void **state)
+{
+    static const struct bad bads[] = {
+        {"expired", ROLE_CLIENT, {.role = CERT_DEVICE, .from = 1, .to = 2}, 0, 0, 0},
+        {"expired", ROLE_RELAY, {.role = CERT_RELAY, .from = 1, .to = 2}, 0, 0, 0},
+        {"unknown-ca", ROLE_CLIENT, {.role = CERT_DEVICE}, 0, true, 0},
+        {"self-signed", ROLE_RELAY, {.role = CERT_RELAY}, 0, true, 0},
+        {"wrong-role", ROLE_CLIENT, {.role = CERT_RELAY}, 0, 0, 0},
+        {"wrong-role", ROLE_RELAY, {.role = CERT_DEVICE}, 0, 0, 0},
+        {"no-eku", ROLE_CLIENT, {.role = CERT_DEVICE, .no_eku = true}, 0, 0, 0},
+        {"wrong-name", ROLE_RELAY, {.role = CERT_RELAY, .host = "other.test"}, 0, 0, 0},
+        {"revoked", ROLE_CLIENT, {.role = CERT_DEVICE}, true, 0, 0},
+        {"revoked", ROLE_RELAY, {.role = CERT_RELAY}, true, 0, 0},
+        {"not-enrolled", ROLE_CLIENT, {.role = CERT_DEVICE}, 0, 0, true},
+    };
+
+    (void)state;
+    EACH_KIND(kind)
+    {
+        for (size_t i = 0; i < COUNT(bads); i++)
+            try_bad(*kind, &bads[i]);
+    }
+}
+
+static void a_pin_is_the_root_of_the_invite_and_no_other(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct hash pin;
+        conf_join(&p, *kind, &pin);
+        pin.b[31] ^= 1;
+        run(&p, ALL);
+        assert_nobody(&p);
+        assert_non_null(strstr(pair_why(&p, ROLE_CLIENT), "not the one of the invite"));
+        pair_free(&p);
+        conf_join(&p, *kind, &pin);
+        sha256(p.chain[ROLE_RELAY][0], &pin); /* a leaf is no anchor */
+        run(&p, ALL);
+        assert_nobody(&p);
+        pair_free(&p);
+    }
+}
+
+static void a_key_of_another_certificate_is_no_identity(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        struct err e = {0};
+        conf(&p, *kind);
+        p.conf[ROLE_RELAY].key = w->ours.inter_key;
+        assert_null(link_ready_new(ROLE_RELAY, &p.conf[ROLE_RELAY], &e));
+        assert_non_null(strstr(e.text, "do not belong together"));
+        pair_free(&p);
+    }
+}
+
+static void links_are_told_apart_by_their_first_bytes(void **state)
+{
+    static const struct {
+        unsigned kinds;
+        const char *first;
+        size_t n;
+        int told;
+        enum link_kind kind;
+    } rows[] = {
+        {1U << LINK_TLS, "", 0, 1, LINK_TLS},
+        {1U << LINK_TLS, "GET /", 5, 1, LINK_TLS},
+        {1U << LINK_ECDHE, "\x16\x03", 2, 1, LINK_ECDHE},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "", 0, 0, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "\x16", 1, 0, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "\x16\x03\x01", 3, 1, LINK_TLS},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "\x16\x02", 2, -1, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "c", 1, 0, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "countersign ecdhe 1", 19, 0, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "countersign ecdhe 1\n", 20, 1, LINK_ECDHE},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "countersign ecdhe 2\n", 20, -1, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "GET / HTTP/1.1\r\n", 16, -1, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        enum link_kind kind = LINK_KIND_COUNT;
+        assert_int_equal(link_tell(rows[i].kinds, span_of(rows[i].first, rows[i].n), &kind),
+                         rows[i].told);
+        if (rows[i].told > 0)
+            assert_int_equal(kind, rows[i].kind);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_arrive_and_talk),
+        cmocka_unit_test(a_byte_at_a_time_is_the_same),
+        cmocka_unit_test(no_two_connections_share_a_key),
+        cmocka_unit_test(the_exporter_comes_late_and_has_one_label),
+        cmocka_unit_test(both_know_whom_they_talk_to),
+        cmocka_unit_test(an_idle_relay_forgets_certificates),
+        cmocka_unit_test(who_joins_needs_no_certificate),
+        cmocka_unit_test(steps_come_in_the_order_of_the_document),
+        cmocka_unit_test(both_ends_tell_the_same_story),
+        cmocka_unit_test(the_client_waits_for_the_verdict),
+        cmocka_unit_test(one_bit_is_enough),
+        cmocka_unit_test(a_cut_stream_is_called_cut),
+        cmocka_unit_test(an_open_connection_that_is_cut_says_so),
+        cmocka_unit_test(only_the_message_that_is_due_is_taken),
+        cmocka_unit_test(a_stranger_says_little),
+        cmocka_unit_test(every_refusal_looks_the_same),
+        cmocka_unit_test(a_refusal_is_told_and_not_answered),
+        cmocka_unit_test(nothing_can_be_said_again),
+        cmocka_unit_test(nobody_talks_to_himself),
+        cmocka_unit_test(another_link_is_refused),
+        cmocka_unit_test(certificates_are_judged_by_every_rule),
+        cmocka_unit_test(a_pin_is_the_root_of_the_invite_and_no_other),
+        cmocka_unit_test(a_key_of_another_certificate_is_no_identity),
+        cmocka_unit_test(links_are_told_apart_by_their_first_bytes),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
