@@ -33,6 +33,7 @@ compile = $(CC) -std=c17 -D_GNU_SOURCE -I. -isystem $(DEPS)/include \
     -ffile-prefix-map=$(CURDIR)=. -MMD -MP $(CFLAGS) $(sanitize)
 link    = $(CC) $(CFLAGS) $(sanitize) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
+comma := ,
 say   = $(if $(V),,@echo '  $1 $@';)
 
 libs := -L$(DEPS)/lib -l:libmbedtls.a -l:libmbedx509.a -l:libmbedcrypto.a -lsodium -lcjson \
@@ -86,7 +87,6 @@ $(foreach p,$(notdir $(programs)),$(eval \
 
 units    := $(wildcard tests/unit/test_*.c tests/unit/*/test_*.c)
 fuzzers  := $(wildcard tests/fuzz/fuzz_*.c)
-benches  := $(wildcard tests/bench/bench_*.c)
 support  := $(wildcard tests/unit/support*.c)
 layer_of  = $(firstword $(filter $(layers),$(notdir $(patsubst %/,%,$(dir $1)))) everything)
 below_everything := $(everything)
@@ -98,7 +98,16 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz/$(notdir $(t:.c=)),$t \
     tests/fuzz/replay.c,$(everything))))
 $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$t,$(everything),\
     -fsanitize=fuzzer)))
-$(foreach t,$(benches),$(eval $(call program_rule,bench/$(notdir $(t:.c=)),$t,$(everything))))
+
+# What `make bench` needs besides libssl-dev: the generator, those who enrol its members, and three
+# servers that are not the product: the limit, our relay without its core, and without one check.
+bench_programs := $(addprefix $(BUILD)/bench/,load enrol limit opaque unchecked)
+$(eval $(call program_rule,bench/load,$(wildcard tests/bench/load/*.c),$(below_chat),-lssl -lcrypto))
+$(eval $(call program_rule,bench/limit,tests/bench/limit.c,$(below_util),-lssl -lcrypto))
+$(eval $(call program_rule,bench/enrol,tests/bench/enrol.c,$(below_server)))
+$(eval $(call program_rule,bench/opaque,tests/bench/opaque.c server/main.c,$(below_server)))
+$(eval $(call program_rule,bench/unchecked,tests/bench/unchecked.c server/main.c,$(below_server),\
+    -Wl$(comma)--wrap=entry_sig_check))
 
 judges := tests/tools/judge.c
 $(eval $(call program_rule,judge,$(judges),$(below_crypto)))
@@ -109,7 +118,6 @@ $(foreach t,$(simulation),$(eval $(call program_rule,sim,$t \
 
 unit_programs  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(units)))
 fuzz_programs  := $(patsubst %.c,$(BUILD)/fuzz/%,$(notdir $(fuzzers)))
-bench_programs := $(patsubst %.c,$(BUILD)/bench/%,$(notdir $(benches)))
 
 $(BUILD)/obj/%.o: %.c | mbedtls
 	@mkdir -p $(@D)
@@ -120,7 +128,7 @@ $(BUILD)/obj/%.o: %.c | mbedtls
 # --- targets ---------------------------------------------------------------------------------
 
 .PHONY: help all tests demo check check-flips check-faults asan tsan lint format shape bench \
-    fuzz deps deps-lint mbedtls clean-deps install uninstall clean
+    bench-deps fuzz deps deps-lint mbedtls clean-deps install uninstall clean
 
 # Tests that `make check` leaves out, by their marker.
 apart = COUNTERSIGN_BUILD=$(abspath $(BUILD)) LC_ALL=C.UTF-8 $(PYTHON) -m pytest -v -rs \
@@ -170,8 +178,11 @@ shape: ## our numbers beside those of docs/style.md
 sim: deps $(BUILD)/sim ## relay and clients from one seed: SEEDS=1000, or SEED=n again
 	SEEDS=$(SEEDS) SEED=$(SEED) $(BUILD)/sim
 
-bench: all $(bench_programs) ## figures, not a test
-	tests/bench/run $(BUILD)
+bench: all $(bench_programs) ## our figures beside the peers': BENCH=fanout,idle QUICK=1
+	BENCH=$(BENCH) QUICK=$(QUICK) $(PYTHON) tests/bench/run $(BUILD)
+
+bench-deps: deps ## what only `make bench` needs: libssl-dev, and the peers
+	@tests/tools/deps.sh $(DEPS) bench
 
 deps: ## install what is missing (Debian) and bring mbedTLS 3.6
 	@tests/tools/deps.sh $(DEPS)
@@ -202,7 +213,7 @@ clean: ## remove everything built; build/deps stays
 
 # --- behind the scenes -----------------------------------------------------------------------
 
-.PHONY: libfuzzer headers
+.PHONY: libfuzzer headers bench-there
 libfuzzer: $(patsubst %.c,$(BUILD)/libfuzzer/%,$(notdir $(fuzzers)))
 
 # Every header compiles alone.
@@ -211,6 +222,12 @@ headers: $(addsuffix .alone,$(headers))
 %.h.alone: %.h | mbedtls
 	@printf '#include "$<"\nextern int alone;\n' | \
 	    $(compile) -Werror -fsyntax-only -MF /dev/null -x c -
+
+$(call objects,$(wildcard tests/bench/*.c tests/bench/load/*.c)): | bench-there
+
+bench-there:
+	@printf '#include <openssl/ssl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 || \
+	    { echo 'libssl-dev is not here: run `make bench-deps` first.' >&2; exit 1; }
 
 mbedtls:
 	@test -e $(DEPS)/.complete || pkg-config --atleast-version=3.6 mbedtls 2>/dev/null || \

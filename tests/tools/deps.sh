@@ -1,8 +1,8 @@
 #!/bin/sh
-# deps.sh DIR [lint | faults] -- installs the Debian packages that are missing, then brings mbedTLS 3.6:
+# deps.sh DIR [lint | faults | bench] -- installs the Debian packages that are missing, then brings mbedTLS 3.6:
 # the system's package where that is new enough, else unpacked into DIR.
 # With `lint` the tools that only `make lint` and `make fuzz` need are checked instead, with
-# `faults` those of `make check-faults`.
+# `faults` those of `make check-faults`, with `bench` those of `make bench`.
 set -eu
 
 dir=$1
@@ -12,9 +12,11 @@ build='gcc make pkg-config libsodium-dev libcjson-dev libuv1-dev libsqlite3-dev 
     python3-pyte openssl'
 lint='clang-format clang-tidy cppcheck shellcheck clang libclang-rt-14-dev mandoc'
 faults='strace faketime util-linux'
+bench='libssl-dev mosquitto inspircd nats-server ngircd'
 case $what in
     lint) packages=$lint ;;
     faults) packages=$faults ;;
+    bench) packages=$bench ;;
     *) packages=$build ;;
 esac
 packages=$(echo "$packages" | tr -s ' \n' ' ')
@@ -54,6 +56,13 @@ missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/n
         END { n = split(all, a); for (i = 1; i <= n; i++) if (!have[a[i]]) print a[i] }')
 # shellcheck disable=SC2086
 [ -z "$missing" ] || install $missing
+
+# The bench starts its peers itself: what came just now is not to run as a service too.
+if [ "$what" = bench ] && [ -d /run/systemd/system ]; then
+    for service in $missing; do
+        [ "$service" = libssl-dev ] || as_root systemctl -q disable --now "$service"
+    done
+fi
 
 if [ "$what" != build ] || have_mbedtls; then
     exit 0
