@@ -58,12 +58,64 @@ static void sent(struct conn *c, size_t n)
         buf_free(&c->early); /* the handshake's flight does not come again */
 }
 
-/* Whatever the session says goes through the link first. -1: the peer is too slow. */
-static int seal(struct conn *c)
-{
-    struct span s = c->session == NULL ? (struct span){NULL, 0} : session_out(c->session);
+/* --- what waits to be sealed --- */
 
-    if (s.n == 0 || c->state != CONN_OPEN)
+static void queue_free(struct conn *c)
+{
+    for (unsigned i = c->queue_at; i < c->queue_n; i++)
+        shared_unref(c->queue[i]);
+    free(c->queue);
+    c->queue = NULL;
+    c->queue_n = c->queue_at = c->queue_cap = 0;
+    c->queued = 0;
+}
+
+static bool queue_room(struct conn *c)
+{
+    if (c->queue_n < c->queue_cap)
+        return true;
+    if (c->queue_at > c->queue_cap / 2) {
+        c->queue_n -= c->queue_at;
+        memmove(c->queue, c->queue + c->queue_at, c->queue_n * sizeof(struct shared *));
+        c->queue_at = 0;
+        return true;
+    }
+    unsigned cap = c->queue_cap == 0 ? 16 : 2 * c->queue_cap;
+    struct shared **more = realloc(c->queue, cap * sizeof(struct shared *));
+    if (more == NULL)
+        return false;
+    c->queue = more;
+    c->queue_cap = cap;
+    return true;
+}
+
+static int queue_add(struct conn *c, struct shared *frame)
+{
+    if (!queue_room(c))
+        return -1;
+    c->queue[c->queue_n++] = shared_ref(frame);
+    c->queued += frame->n;
+    return 0;
+}
+
+/* Frames from the queue go through the link until about `slice` bytes wait there; behind the last
+ * one what the session itself says. -1: the peer is too slow. */
+static int seal(struct conn *c, size_t slice)
+{
+    while (c->queue_at < c->queue_n && link_waiting(c->link) < slice) {
+        struct shared *s = c->queue[c->queue_at++];
+        int ret = link_send(c->link, s->b, s->n);
+
+        c->queued -= s->n;
+        shared_unref(s);
+        if (ret < 0)
+            return -1;
+    }
+    if (c->queue_at < c->queue_n)
+        return 0;
+    c->queue_n = c->queue_at = 0;
+    struct span s = c->session == NULL ? (struct span){NULL, 0} : session_out(c->session);
+    if (s.n == 0)
         return 0;
     if (link_send(c->link, s.p, s.n) < 0)
         return -1;
@@ -72,35 +124,64 @@ static int seal(struct conn *c)
 }
 
 /* Gives false when the connection is lost. */
-static bool write_out(struct conn *c)
+static bool write_some(struct conn *c, struct span s)
 {
-    for (struct span s = waiting(c); s.n > 0 && !c->full; s = waiting(c)) {
-        ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+    ssize_t n = send(c->fd, s.p, s.n, MSG_NOSIGNAL);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            return false;
-        c->full = n < 0 || (size_t)n < s.n;
-        if (n > 0)
-            sent(c, (size_t)n);
-    }
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        return false;
+    c->full = n < 0 || (size_t)n < s.n;
+    if (n > 0)
+        sent(c, (size_t)n);
     return true;
+}
+
+/* Seals and writes slice by slice while the socket takes them. NULL: done for now; else why it has
+ * to end. */
+static const char *write_out(struct conn *c)
+{
+    while (!c->full) {
+        if (c->state == CONN_OPEN && seal(c, WRITE_SLICE) < 0)
+            return "reads too slowly";
+        struct span s = waiting(c);
+        if (s.n == 0)
+            break;
+        if (!write_some(c, s))
+            return "connection lost";
+    }
+    return NULL;
 }
 
 static bool slow(const struct conn *c, size_t more)
 {
-    return c->link != NULL && link_waiting(c->link) + more > atomic_load(c->loop->env.out_max);
+    return c->link != NULL &&
+           link_waiting(c->link) + c->queued + more > atomic_load(c->loop->env.out_max);
+}
+
+/* The block goes from one connection to the next; only who reads slowly keeps it. */
+static const char *write_lent(struct conn *c)
+{
+    struct pool *pool = &c->loop->pool;
+    struct buf block = pool_take(pool);
+
+    link_lend(c->link, &block);
+    pool_give(pool, &block);
+    const char *why = write_out(c);
+    link_reclaim(c->link, &block);
+    pool_give(pool, &block);
+    return why;
 }
 
 void conn_flush(struct conn *c)
 {
-    if (seal(c) < 0 || slow(c, 0)) {
-        conn_destroy(c, "reads too slowly");
-        return;
-    }
-    if (!write_out(c)) {
-        conn_destroy(c, "connection lost");
+    const char *why = c->link != NULL ? write_lent(c) : write_out(c);
+
+    if (why == NULL && slow(c, 0))
+        why = "reads too slowly";
+    if (why != NULL) {
+        conn_destroy(c, why);
         return;
     }
     if (c->state == CONN_ENDING && waiting(c).n == 0 && !c->shut) {
@@ -196,6 +277,7 @@ static void on_closed(uv_handle_t *h)
     struct conn *c = h->data;
 
     buf_free(&c->early);
+    queue_free(c);
     link_free(c->link);
     identity_unref(c->identity);
     ahead_release(c->ahead);
@@ -222,7 +304,7 @@ void conn_end(struct conn *c, const char *why)
     if (c->state == CONN_ENDING)
         return;
     tell(c, parting(c), why);
-    if (c->link != NULL && seal(c) == 0)
+    if (c->link != NULL && seal(c, SIZE_MAX) == 0)
         link_close(c->link);
     gone(c, why);
     c->state = CONN_ENDING;
@@ -448,23 +530,24 @@ void conn_shaken(struct conn *c, struct shaken *s)
 
 /* --- from the loop --- */
 
-void conn_send(struct conn *c, struct span frame)
+void conn_send(struct conn *c, struct shared *frame)
 {
     if (c->state != CONN_OPEN)
         return;
-    if (seal(c) < 0 || slow(c, frame.n) || link_send(c->link, frame.p, frame.n) < 0)
+    if (slow(c, frame->n))
         conn_destroy(c, "reads too slowly");
+    else if (queue_add(c, frame) < 0)
+        conn_destroy(c, "no memory");
     else
         touch(c);
 }
 
 void conn_publish(struct conn *c, const struct effect *ef)
 {
-    const struct shared *s =
-        c->session == NULL ? NULL : effect_frame(ef, session_compact(c->session));
+    struct shared *s = c->session == NULL ? NULL : effect_frame(ef, session_compact(c->session));
 
     if (s != NULL) /* else it came to be read after this was encoded: it asks by number */
-        conn_send(c, span_of(s->b, s->n));
+        conn_send(c, s);
 }
 
 static void late(struct conn *c)
@@ -486,6 +569,8 @@ void conn_tick(struct conn *c, int64_t now, int64_t ticks)
     if (c->state != CONN_OPEN)
         return;
     link_rest(c->link);
+    if (c->queue_n == 0)
+        queue_free(c);
     if (session_tick(c->session, now) < 0)
         conn_end(c, session_error(c->session)->text);
     else

@@ -7,6 +7,7 @@
 
 #include "server/core/session.h"
 #include "server/loop.h"
+#include "server/pool.h"
 
 enum conn_state {
     CONN_SHAKING, /* its link is on a worker */
@@ -31,8 +32,11 @@ struct conn {
     uv_poll_t poll;
     struct source source;
     char text[INET6_ADDRSTRLEN];
-    int64_t deadline; /* monotonic ms: newcomer, or ENDING; 0: none */
-    struct buf early; /* bytes from the worker, before those of link */
+    int64_t deadline;      /* monotonic ms: newcomer, or ENDING; 0: none */
+    struct buf early;      /* bytes from the worker, before those of link */
+    struct shared **queue; /* frames that wait to be sealed: from queue_at on, queued bytes */
+    unsigned queue_n, queue_at, queue_cap;
+    size_t queued;
     struct link *link;
     struct identity *identity;
     struct session *session;
@@ -61,6 +65,7 @@ struct loop {
     struct conn *conns;
     struct crowd *rooms;
     struct conn *dirty;
+    struct pool pool; /* for what is sealed and not yet sent */
     bool draining;
     int64_t drain_until;
     uint8_t scratch[CONN_READ_MAX];
@@ -69,11 +74,11 @@ struct loop {
 /* Takes the guest's descriptor. */
 void conn_welcome(struct loop *l, uint64_t id, struct guest *g);
 void conn_shaken(struct conn *c, struct shaken *s);
-/* One encoded frame for the peer. */
-void conn_send(struct conn *c, struct span frame);
+/* One encoded frame for the peer; it is sealed when it can be sent. */
+void conn_send(struct conn *c, struct shared *frame);
 void conn_publish(struct conn *c, const struct effect *ef); /* in the form it reads */
 void conn_resume(struct conn *c);
-void conn_flush(struct conn *c); /* everything that waits, in one write */
+void conn_flush(struct conn *c); /* what waits, as far as the socket takes it: a write a slice */
 void conn_tick(struct conn *c, int64_t now, int64_t ticks);
 void conn_proven(struct conn *c);
 /* Ends it in order: what was sent to it still goes out, then close_notify. */

@@ -32,11 +32,6 @@ static struct conn *find(const struct loop *l, uint64_t id)
 
 /* --- effects: what the sequencer has us do --- */
 
-static struct span bytes_of(const struct shared *s)
-{
-    return span_of(s->b, s->n);
-}
-
 /* Sending may end a member and so shorten the list. */
 static void publish(struct loop *l, const struct effect *ef)
 {
@@ -59,17 +54,17 @@ static void everyone(struct loop *l, const struct effect *ef)
     HASH_ITER(hh, l->conns, c, next)
     {
         if (c->proven && c->id != ef->conn)
-            conn_send(c, bytes_of(ef->frame));
+            conn_send(c, ef->frame);
     }
 }
 
 static void to_one(struct loop *l, struct conn *c, const struct effect *ef)
 {
     switch (ef->kind) {
-    case EFFECT_SEND: conn_send(c, bytes_of(ef->frame)); return;
+    case EFFECT_SEND: conn_send(c, ef->frame); return;
     case EFFECT_WELCOME:
         conn_proven(c);
-        conn_send(c, bytes_of(ef->frame));
+        conn_send(c, ef->frame);
         return;
     case EFFECT_ENTER:
         if (c->state == CONN_OPEN && crowd_enter(l, &ef->room, c) < 0)
@@ -205,6 +200,7 @@ static void on_turn(uv_timer_t *h)
     {
         conn_tick(c, now, ticks);
     }
+    pool_rest(&l->pool);
 }
 
 struct loop *loop_new(unsigned number, const struct loop_env *env, struct err *e)
@@ -262,6 +258,7 @@ void loop_free(struct loop *l)
     uv_walk(&l->uv, on_walk, NULL);
     uv_run(&l->uv, UV_RUN_DEFAULT);
     uv_loop_close(&l->uv);
+    pool_free(&l->pool);
     box_free(l->box);
     free(l);
 }

@@ -183,6 +183,18 @@ int link_send(struct link *l, const uint8_t *msg, size_t n)
     return l->proto->send(l->end, msg, n);
 }
 
+void link_lend(struct link *l, struct buf *block)
+{
+    if (l->proto->lend != NULL)
+        l->proto->lend(l->end, block);
+}
+
+void link_reclaim(struct link *l, struct buf *block)
+{
+    if (l->proto->reclaim != NULL)
+        l->proto->reclaim(l->end, block);
+}
+
 void link_close(struct link *l)
 {
     l->proto->close(l->end);

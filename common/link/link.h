@@ -161,6 +161,11 @@ size_t link_waiting(const struct link *l); /* how many link_out would give; seal
  * good: used too early, or more than LINK_OUT_MAX would wait for a peer that reads too slowly. */
 int link_send(struct link *l, const uint8_t *msg, size_t n) MUST_USE;
 
+/* Lends memory for what link_out gives, where l has none of its own and can use it; and takes it
+ * back when nothing waits. A program with many links lends one block to one after the other. */
+void link_lend(struct link *l, struct buf *block);
+void link_reclaim(struct link *l, struct buf *block);
+
 /* Takes the next event; false when there is none. */
 bool link_next(struct link *l, struct link_event *ev);
 

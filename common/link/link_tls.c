@@ -265,6 +265,22 @@ static int end_send(void *ctx, const uint8_t *msg, size_t n)
     return end->record != NULL ? record_send(end->record, msg, n) : tls_send(end->tls, msg, n);
 }
 
+static void end_lend(void *ctx, struct buf *block)
+{
+    struct end *end = ctx;
+
+    if (end->record != NULL)
+        record_lend(end->record, block);
+}
+
+static void end_reclaim(void *ctx, struct buf *block)
+{
+    struct end *end = ctx;
+
+    if (end->record != NULL)
+        record_reclaim(end->record, block);
+}
+
 static void end_close(void *ctx)
 {
     struct end *end = ctx;
@@ -479,6 +495,8 @@ const struct link_proto link_proto_tls = {
     .waiting = end_waiting,
     .rest = end_rest,
     .send = end_send,
+    .lend = end_lend,
+    .reclaim = end_reclaim,
     .close = end_close,
     .step = end_step,
     .total = end_total,

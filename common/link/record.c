@@ -258,6 +258,16 @@ void record_sent(struct record *r, size_t n)
     r->busy = true;
 }
 
+void record_lend(struct record *r, struct buf *block)
+{
+    buf_move(&r->out, block);
+}
+
+void record_reclaim(struct record *r, struct buf *block)
+{
+    buf_move(block, &r->out);
+}
+
 int record_rekey(struct record *r, bool ask)
 {
     if (r->failed || r->closing || r->closed)

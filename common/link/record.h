@@ -49,6 +49,11 @@ struct span record_out(struct record *r);
 void record_sent(struct record *r, size_t n);
 size_t record_waiting(const struct record *r); /* how many bytes record_out would give */
 
+/* Memory for what is sealed, if r has none; and it back, once nothing waits. Whoever lends it to
+ * one connection after the other needs no more than one block for those that keep up. */
+void record_lend(struct record *r, struct buf *block);
+void record_reclaim(struct record *r, struct buf *block);
+
 /* Changes our key; with `ask` the peer has to change its own. Happens by itself in time, also as
  * the answer to a peer who asks. */
 int record_rekey(struct record *r, bool ask) MUST_USE;

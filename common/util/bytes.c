@@ -321,6 +321,15 @@ void buf_drop(struct buf *b, size_t n)
     b->len -= n;
 }
 
+void buf_move(struct buf *to, struct buf *from)
+{
+    if (to->p != NULL || from->len > 0)
+        return;
+    to->p = from->p;
+    to->cap = from->cap;
+    buf_init(from, from->max);
+}
+
 void buf_cut(struct buf *b, size_t len)
 {
     if (len < b->len)

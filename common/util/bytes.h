@@ -85,10 +85,11 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_free(struct buf *b); /* wipes, frees; usable again after buf_init */
 int buf_add(struct buf *b, const void *p, size_t n) MUST_USE; /* -1: bound or memory */
-uint8_t *buf_room(struct buf *b, size_t n); /* n bytes appended uninitialised, or NULL */
-void buf_drop(struct buf *b, size_t n);     /* n bytes from the front are done with */
-void buf_cut(struct buf *b, size_t len);    /* keep only the first len waiting bytes */
-struct span buf_span(const struct buf *b);  /* valid until the next call on b */
+uint8_t *buf_room(struct buf *b, size_t n);      /* n bytes appended uninitialised, or NULL */
+void buf_drop(struct buf *b, size_t n);          /* n bytes from the front are done with */
+void buf_cut(struct buf *b, size_t len);         /* keep only the first len waiting bytes */
+void buf_move(struct buf *to, struct buf *from); /* memory of from, if from is empty, to has none */
+struct span buf_span(const struct buf *b);       /* valid until the next call on b */
 
 /* Text of bytes. hex: lower case. base64: RFC 4648 with padding; base64url: without. One canonical
  * form each: decoders refuse white space, wrong padding, trailing bits, other alphabets. */

@@ -131,6 +131,9 @@ enum {
     ACCEPTS_MAX = 64,               /* connections taken in one turn of the loop */
     ACCEPT_PAUSE_MS = 100,          /* without file descriptors: how long nobody is asked in */
     CONN_READ_MAX = 64 * 1024,      /* bytes read from one connection in one turn */
+    WRITE_SLICE = 64 * 1024,        /* sealed for one connection at a time, and one more frame */
+    POOL_BLOCKS = 256,              /* of a loop, for what is being sent */
+    POOL_BLOCK_MAX = 256 * 1024,    /* bigger ones are not kept */
     LINGER_MS = 2 * 1000,           /* how long a peer may take to read our last words */
     TURN_MS = 1000,                 /* deadlines, pings and other processes' writes are looked at */
     SEQUENCER_WAIT_MS = 250,        /* the store is looked at, jobs or not */
@@ -146,6 +149,8 @@ enum {
 };
 
 static_assert(LINK_REKEY <= LINK_KEY_MAX / 2, "a peer who is asked for a new key has time for it");
+
+static_assert(POOL_BLOCK_MAX >= 2 * WRITE_SLICE, "a slice's block is kept, grown by doubling");
 
 static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");
 

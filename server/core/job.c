@@ -30,7 +30,7 @@ void shared_unref(struct shared *s)
         free(s);
 }
 
-const struct shared *effect_frame(const struct effect *ef, bool compact)
+struct shared *effect_frame(const struct effect *ef, bool compact)
 {
     return compact && ef->compact != NULL ? ef->compact : ef->frame;
 }

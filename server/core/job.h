@@ -81,7 +81,7 @@ struct effect {
 };
 
 /* The frame for a connection that reads compact entries, or does not; NULL: none for it. */
-const struct shared *effect_frame(const struct effect *ef, bool compact);
+struct shared *effect_frame(const struct effect *ef, bool compact);
 void effect_drop(struct effect *ef); /* gives its frames back */
 
 #endif
