@@ -98,7 +98,7 @@ def fanout_table(r, kinds, key):
 
 def fanout(world, quick):
     keys = [(100, 300, 1)] if quick else [(m, s, 1) for m in (100, 10, 500) for s in (300, 64)]
-    two = [] if quick else [(100, 300, 2), (500, 300, 2)]
+    two = [] if quick else [(100, 300, 2)]
     count = 1 if quick else 3
     r = rounds(ALL, count, lambda k, c: fanout_run(world, k, *c), keys)
     for key in keys:
@@ -129,7 +129,7 @@ def latency_run(world, kind, rate, seconds):
 
 
 def latency(world, quick):
-    count, seconds = (1, 2) if quick else (3, 3)
+    count, seconds = (1, 2) if quick else (2, 3)
     half = {k: max(int(saturation(world, k) / 2), 20) for k in ALL if k.here()}
     keys = ["half load", "200 a second"]
     r = rounds(ALL, count, lambda k, key: latency_run(
@@ -156,7 +156,7 @@ def commit(world, quick):
             return world.load(server, kind.driver, **options)
 
     kinds = [STORED, EPHEMERAL]
-    r = rounds(kinds, 1 if quick else 5, run, list(COMMITS))
+    r = rounds(kinds, 1 if quick else 3, run, list(COMMITS))
     rows = [line(r, k, key, COMMIT, key) for key in COMMITS for k in kinds]
     table.show("acknowledged entries a second, room of 2 and of 10, 300 bytes",
                ["server", "who", "acknowledged/s", "p50 ms", "p99 ms", "others", "note"], rows)
@@ -175,7 +175,7 @@ def shakes(world, quick):
                               seconds=1 if quick else 3)
 
     kinds = [LIMIT, RELAY, *PEERS]
-    r = rounds(kinds, 1 if quick else 5, run)
+    r = rounds(kinds, 1 if quick else 3, run)
     rows = [line(r, k, (), SHAKES) for k in kinds]
     table.show("full handshakes (P-256, client RSA-2048), until the server's first answer",
                ["server", "per s of its CPU", "per s", "others", "note"], rows)
