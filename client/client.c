@@ -165,7 +165,7 @@ struct client *client_open(const struct client_conf *conf, struct str password, 
     c->chain[0] = span_of(c->profile.leaf, c->profile.leaf_n);
     c->chain[1] = span_of(c->profile.issuer, c->profile.issuer_n);
     c->link = (struct link_conf){
-        .kind = LINK_TLS,
+        .kind = conf->link != NULL ? *conf->link : c->profile.link,
         .chain = c->chain,
         .chain_n = COUNT(c->chain),
         .key = c->keys.key,
@@ -429,10 +429,11 @@ static void on_step(void *ctx, const struct link_step *step)
 static void on_linked(void *ctx)
 {
     struct client *c = ctx;
-    struct engine_peer peer = {.link = link_kind_name(c->link.kind)};
+    struct engine_peer peer = {0};
     struct link_info info;
 
     link_info(wire_link(c->wire), &info);
+    peer.link = link_kind_name(info.kind);
     peer.relay_fp = info.peer_fp;
     if (link_exporter(wire_link(c->wire), LINK_EXPORTER_LOGIN, &peer.exporter) < 0)
         memset(&peer.exporter, 0, sizeof peer.exporter); /* the login then fails */

@@ -25,6 +25,7 @@ struct client_conf {
     const char *password_file;    /* --password-file; NULL: that of the configuration, or none */
     unsigned lock_wait_ms;        /* how long another process may hold the outbox */
     bool follow, whole;           /* see struct engine_conf */
+    const enum link_kind *link;   /* --link NAME; NULL: the one that the account joined by */
     struct argon_cost *cost;      /* NULL: the real one. Only test programs lower it. */
 };
 

@@ -13,6 +13,7 @@ struct call {
     int args_n;
     bool json, follow, no_open, secret, delivered, plain;
     const char *since, *room, *name, *device, *history;
+    enum link_kind link;   /* what conf.link points to */
     unsigned rsa_bits;     /* join; 0: 2048 */
     unsigned timeout_s;    /* 0: the command's own */
     bool opened;           /* set by join: the screen is wanted now */

@@ -374,7 +374,7 @@ static int converse(struct join *j, struct err *e)
     const struct wire_ops ops = {on_up, on_step, on_linked, on_message, on_rest, on_down, j};
 
     j->link = (struct link_conf){
-        .kind = LINK_TLS,
+        .kind = j->profile.link,
         .pin = &j->invite.root,
         .host = j->invite.host,
         .join = true,
@@ -432,6 +432,7 @@ static int prepare(struct join *j, struct err *e)
     j->profile.cost = j->call->conf.cost != NULL ? *j->call->conf.cost : argon_cost_default();
     snprintf(j->profile.host, sizeof j->profile.host, "%s", j->invite.host);
     j->profile.port = j->invite.port;
+    j->profile.link = j->call->conf.link != NULL ? *j->call->conf.link : LINK_TLS;
     return names_read(j, e) < 0 || keys_ready(j, e) < 0 ? -1 : request_ready(j, e);
 }
 

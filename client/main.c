@@ -56,7 +56,8 @@ enum option_id_2 {
     O_NO_OPEN,
     O_PRIVATE,
     O_HISTORY,
-    O_PLAIN
+    O_PLAIN,
+    O_LINK
 };
 
 /* Every option: getopt's part, the commands it belongs to ("" all), value and help. */
@@ -77,6 +78,7 @@ static const struct setting {
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
+    {"link", "NAME", O_LINK, "", "tls or ecdhe; default: as joined, tls"},
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
     {"history", "all|joined", O_HISTORY, "room", "create: what new members may read"},
@@ -120,6 +122,14 @@ static int wait_take(struct call *c, const char *text, struct err *e)
     return 0;
 }
 
+static int link_take(struct call *c, const char *text, struct err *e)
+{
+    if (link_kind_take(str_of(text), &c->link) < 0)
+        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"", text);
+    c->conf.link = &c->link;
+    return 0;
+}
+
 static int setting_take(struct call *c, int id, const char *value, struct err *e)
 {
     uint64_t n = 0;
@@ -149,6 +159,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
             return -1;
         c->rsa_bits = (unsigned)n;
         return 0;
+    case O_LINK: return link_take(c, value, e);
     case O_NO_OPEN: c->no_open = true; return 0;
     case O_PRIVATE: c->secret = true; return 0;
     case O_HISTORY: c->history = value; return 0;

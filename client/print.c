@@ -106,9 +106,12 @@ int print_step(const struct link_step *s, bool json, struct err *e)
 
     if (!json) {
         print_line("%2u of %2u %s %6zu B %8.1f ms %6.1f ms  %-20s  %s%s%s%s", s->number, s->total,
-                   s->out ? "-->" : "<--", s->bytes, (double)s->at_us / 1000,
-                   (double)s->took_us / 1000, s->name, s->proves, s->detail[0] != '\0' ? " (" : "",
-                   clean(&detail, s->detail), s->detail[0] != '\0' ? ")" : "");
+                   s->local ? "   "
+                   : s->out ? "-->"
+                            : "<--",
+                   s->bytes, (double)s->at_us / 1000, (double)s->took_us / 1000, s->name, s->proves,
+                   s->detail[0] != '\0' ? " (" : "", clean(&detail, s->detail),
+                   s->detail[0] != '\0' ? ")" : "");
         clean_free(&detail);
         return print_flush(e);
     }
@@ -117,7 +120,7 @@ int print_step(const struct link_step *s, bool json, struct err *e)
     jput_u64(&r.j, "total", s->total);
     row_text(&r, "name", s->name);
     row_text(&r, "wire", s->wire);
-    row_text(&r, "direction", s->out ? "out" : "in");
+    row_text(&r, "direction", s->local ? "none" : s->out ? "out" : "in");
     jput_bool(&r.j, "waiting", s->waiting);
     jput_u64(&r.j, "bytes", s->bytes);
     jput_u64(&r.j, "at-us", s->at_us);

@@ -15,8 +15,9 @@
 
 enum { ACCOUNT_FILE_MAX = 4096 };
 
-/* The account file is lines of "name = value"; all of them, in this order. */
-enum field_kind { FIELD_TEXT, FIELD_PORT, FIELD_U32, FIELD_HASH };
+/* The account file is lines of "name = value"; all of them, in this order. The last came with the
+ * second link: a file without it is of an account that joined by tls. */
+enum field_kind { FIELD_TEXT, FIELD_PORT, FIELD_U32, FIELD_HASH, FIELD_LINK };
 
 static const struct field {
     const char *name;
@@ -33,6 +34,7 @@ static const struct field {
     {"argon2id-t", NUM(FIELD_U32, cost.t)},
     {"argon2id-m", NUM(FIELD_U32, cost.m_kib)},
     {"root", NUM(FIELD_HASH, root_fp)},
+    {"link", NUM(FIELD_LINK, link)},
 #undef TEXT
 #undef NUM
 };
@@ -136,6 +138,7 @@ static int field_take(struct profile *p, const struct field *f, struct str v)
         return 0;
     }
     case FIELD_HASH: return hex_take((uint8_t *)at, HASH_LEN, v);
+    case FIELD_LINK: return link_kind_take(v, &p->link);
     }
     return -1;
 }
@@ -146,7 +149,10 @@ static int account_take(struct profile *p, struct span file, struct err *e)
 
     if (!str_is(str_cut(&rest, '\n'), ACCOUNT_MAGIC))
         return err_set(e, ERR_CONFIG, "%s/account is not an account file", p->dir);
+    p->link = LINK_TLS;
     for (size_t i = 0; i < COUNT(fields); i++) {
+        if (fields[i].kind == FIELD_LINK && rest.n == 0)
+            return 0;
         struct str line = str_cut(&rest, '\n');
         size_t n = strlen(fields[i].name);
         if (line.n < n + 3 || memcmp(line.p, fields[i].name, n) != 0 ||
@@ -283,11 +289,12 @@ static int account_put(const struct profile *p, char *out, size_t cap)
     char root[2 * HASH_LEN + 1];
 
     hex_put(root, span_of(p->root_fp.b, sizeof p->root_fp.b));
-    int n =
-        snprintf(out, cap,
-                 ACCOUNT_MAGIC "\nhost = %s\nport = %u\nrelay = %s\naccount = %s\n"
-                               "device = %s\nargon2id-t = %u\nargon2id-m = %u\nroot = %s\n",
-                 p->host, p->port, p->relay, p->account, p->device, p->cost.t, p->cost.m_kib, root);
+    int n = snprintf(out, cap,
+                     ACCOUNT_MAGIC "\nhost = %s\nport = %u\nrelay = %s\naccount = %s\n"
+                                   "device = %s\nargon2id-t = %u\nargon2id-m = %u\nroot = %s\n"
+                                   "link = %s\n",
+                     p->host, p->port, p->relay, p->account, p->device, p->cost.t, p->cost.m_kib,
+                     root, link_kind_name(p->link));
     return n > 0 && (size_t)n < cap ? n : -1;
 }
 

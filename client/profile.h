@@ -1,7 +1,7 @@
 /* profile.h -- one account on this computer: where its files are and what they hold.
  *
  *   $XDG_DATA_HOME/countersign/NAME/     0700
- *     account       relay, account, device, pinned costs           0600
+ *     account       relay, account, device, pinned costs and link  0600
  *     root.der      the pinned root certificate                    0600
  *     leaf.der, issuer.der   own certificate and its CA's          0600
  *     key           private key and store key under the password   0600
@@ -15,6 +15,7 @@
 
 #include "common/crypto/argon.h"
 #include "common/crypto/pkey.h"
+#include "common/link/link.h"
 #include "common/util/limits.h"
 
 enum { PROFILE_NAME_MAX = 32, PROFILE_PATH_MAX = 512 };
@@ -26,6 +27,7 @@ struct profile {
     uint16_t port;
     char relay[NAME_MAX_LEN + 1], account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
     struct argon_cost cost;
+    enum link_kind link; /* that it joined by: no other is ever tried by itself */
     struct hash root_fp, fp;
     uint8_t root[CERT_MAX], leaf[CERT_MAX], issuer[CERT_MAX];
     size_t root_n, leaf_n, issuer_n;

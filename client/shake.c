@@ -106,6 +106,8 @@ static int account_open(struct shake *s, struct err *e)
         return -1;
     s->chain[0] = span_of(p->leaf, p->leaf_n);
     s->chain[1] = span_of(p->issuer, p->issuer_n);
+    if (s->call->conf.link == NULL)
+        s->link.kind = p->link;
     s->link.chain = s->chain;
     s->link.chain_n = COUNT(s->chain);
     s->link.key = s->keys.key;
@@ -149,7 +151,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
     if (s->account && print_cert(s->chain[0], "own", s->call->json, e) < 0)
         return -1;
     if (!s->call->json) {
-        print_line("%s: %s, %s, %s, ALPN %s", outcome, info.version == NULL ? "-" : info.version,
+        print_line("%s: %s, %s, %s, for %s", outcome, info.version == NULL ? "-" : info.version,
                    info.suite == NULL ? "-" : info.suite, info.group == NULL ? "-" : info.group,
                    info.alpn == NULL ? "-" : info.alpn);
         print_line(s->account
@@ -161,6 +163,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
     row_begin(&row, outcome);
     row_text(&row, "host", s->host);
     jput_u64(&row.j, "port", s->port);
+    row_text(&row, "link", link_kind_name(info.kind));
     row_text(&row, "version", info.version);
     row_text(&row, "suite", info.suite);
     row_text(&row, "group", info.group);
@@ -180,7 +183,8 @@ static int target_read(struct shake *s, struct err *e)
     struct profile where;
 
     if (c->args_n > 1)
-        return err_set(e, ERR_USAGE, "usage: countersign handshake [HOST:PORT] [--json]");
+        return err_set(e, ERR_USAGE,
+                       "usage: countersign handshake [HOST:PORT] [--link NAME] [--json]");
     if (profile_where(&where, c->conf.profile, e) < 0)
         return -1;
     s->account = profile_exists(&where);
@@ -222,7 +226,7 @@ int command_handshake(struct call *c, struct err *e)
     s->call = c;
     s->rng = rng_system();
     s->link = (struct link_conf){
-        .kind = LINK_TLS,
+        .kind = c->conf.link != NULL ? *c->conf.link : LINK_TLS,
         .host = s->host,
         .rng = s->rng,
         .now = clock_wall_ms,

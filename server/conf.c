@@ -7,6 +7,7 @@
 
 #include "certs/file.h"
 #include "common/chat/invite.h"
+#include "common/link/link.h"
 
 #define X(...) OPT_ROW(struct conf, __VA_ARGS__)
 static const struct opt rows[] = {CONF_OPTS(X)};
@@ -104,9 +105,11 @@ static int check(const struct conf *c, struct err *e)
 {
     struct hosts h;
     struct host_port p = {.port = 0};
+    unsigned links;
+    bool rsa;
 
-    if (!str_is(str_of(c->links), "tls"))
-        return err_set(e, ERR_CONFIG, "links: this version speaks tls only");
+    if (conf_links(c, &links, e) < 0 || conf_ecdhe_rsa(c, &rsa, e) < 0)
+        return -1;
     if (host_port_take(&p, str_of(c->listen), e) < 0)
         return err_in(e, "listen");
     return conf_hosts(c, &h, e);
@@ -131,6 +134,35 @@ int conf_again(struct conf *out, int argc, char *const *argv, struct err *e)
     if (layers(&next, IN_RUN, argc, argv, e) < 0 || check(&next, e) < 0)
         return -1;
     *out = next;
+    return 0;
+}
+
+/* --- links --- */
+
+int conf_links(const struct conf *c, unsigned *links, struct err *e)
+{
+    struct str rest = str_of(c->links);
+    enum link_kind kind;
+
+    *links = 0;
+    while (rest.n > 0) {
+        struct str one = str_cut(&rest, ' ');
+
+        if (one.n == 0)
+            continue;
+        if (link_kind_take(one, &kind) < 0)
+            return err_set(e, ERR_CONFIG, "links: \"%.*s\" is none that this version speaks",
+                           (int)(one.n < 80 ? one.n : 80), one.p);
+        *links |= 1U << kind;
+    }
+    return *links != 0 ? 0 : err_set(e, ERR_CONFIG, "links: none is named");
+}
+
+int conf_ecdhe_rsa(const struct conf *c, bool *rsa, struct err *e)
+{
+    *rsa = strcmp(c->ecdhe_leaf, "rsa") == 0;
+    if (!*rsa && strcmp(c->ecdhe_leaf, "p256") != 0)
+        return err_set(e, ERR_CONFIG, "ecdhe_leaf is rsa or p256");
     return 0;
 }
 

@@ -22,7 +22,8 @@ enum {
     X(extra_san, TEXT, "", 0, 0, IN_FILE | IN_INIT, "A,B,..", "further names in the certificate")  \
     X(listen, TEXT, "[::]:7443", 1, 0, IN_FILE | IN_INIT | IN_RUN, "ADDR:PORT",                    \
       "[::] is IPv4 too, port 0 any free one")                                                     \
-    X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken")                 \
+    X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken: tls ecdhe")      \
+    X(ecdhe_leaf, TEXT, "rsa", 1, 0, IN_FILE | IN_RUN, "rsa|p256", "certificate for ecdhe")        \
     X(threads, NUMBER, "1", 1, LOOPS_MAX, IN_FILE | IN_RUN, "N", "threads that carry connections") \
     X(workers, NUMBER, "2", 1, WORKERS_MAX, IN_FILE | IN_RUN, "N", "threads for handshakes")       \
     X(max_conns, NUMBER, "100", 1, CONNS_MAX, IN_FILE | IN_RUN, "N", "connections at most")        \
@@ -69,6 +70,10 @@ struct host_port {
 int host_port_take(struct host_port *out, struct str s, struct err *e) MUST_USE;
 
 enum { PORT_DEFAULT = 7443 };
+
+/* What `links` and `ecdhe_leaf` say: bits by enum link_kind; is it the RSA leaf? */
+int conf_links(const struct conf *c, unsigned *links, struct err *e) MUST_USE;
+int conf_ecdhe_rsa(const struct conf *c, bool *rsa, struct err *e) MUST_USE;
 
 /* Names and addresses for the certificate: that of `name`, then those of extra_san. */
 struct hosts {

@@ -473,13 +473,13 @@ static void on_poll(uv_poll_t *h, int status, int what)
 static int open_session(struct conn *c, struct err *e)
 {
     struct link_info i;
-    struct session_conf s = {.conn = c->id,
-                             .link = "tls",
-                             .relay = c->loop->env.name,
-                             .source = c->text,
-                             .relay_cert = *identity_leaf(c->identity)};
 
     link_info(c->link, &i);
+    struct session_conf s = {.conn = c->id,
+                             .link = link_kind_name(i.kind),
+                             .relay = c->loop->env.name,
+                             .source = c->text,
+                             .relay_cert = *identity_leaf(c->identity, i.kind)};
     s.join = c->joining = i.join;
     if (i.peer_n > 0)
         s.leaf = i.peer[0];

@@ -75,7 +75,7 @@ static void check_clock(const struct conf *c, struct finding *f)
     struct cert_info i;
     int64_t now = clock_now(NULL);
 
-    if (identity_cert(c, &i, &e) < 0)
+    if (identity_cert(c, LEAF_P256, &i, &e) < 0)
         find(f, FAIL, "cannot be judged: %s", e.text);
     else if (now < i.not_before)
         find(f, FAIL, "the clock is behind our own certificate; set the time");
@@ -87,10 +87,16 @@ static const struct file {
     const char *name;
     mode_t forbidden;
     const char *mode;
+    bool optional; /* check_rsa says what its absence means */
 } files[] = {
-    {".", 077, "700"},       {FILE_LEAF_KEY, 077, "600"}, {FILE_SEAL, 077, "600"},
-    {FILE_DB, 077, "600"},   {FILE_CA, 077, "700"},       {FILE_CA "/" CA_FILE_KEY, 077, "600"},
-    {FILE_CONF, 022, "644"},
+    {".", 077, "700", false},
+    {FILE_LEAF_KEY, 077, "600", false},
+    {FILE_RSA_KEY, 077, "600", true},
+    {FILE_SEAL, 077, "600", false},
+    {FILE_DB, 077, "600", false},
+    {FILE_CA, 077, "700", false},
+    {FILE_CA "/" CA_FILE_KEY, 077, "600", false},
+    {FILE_CONF, 022, "644", false},
 };
 
 static void check_permissions(const struct conf *c, struct finding *f)
@@ -101,7 +107,11 @@ static void check_permissions(const struct conf *c, struct finding *f)
 
     find(f, OK, "nobody else can read the keys");
     for (size_t i = 0; i < COUNT(files); i++) {
-        if (conf_path(c, files[i].name, path, &e) < 0 || lstat(path, &st) != 0) {
+        bool there = conf_path(c, files[i].name, path, &e) == 0 && lstat(path, &st) == 0;
+
+        if (!there && files[i].optional)
+            continue;
+        if (!there) {
             find(f, FAIL, "%s: %s; restore it from a backup", files[i].name, strerror(errno));
             return;
         }
@@ -140,10 +150,25 @@ static void check_leaf(const struct conf *c, struct finding *f)
     struct err e = {0};
     struct cert_info i;
 
-    if (identity_cert(c, &i, &e) < 0)
+    if (identity_cert(c, LEAF_P256, &i, &e) < 0)
         find(f, FAIL, "%s; restore it from a backup", e.text);
     else
         days_left(f, FILE_LEAF, i.not_after, LEAF_RENEW_DAYS / 2,
+                  "a running relay renews it: countersignd run");
+}
+
+/* An installation of before `ecdhe` has none, until a relay runs. */
+static void check_rsa(const struct conf *c, struct finding *f)
+{
+    struct err e = {0};
+    struct cert_info i;
+
+    if (identity_lacks(c, LEAF_RSA))
+        find(f, WARN, FILE_RSA " is not there yet; a relay that starts makes it: countersignd run");
+    else if (identity_cert(c, LEAF_RSA, &i, &e) < 0)
+        find(f, FAIL, "%s; restore it from a backup", e.text);
+    else
+        days_left(f, FILE_RSA, i.not_after, LEAF_RENEW_DAYS / 2,
                   "a running relay renews it: countersignd run");
 }
 
@@ -214,9 +239,10 @@ static const struct check {
     const char *name;
     void (*look)(const struct conf *c, struct finding *f);
 } checks[] = {
-    {"port", check_port},         {"clock", check_clock},       {"permissions", check_permissions},
-    {"certificate", check_leaf},  {"authority", check_ca},      {"revocation", check_crl},
-    {"root key", check_root_key}, {"database", check_database}, {"disk", check_disk},
+    {"port", check_port},        {"clock", check_clock},       {"permissions", check_permissions},
+    {"certificate", check_leaf}, {"rsa leaf", check_rsa},      {"authority", check_ca},
+    {"revocation", check_crl},   {"root key", check_root_key}, {"database", check_database},
+    {"disk", check_disk},
 };
 
 int command_doctor(struct call *call, struct err *e)

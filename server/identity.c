@@ -10,16 +10,31 @@
 
 enum { DAY_MS = 24 * 3600 * 1000 };
 
+static const struct {
+    const char *cert, *key, *label;
+    enum pkey_kind kind;
+} leaves[LEAF_COUNT] = {
+    [LEAF_P256] = {FILE_LEAF, FILE_LEAF_KEY, PEM_EC, PKEY_P256},
+    [LEAF_RSA] = {FILE_RSA, FILE_RSA_KEY, PEM_RSA, PKEY_RSA_2048},
+};
+
 struct identity {
     _Atomic unsigned refs;
-    struct link_conf link; /* without key and ready */
+    struct link_conf link; /* without kind, chain, key and ready */
     struct trust *trust;
-    struct buf leaf, ca[2], crl; /* DER; ca: intermediate, root */
-    struct span chain[3];
-    struct hash fp;
+    struct buf leaf[LEAF_COUNT], ca[2], crl; /* DER; ca: intermediate, root */
+    struct span chain[LEAF_COUNT][3];
+    struct hash fp[LEAF_COUNT];
+    unsigned links;
+    bool ecdhe_rsa;
     size_t workers;
-    struct link_ready *ready[WORKERS_MAX];
+    struct link_ready *ready[LINK_KIND_COUNT][WORKERS_MAX];
 };
+
+static enum leaf leaf_of(const struct identity *i, enum link_kind kind)
+{
+    return kind == LINK_ECDHE && i->ecdhe_rsa ? LEAF_RSA : LEAF_P256;
+}
 
 static int read_der(const struct conf *c, const char *name, enum file_kind kind, const char *label,
                     struct buf *out, struct err *e)
@@ -35,7 +50,7 @@ static int read_der(const struct conf *c, const char *name, enum file_kind kind,
     return ret < 0 ? err_in(e, "%s", name) : 0;
 }
 
-static struct pkey *key_read(const struct conf *c, struct err *e)
+static struct pkey *key_read(const struct conf *c, enum leaf leaf, struct err *e)
 {
     char path[CONF_PATH];
     struct rng rng = rng_system();
@@ -43,9 +58,11 @@ static struct pkey *key_read(const struct conf *c, struct err *e)
     struct buf text;
 
     buf_init(&text, 2 * PKEY_DER_MAX);
-    if (conf_path(c, FILE_LEAF_KEY, path, e) == 0 && file_read(path, FILE_SECRET, &text, e) == 0)
+    if (conf_path(c, leaves[leaf].key, path, e) == 0 && file_read(path, FILE_SECRET, &text, e) == 0)
         k = pkey_parse(buf_span(&text), &rng, e);
     buf_free(&text);
+    if (k == NULL)
+        err_in(e, "%s", leaves[leaf].key);
     return k;
 }
 
@@ -57,13 +74,21 @@ struct ca *identity_ca(const struct conf *c, struct err *e)
     return conf_path(c, FILE_CA, path, e) < 0 ? NULL : ca_open(path, &rng, e);
 }
 
-int identity_cert(const struct conf *c, struct cert_info *out, struct err *e)
+bool identity_lacks(const struct conf *c, enum leaf leaf)
+{
+    char path[CONF_PATH];
+    struct err e = {0};
+
+    return conf_path(c, leaves[leaf].cert, path, &e) == 0 && !file_exists(path);
+}
+
+int identity_cert(const struct conf *c, enum leaf leaf, struct cert_info *out, struct err *e)
 {
     struct cert *cert = NULL;
     struct buf der;
 
     buf_init(&der, CERT_MAX);
-    if (read_der(c, FILE_LEAF, FILE_PUBLIC, PEM_CERT, &der, e) == 0)
+    if (read_der(c, leaves[leaf].cert, FILE_PUBLIC, PEM_CERT, &der, e) == 0)
         cert = cert_parse(buf_span(&der), NULL, e);
     buf_free(&der);
     if (cert == NULL)
@@ -92,57 +117,79 @@ static int trust_load(struct identity *i, const struct ca *ca, struct err *e)
 
 /* What clients will demand of the leaf is asked here first: a relay that nobody can join says so.
  */
-static int leaf_check(const struct identity *i, const struct conf *c, struct err *e)
+static int leaf_load(struct identity *i, const struct conf *c, enum leaf leaf, const char *host,
+                     struct err *e)
+{
+    struct cert_ask ask = {.role = CERT_RELAY, .host = host, .at = clock_now(NULL)};
+    struct span *chain = i->chain[leaf];
+    enum cert_fault why;
+
+    if (read_der(c, leaves[leaf].cert, FILE_PUBLIC, PEM_CERT, &i->leaf[leaf], e) < 0)
+        return -1;
+    chain[0] = buf_span(&i->leaf[leaf]);
+    chain[1] = buf_span(&i->ca[0]);
+    chain[2] = buf_span(&i->ca[1]);
+    cert_fingerprint(chain[0], &i->fp[leaf]);
+    return cert_check(i->trust, chain, 3, &ask, &why, e) < 0 ? err_in(e, "%s", leaves[leaf].cert)
+                                                             : 0;
+}
+
+static int leaves_load(struct identity *i, const struct conf *c, struct err *e)
 {
     struct hosts hosts;
-    enum cert_fault why;
 
     if (conf_hosts(c, &hosts, e) < 0)
         return -1;
     if (hosts.n == 0)
         return err_set(e, ERR_CONFIG, "the configuration gives the relay no name");
-    struct cert_ask ask = {.role = CERT_RELAY, .host = hosts.p[0], .at = clock_now(NULL)};
-    return cert_check(i->trust, i->chain, 3, &ask, &why, e) < 0 ? err_in(e, FILE_LEAF) : 0;
+    for (enum leaf leaf = 0; leaf < LEAF_COUNT; leaf++)
+        if (leaf_load(i, c, leaf, hosts.p[0], e) < 0)
+            return -1;
+    return 0;
 }
 
-static int ready_make(struct identity *i, const struct conf *c, struct roll *roll, struct err *e)
+/* One link's keys, for every worker. */
+static int ready_make(struct identity *i, const struct conf *c, enum link_kind kind, struct err *e)
 {
-    struct pkey *key = key_read(c, e);
-    int ret = key == NULL ? err_in(e, FILE_LEAF_KEY) : 0;
+    enum leaf leaf = leaf_of(i, kind);
+    struct link_conf conf = i->link;
+    struct pkey *key = key_read(c, leaf, e);
+    int ret = key == NULL ? -1 : 0;
 
-    i->link = (struct link_conf){.kind = LINK_TLS,
-                                 .chain = i->chain,
-                                 .chain_n = COUNT(i->chain),
-                                 .key = key,
-                                 .trust = i->trust,
+    conf.kind = kind;
+    conf.chain = i->chain[leaf];
+    conf.chain_n = COUNT(i->chain[leaf]);
+    conf.key = key;
+    for (size_t w = 0; ret == 0 && w < i->workers; w++)
+        if ((i->ready[kind][w] = link_ready_new(ROLE_RELAY, &conf, e)) == NULL)
+            ret = -1;
+    pkey_free(key);
+    return ret;
+}
+
+static int readies_make(struct identity *i, const struct conf *c, struct roll *roll, struct err *e)
+{
+    i->workers = c->workers;
+    i->link = (struct link_conf){.trust = i->trust,
                                  .rng = rng_system(),
                                  .now = clock_now,
                                  .mono = clock_mono,
                                  .judge = roll_judge,
                                  .judge_ctx = roll};
-    while (ret == 0 && i->workers < c->workers) {
-        struct link_ready *r = link_ready_new(ROLE_RELAY, &i->link, e);
-
-        if (r == NULL)
-            ret = -1;
-        else
-            i->ready[i->workers++] = r;
-    }
-    i->link.key = NULL;
-    pkey_free(key);
-    return ret;
+    for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++)
+        if ((i->links & 1U << k) != 0 && ready_make(i, c, k, e) < 0)
+            return -1;
+    return 0;
 }
 
 static int load(struct identity *i, const struct conf *c, struct roll *roll, const struct ca *ca,
                 struct err *e)
 {
-    if (read_der(c, FILE_LEAF, FILE_PUBLIC, PEM_CERT, &i->leaf, e) < 0 || trust_load(i, ca, e) < 0)
-        return -1;
-    i->chain[0] = buf_span(&i->leaf);
-    i->chain[1] = buf_span(&i->ca[0]);
-    i->chain[2] = buf_span(&i->ca[1]);
-    cert_fingerprint(i->chain[0], &i->fp);
-    return leaf_check(i, c, e) < 0 ? -1 : ready_make(i, c, roll, e);
+    return conf_links(c, &i->links, e) < 0 || conf_ecdhe_rsa(c, &i->ecdhe_rsa, e) < 0 ||
+                   trust_load(i, ca, e) < 0 || leaves_load(i, c, e) < 0 ||
+                   readies_make(i, c, roll, e) < 0
+               ? -1
+               : 0;
 }
 
 struct identity *identity_load(const struct conf *c, struct roll *roll, struct err *e)
@@ -157,7 +204,8 @@ struct identity *identity_load(const struct conf *c, struct roll *roll, struct e
         return NULL;
     }
     atomic_init(&i->refs, 1);
-    buf_init(&i->leaf, CERT_MAX);
+    buf_init(&i->leaf[LEAF_P256], CERT_MAX);
+    buf_init(&i->leaf[LEAF_RSA], CERT_MAX);
     buf_init(&i->ca[0], CERT_MAX);
     buf_init(&i->ca[1], CERT_MAX);
     buf_init(&i->crl, CRL_MAX);
@@ -180,26 +228,34 @@ void identity_unref(struct identity *i)
     if (i == NULL || atomic_fetch_sub(&i->refs, 1) != 1)
         return;
     for (size_t w = 0; w < i->workers; w++)
-        link_ready_free(i->ready[w]);
+        for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++)
+            link_ready_free(i->ready[k][w]);
     trust_free(i->trust);
-    buf_free(&i->leaf);
+    buf_free(&i->leaf[LEAF_P256]);
+    buf_free(&i->leaf[LEAF_RSA]);
     buf_free(&i->ca[0]);
     buf_free(&i->ca[1]);
     buf_free(&i->crl);
     free(i);
 }
 
-struct link *identity_link(struct identity *i, unsigned worker, struct err *e)
+unsigned identity_links(const struct identity *i)
+{
+    return i->links;
+}
+
+struct link *identity_link(struct identity *i, unsigned worker, enum link_kind kind, struct err *e)
 {
     struct link_conf conf = i->link;
 
-    conf.ready = i->ready[worker % i->workers];
+    conf.kind = kind;
+    conf.ready = i->ready[kind][worker % i->workers];
     return link_new(ROLE_RELAY, &conf, e);
 }
 
 struct span identity_root(const struct identity *i)
 {
-    return i->chain[2];
+    return i->chain[LEAF_P256][2];
 }
 
 struct span identity_crl(const struct identity *i)
@@ -207,9 +263,9 @@ struct span identity_crl(const struct identity *i)
     return buf_span(&i->crl);
 }
 
-const struct hash *identity_leaf(const struct identity *i)
+const struct hash *identity_leaf(const struct identity *i, enum link_kind kind)
 {
-    return &i->fp;
+    return &i->fp[leaf_of(i, kind)];
 }
 
 /* --- making and renewing --- */
@@ -228,7 +284,7 @@ static int pem_write(const struct conf *c, const char *name, enum file_kind kind
     return ret;
 }
 
-static int leaf_issue(const struct conf *c, struct ca *ca, const struct pkey *key,
+static int leaf_issue(const struct conf *c, struct ca *ca, enum leaf leaf, const struct pkey *key,
                       const struct hosts *hosts, int64_t now, struct err *e)
 {
     uint8_t spki[SPKI_MAX];
@@ -238,40 +294,66 @@ static int leaf_issue(const struct conf *c, struct ca *ca, const struct pkey *ke
     if (pkey_spki(key, spki, &n, e) < 0 ||
         ca_issue_relay(ca, now, span_of(spki, n), hosts->p, hosts->n, 0, &cert, e) < 0)
         return -1;
-    return pem_write(c, FILE_LEAF, FILE_PUBLIC, PEM_CERT, span_of(cert.der, cert.n), e);
+    return pem_write(c, leaves[leaf].cert, FILE_PUBLIC, PEM_CERT, span_of(cert.der, cert.n), e);
 }
 
-int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
-                  struct err *e)
+static int leaf_make(const struct conf *c, struct ca *ca, enum leaf leaf, const struct hosts *hosts,
+                     int64_t now, struct err *e)
 {
     struct rng rng = rng_system();
-    struct pkey *key = pkey_generate(PKEY_P256, &rng, e);
+    struct pkey *key = pkey_generate(leaves[leaf].kind, &rng, e);
     uint8_t der[PKEY_DER_MAX];
     size_t n = 0;
     int ret = -1;
 
     if (key != NULL && pkey_der(key, der, &n, e) == 0 &&
-        pem_write(c, FILE_LEAF_KEY, FILE_SECRET, PEM_EC, span_of(der, n), e) == 0)
-        ret = leaf_issue(c, ca, key, hosts, now, e);
+        pem_write(c, leaves[leaf].key, FILE_SECRET, leaves[leaf].label, span_of(der, n), e) == 0)
+        ret = leaf_issue(c, ca, leaf, key, hosts, now, e);
     wipe(der, sizeof der);
     pkey_free(key);
     return ret;
 }
 
-/* The key stays: certificate and key are two files and cannot be replaced in one step. */
-static int leaf_renew(const struct conf *c, struct ca *ca, int64_t now, struct err *e)
+int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
+                  struct err *e)
+{
+    for (enum leaf leaf = 0; leaf < LEAF_COUNT; leaf++)
+        if (leaf_make(c, ca, leaf, hosts, now, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* The key stays: certificate and key are two files and cannot be replaced in one step. 1: renewed.
+ */
+static int leaf_renew(const struct conf *c, struct ca *ca, enum leaf leaf, int64_t now,
+                      struct err *e)
 {
     struct cert_info info;
     struct hosts hosts;
 
-    if (identity_cert(c, &info, e) < 0 || conf_hosts(c, &hosts, e) < 0)
+    if (conf_hosts(c, &hosts, e) < 0)
+        return -1;
+    if (leaf == LEAF_RSA && identity_lacks(c, leaf))
+        return leaf_make(c, ca, leaf, &hosts, now, e) < 0 ? -1 : 1;
+    if (identity_cert(c, leaf, &info, e) < 0)
         return -1;
     if (info.not_after - now >= (int64_t)LEAF_RENEW_DAYS * DAY_MS)
         return 0;
-    struct pkey *key = key_read(c, e);
-    int ret = key == NULL ? -1 : leaf_issue(c, ca, key, &hosts, now, e);
+    struct pkey *key = key_read(c, leaf, e);
+    int ret = key == NULL ? -1 : leaf_issue(c, ca, leaf, key, &hosts, now, e);
     pkey_free(key);
     return ret < 0 ? -1 : 1;
+}
+
+static int leaves_renew(const struct conf *c, struct ca *ca, int64_t now, struct err *e)
+{
+    int any = 0;
+
+    for (enum leaf leaf = 0; leaf < LEAF_COUNT && any >= 0; leaf++) {
+        int one = leaf_renew(c, ca, leaf, now, e);
+        any = one < 0 ? -1 : any + one;
+    }
+    return any;
 }
 
 static int crl_renew(struct ca *ca, int64_t now, struct err *e)
@@ -313,7 +395,7 @@ int identity_renew(const struct conf *c, const struct identity *held, int64_t no
 
     if (ca == NULL)
         return -1;
-    int leaf = leaf_renew(c, ca, now, e);
+    int leaf = leaves_renew(c, ca, now, e);
     int crl = leaf < 0 ? -1 : crl_renew(ca, now, e);
     if (crl == 0 && held != NULL)
         crl = crl_newer(held, ca, e);

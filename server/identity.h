@@ -2,7 +2,8 @@
  * once for each worker. Made anew at SIGHUP and at a renewal; connections that were made with the
  * former one keep it alive.
  *
- *   DIR/relay.crt DIR/relay.key      the leaf of TLS (PEM)
+ *   DIR/relay.crt DIR/relay.key          the P-256 leaf (PEM): tls
+ *   DIR/relay-rsa.crt DIR/relay-rsa.key  the RSA-2048 leaf: ecdhe, if not told otherwise
  *   DIR/ca/                          certs/ca.h */
 #ifndef SERVER_IDENTITY_H
 #define SERVER_IDENTITY_H
@@ -15,10 +16,14 @@
 #define FILE_CA       "ca"
 #define FILE_LEAF     "relay.crt"
 #define FILE_LEAF_KEY "relay.key"
+#define FILE_RSA      "relay-rsa.crt"
+#define FILE_RSA_KEY  "relay-rsa.key"
 #define FILE_SEAL     "seal.key"
 #define FILE_DB       "relay.db"
 #define FILE_LOCK     "lock"
 #define FILE_CONF     "countersignd.conf"
+
+enum leaf { LEAF_P256, LEAF_RSA, LEAF_COUNT };
 
 struct identity; /* counted; any thread may take and give back references */
 
@@ -26,23 +31,29 @@ struct identity *identity_load(const struct conf *c, struct roll *roll, struct e
 struct identity *identity_ref(struct identity *i);
 void identity_unref(struct identity *i); /* NULL is fine */
 
-/* A link of worker number `worker`, on its thread. */
-struct link *identity_link(struct identity *i, unsigned worker, struct err *e);
+/* The links that are spoken, bits by enum link_kind. */
+unsigned identity_links(const struct identity *i);
+/* A link of one of them, of worker number `worker`, on its thread. */
+struct link *identity_link(struct identity *i, unsigned worker, enum link_kind kind, struct err *e);
 
 struct span identity_root(const struct identity *i); /* DER; these live as long as i */
 struct span identity_crl(const struct identity *i);
-const struct hash *identity_leaf(const struct identity *i); /* SHA-256 */
+/* SHA-256 of the leaf that a link of this kind shows. */
+const struct hash *identity_leaf(const struct identity *i, enum link_kind kind);
 
-/* A new key and leaf for `hosts`, into c's directory. */
+/* New keys and leaves for `hosts`, into c's directory. */
 int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
                   struct err *e) MUST_USE;
-/* Renews the leaf and the CRL when little time is left. 1: the disk holds something newer than
+/* Renews leaves and CRL when little time is left, and makes the leaf that an installation of
+ * before `ecdhe` lacks. 1: the disk holds something newer than
  * `held` (NULL: than before); 0, -1. */
 int identity_renew(const struct conf *c, const struct identity *held, int64_t now,
                    struct err *e) MUST_USE;
 
-/* The leaf as it lies on the disk. */
-int identity_cert(const struct conf *c, struct cert_info *out, struct err *e) MUST_USE;
+/* A leaf as it lies on the disk. */
+int identity_cert(const struct conf *c, enum leaf leaf, struct cert_info *out,
+                  struct err *e) MUST_USE;
+bool identity_lacks(const struct conf *c, enum leaf leaf);   /* there is no such file yet */
 struct ca *identity_ca(const struct conf *c, struct err *e); /* opened; NULL and e */
 
 #endif

@@ -114,6 +114,8 @@ static int conf_anew(struct relay *r, struct err *e)
     r->conf->per_source = next.per_source;
     r->conf->handshake_seconds = next.handshake_seconds;
     r->conf->out_kib = next.out_kib;
+    memcpy(r->conf->links, next.links, sizeof next.links);
+    memcpy(r->conf->ecdhe_leaf, next.ecdhe_leaf, sizeof next.ecdhe_leaf);
     limits(r);
     return 0;
 }

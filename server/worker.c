@@ -8,7 +8,8 @@
 
 struct shake { /* a connection that handshakes */
     uint64_t conn;
-    struct link *link;
+    struct buf first;  /* what came before the link is known */
+    struct link *link; /* NULL until then */
     struct identity *identity;
     UT_hash_handle hh;
 };
@@ -34,6 +35,7 @@ static struct shake *find(struct worker *w, uint64_t conn)
 static void shake_free(struct worker *w, struct shake *s)
 {
     HASH_DEL(w->shakes, s);
+    buf_free(&s->first);
     link_free(s->link);
     identity_unref(s->identity);
     free(s);
@@ -47,11 +49,7 @@ static struct shake *shake_new(struct worker *w, uint64_t conn, struct err *e)
         err_set(e, ERR_LOCAL, "no memory for a handshake");
         return NULL;
     }
-    s->link = identity_link(w->identity, w->number, e);
-    if (s->link == NULL) {
-        free(s);
-        return NULL;
-    }
+    buf_init(&s->first, LINK_EARLY_MAX);
     s->conn = conn;
     s->identity = identity_ref(w->identity);
     HASH_ADD(hh, w->shakes, conn, sizeof s->conn, s);
@@ -100,6 +98,35 @@ static void events(struct link *l, struct shaken *out)
     }
 }
 
+static void shake(struct shake *s, struct span in, struct shaken *out)
+{
+    if (link_feed(s->link, in.p, in.n) < 0)
+        refused(out, s->link);
+    take_out(s->link, out);
+    events(s->link, out);
+}
+
+/* Several links share the port: the first bytes say which it is. */
+static void begin(struct worker *w, struct shake *s, struct span in, struct shaken *out)
+{
+    enum link_kind kind;
+    struct err e = {0};
+    int told = buf_add(&s->first, in.p, in.n) < 0
+                   ? -1
+                   : link_tell(identity_links(s->identity), buf_span(&s->first), &kind);
+
+    if (told < 0)
+        fail(out, "no link that is spoken here begins like that", "handshake");
+    if (told <= 0)
+        return;
+    s->link = identity_link(s->identity, w->number, kind, &e);
+    if (s->link == NULL)
+        fail(out, e.text, "local");
+    else
+        shake(s, buf_span(&s->first), out);
+    buf_free(&s->first);
+}
+
 static void feed(struct worker *w, struct msg *in, struct shaken *out)
 {
     struct err e = {0};
@@ -113,10 +140,10 @@ static void feed(struct worker *w, struct msg *in, struct shaken *out)
         fail(out, e.text, "local");
         return;
     }
-    if (link_feed(s->link, in->bytes.p, in->bytes.n) < 0)
-        refused(out, s->link);
-    take_out(s->link, out);
-    events(s->link, out);
+    if (s->link != NULL)
+        shake(s, span_of(in->bytes.p, in->bytes.n), out);
+    else
+        begin(w, s, span_of(in->bytes.p, in->bytes.n), out);
     if (out->how == SHAKEN_OPEN) {
         out->link = s->link;
         out->identity = s->identity;

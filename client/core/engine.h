@@ -44,7 +44,7 @@ struct engine_conf {
 
 /* What the link proved, for the login (docs/protocol.md 4). */
 struct engine_peer {
-    const char *link; /* "tls" */
+    const char *link; /* as link_kind_name says */
     struct key exporter;
     struct hash relay_fp;
 };

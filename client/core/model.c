@@ -512,6 +512,7 @@ void model_step(struct model *m, const struct link_step *s)
     *row = (struct step){
         .number = s->number,
         .out = s->out,
+        .local = s->local,
         .waiting = s->waiting,
         .bytes = s->bytes,
         .at_us = s->at_us,

@@ -101,7 +101,7 @@ enum conn {
 /* One row of the handshake: a step of the link, or the login and its answer. */
 struct step {
     unsigned number;
-    bool out, waiting, failed, above; /* above: of the login, over the link */
+    bool out, local, waiting, failed, above; /* local: struct link_row; above: of the login */
     size_t bytes;
     uint64_t at_us, took_us;
     char name[32], wire[48], proves[96], detail[200];

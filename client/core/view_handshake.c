@@ -4,6 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Which way it went: a step that each side computes for itself goes nowhere. */
+static const char *way(const struct step *s, const char *out, const char *in, const char *none)
+{
+    return s->local ? none : s->out ? out : in;
+}
+
 static double ms_of(uint64_t us)
 {
     return (double)us / 1000;
@@ -28,7 +34,7 @@ static void step_wide(const struct step *s, struct area a, int row, enum style s
 {
     char text[200];
     enum style proves = style == STYLE_TEXT ? STYLE_DIM : style;
-    int n = snprintf(text, sizeof text, "%3u %s", s->number, s->out ? "-->" : "<--");
+    int n = snprintf(text, sizeof text, "%3u %s", s->number, way(s, "-->", "<--", "   "));
 
     if (s->bytes > 0)
         n += snprintf(text + n, sizeof text - (size_t)n, "%6zu", s->bytes);
@@ -55,10 +61,10 @@ static void step_narrow(const struct step *s, struct area a, int row, enum style
     char text[120];
 
     if (s->bytes > 0)
-        snprintf(text, sizeof text, "%2u %s %4zu %s", s->number, s->out ? "->" : "<-", s->bytes,
+        snprintf(text, sizeof text, "%2u %s %4zu %s", s->number, way(s, "->", "<-", "  "), s->bytes,
                  s->name);
     else
-        snprintf(text, sizeof text, "%2u %s      %s", s->number, s->out ? "->" : "<-", s->name);
+        snprintf(text, sizeof text, "%2u %s      %s", s->number, way(s, "->", "<-", "  "), s->name);
     unsigned col = area_cutoff(a, row, 0, style, str_of(text));
     if (s->failed)
         area_text(a, row, col, STYLE_BAD, str_of(" FAILED"));
@@ -99,7 +105,7 @@ static void explain(const struct model *m, const struct attempt *t, struct sheet
         return;
     const struct step *step = &t->steps[m->shown_step];
     sheet_add(s, STYLE_STRONG, "step %u  %s  %s", step->number, step->name,
-              step->out ? "you -> relay" : "relay -> you");
+              way(step, "you -> relay", "relay -> you", "each side for itself"));
     if (step->wire[0] != '\0')
         sheet_add(s, STYLE_TEXT, "  on the wire %s, %zu bytes, %.1f ms", step->wire, step->bytes,
                   ms_of(step->took_us));

@@ -13,7 +13,7 @@
 
 /* What one login is bound to. */
 struct account_auth {
-    const char *link; /* "tls" */
+    const char *link; /* as link_kind_name says */
     struct key exporter;
     struct hash client_cert, relay_cert;
     uint8_t client_nonce[NONCE_LEN], relay_nonce[NONCE_LEN];

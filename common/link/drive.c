@@ -477,6 +477,9 @@ static int head_judge(struct drive *d, uint8_t type, size_t n)
         return drive_fail(d, ERR_PEER, "the %s refused, at %s, and says no reason", peer_of(d),
                           drive_row(d)->name);
     }
+    if (type != type_of(d) && d->info.peer_n == 0 && d->role == ROLE_CLIENT)
+        return drive_fail(d, ERR_PEER, "message %u when %s was due; does the relay speak %s?", type,
+                          drive_row(d)->name, d->link->drive->version);
     if (type != type_of(d))
         return drive_fail(d, ERR_PEER, "message %u when %s was due", type, drive_row(d)->name);
     if (n < tag_of(step) || n > step->max + tag_of(step))

@@ -7,12 +7,14 @@
 #include "common/link/link_priv.h"
 
 struct link_ready {
+    enum link_kind kind;
     const struct link_proto *proto;
     enum role role;
     void *ready;
 };
 
 struct link {
+    enum link_kind kind;
     const struct link_proto *proto;
     void *end;
     enum role role;
@@ -86,6 +88,7 @@ struct link_ready *link_ready_new(enum role role, const struct link_conf *conf, 
         return NULL;
     }
     r->role = role;
+    r->kind = conf->kind;
     r->proto = proto_of(conf->kind);
     r->ready = r->proto->ready_new(r->proto, role, conf, e);
     if (r->ready == NULL) {
@@ -112,6 +115,7 @@ static struct link *link_open(enum role role, const struct link_ready *ready, st
         return NULL;
     }
     l->role = role;
+    l->kind = ready->kind;
     l->proto = ready->proto;
     l->end = l->proto->open(ready->ready, e);
     if (l->end == NULL) {
@@ -288,6 +292,7 @@ const struct err *link_error(const struct link *l)
 void link_info(const struct link *l, struct link_info *out)
 {
     l->proto->info(l->end, out);
+    out->kind = l->kind;
 }
 
 int link_exporter(const struct link *l, const char *label, struct key *out)

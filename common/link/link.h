@@ -130,6 +130,7 @@ struct link_event {
 
 /* What is known about the connection. Pointers live until link_free. */
 struct link_info {
+    enum link_kind kind;
     const char *version, *suite, *group, *alpn; /* NULL while unknown */
     bool join;                                  /* countersign-join/1 was agreed on */
     struct span peer[CHAIN_MAX + 1];            /* DER, leaf first; also of a refused peer */

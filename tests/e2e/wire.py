@@ -44,7 +44,33 @@ def _call(name, *args):
     return getattr(_ssl, name)(*args)
 
 
-class Tls:
+class Frames:
+    """Frames over whatever has raw(bytes), and _more(), which adds to rest: false at the end."""
+
+    def send(self, **fields):
+        text = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return self.raw(struct.pack(">I", len(text)) + text)
+
+    def take(self):
+        """The next frame, or None when the connection has ended."""
+        while True:
+            if len(self.rest) >= 4:
+                n = struct.unpack(">I", self.rest[:4])[0]
+                if len(self.rest) >= 4 + n:
+                    text, self.rest = self.rest[4:4 + n], self.rest[4 + n:]
+                    return json.loads(text) if text[:1] == b"{" else expand(text)
+            if not self._more():
+                return None
+
+    def closed(self):
+        """Every frame up to the end of the connection."""
+        got = []
+        while (frame := self.take()) is not None:
+            got.append(frame)
+        return got
+
+
+class Tls(Frames):
     """One connection. It trusts whoever answers: the client's own checks are tested elsewhere."""
 
     def __init__(self, port, alpn, cert=None, key=None):
@@ -79,10 +105,6 @@ class Tls:
     def raw(self, data):
         return _call("SSL_write", self.ssl, data, len(data)) == len(data)
 
-    def send(self, **fields):
-        text = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        return self.raw(struct.pack(">I", len(text)) + text)
-
     def _more(self):
         out = ctypes.create_string_buffer(65536)
         began = time.monotonic()
@@ -90,24 +112,6 @@ class Tls:
         assert n > 0 or time.monotonic() - began < SECONDS - 1, "the relay neither spoke nor closed"
         self.rest += out.raw[:max(n, 0)]
         return n > 0
-
-    def take(self):
-        """The next frame, or None when the connection has ended."""
-        while True:
-            if len(self.rest) >= 4:
-                n = struct.unpack(">I", self.rest[:4])[0]
-                if len(self.rest) >= 4 + n:
-                    text, self.rest = self.rest[4:4 + n], self.rest[4 + n:]
-                    return json.loads(text) if text[:1] == b"{" else expand(text)
-            if not self._more():
-                return None
-
-    def closed(self):
-        """Every frame up to the end of the connection."""
-        got = []
-        while (frame := self.take()) is not None:
-            got.append(frame)
-        return got
 
 
 def var(data):
@@ -144,8 +148,9 @@ def mac(key, data):
 
 
 class Puppet:
-    def __init__(self, relay, name, device="den"):
+    def __init__(self, relay, name, device="den", link="tls", dial=Tls):
         self.relay, self.name, self.device = relay, name, device
+        self.link, self.dial = link, dial
         self.dir = tempfile.mkdtemp(prefix="puppet-", dir=relay.tmp)
         self.key, self.cert = f"{self.dir}/key.pem", f"{self.dir}/cert.pem"
         self.salt, self.secret = os.urandom(16), os.urandom(32)  # in place of Argon2id's output
@@ -175,7 +180,7 @@ class Puppet:
 
     def try_join(self, invite, **changed):
         """The relay's answer to join."""
-        tls = Tls(self.relay.port, JOIN)
+        tls = self.dial(self.relay.port, JOIN)
         assert tls.take()["type"] == "hello"
         tls.send(type="hello", v=1, features=[])
         tls.send(**self.join_frame(invite, **changed))
@@ -196,7 +201,7 @@ class Puppet:
 
     def connect(self):
         self.close()
-        self.tls = Tls(self.relay.port, CHAT, self.cert, self.key)
+        self.tls = self.dial(self.relay.port, CHAT, self.cert, self.key)
         self.hello = self.tls.take()
         return self
 
@@ -213,12 +218,13 @@ class Puppet:
         c = self.tls.take()
         if c["type"] != "challenge":
             return c
-        with open(f"{self.relay.dir}/relay.crt", encoding="ascii") as f:
+        leaf = "relay.crt" if self.link == "tls" else "relay-rsa.crt"
+        with open(f"{self.relay.dir}/{leaf}", encoding="ascii") as f:
             text = f.read()
         end = text.index("-----END CERTIFICATE-----") + len("-----END CERTIFICATE-----")
         relay = hashlib.sha256(pem.PEM_cert_to_DER_cert(text[:end] + "\n")).hexdigest()
         exporter = exporter or self.tls.exporter("EXPORTER-countersign-login-1")
-        said = "|".join(["countersign-login-1", "tls", exporter.hex(), self.leaf, relay,
+        said = "|".join(["countersign-login-1", self.link, exporter.hex(), self.leaf, relay,
                          nonce.hex(), base64.b64decode(c["nonce"]).hex(),
                          base64.b64decode(c["salt"]).hex(), str(c["t"]), str(c["m"])]).encode()
         client = mac(secret or self.secret, b"Client Key")
