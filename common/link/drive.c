@@ -641,6 +641,22 @@ int drive_send(void *end, const uint8_t *msg, size_t n)
     return record_send(d->record, msg, n);
 }
 
+void drive_lend(void *end, struct buf *block)
+{
+    struct drive *d = end;
+
+    if (d->record != NULL)
+        record_lend(d->record, block);
+}
+
+void drive_reclaim(void *end, struct buf *block)
+{
+    struct drive *d = end;
+
+    if (d->record != NULL)
+        record_reclaim(d->record, block);
+}
+
 void drive_close(void *end)
 {
     struct drive *d = end;
