@@ -179,7 +179,7 @@ sim: deps $(BUILD)/sim ## relay and clients from one seed: SEEDS=1000, or SEED=n
 	SEEDS=$(SEEDS) SEED=$(SEED) $(BUILD)/sim
 
 bench: all $(bench_programs) ## our figures beside the peers': BENCH=fanout,idle QUICK=1
-	BENCH=$(BENCH) QUICK=$(QUICK) $(PYTHON) tests/bench/run $(BUILD)
+	BENCH=$(BENCH) QUICK=$(QUICK) ROUNDS=$(ROUNDS) $(PYTHON) tests/bench/run $(BUILD)
 
 bench-deps: deps ## what only `make bench` needs: libssl-dev, and the peers
 	@tests/tools/deps.sh $(DEPS) bench

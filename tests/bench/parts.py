@@ -24,6 +24,11 @@ def accounts(names, quick):
     return 110 if quick else 500
 
 
+def how_often(full, quick):
+    """Rounds of a part: ROUNDS says otherwise."""
+    return int(os.environ.get("ROUNDS") or (1 if quick else full))
+
+
 class Rounds:
     """Figures of many runs by row; what failed is told at once and remembered."""
 
@@ -99,7 +104,7 @@ def fanout_table(r, kinds, key):
 def fanout(world, quick):
     keys = [(100, 300, 1)] if quick else [(m, s, 1) for m in (100, 10, 500) for s in (300, 64)]
     two = [] if quick else [(100, 300, 2)]
-    count = 1 if quick else 3
+    count = how_often(3, quick)
     r = rounds(ALL, count, lambda k, c: fanout_run(world, k, *c), keys)
     for key in keys:
         fanout_table(r, ALL, key)
@@ -129,7 +134,7 @@ def latency_run(world, kind, rate, seconds):
 
 
 def latency(world, quick):
-    count, seconds = (1, 2) if quick else (2, 3)
+    count, seconds = how_often(2, quick), 2 if quick else 3
     half = {k: max(int(saturation(world, k) / 2), 20) for k in ALL if k.here()}
     keys = ["half load", "200 a second"]
     r = rounds(ALL, count, lambda k, key: latency_run(
@@ -156,7 +161,7 @@ def commit(world, quick):
             return world.load(server, kind.driver, **options)
 
     kinds = [STORED, EPHEMERAL]
-    r = rounds(kinds, 1 if quick else 3, run, list(COMMITS))
+    r = rounds(kinds, how_often(3, quick), run, list(COMMITS))
     rows = [line(r, k, key, COMMIT, key) for key in COMMITS for k in kinds]
     table.show("acknowledged entries a second, room of 2 and of 10, 300 bytes",
                ["server", "who", "acknowledged/s", "p50 ms", "p99 ms", "others", "note"], rows)
@@ -175,7 +180,7 @@ def shakes(world, quick):
                               seconds=1 if quick else 3)
 
     kinds = [LIMIT, RELAY, *PEERS]
-    r = rounds(kinds, 1 if quick else 3, run)
+    r = rounds(kinds, how_often(3, quick), run)
     rows = [line(r, k, (), SHAKES) for k in kinds]
     table.show("full handshakes (P-256, client RSA-2048), until the server's first answer",
                ["server", "per s of its CPU", "per s", "others", "note"], rows)
@@ -231,7 +236,7 @@ def storm(world, quick):
                               parallel=64)
 
     kinds = [LIMIT, RELAY, *PEERS]
-    r = rounds(kinds, 1 if quick else 3, run)
+    r = rounds(kinds, how_often(3, quick), run)
     rows = [line(r, k, (), STORM) for k in kinds]
     table.show(f"{conns} connections cut at once, back with login (ours: resume tokens) and room",
                ["server", "s until all are back", "CPU ms each", "others", "note"], rows)

@@ -39,9 +39,10 @@ def cpu_model():
 def machine(build, names, quick):
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True)
-    print(f"make bench BENCH={','.join(names)}{' QUICK=1' if quick else ''}")
+    how = " QUICK=1" * quick + (f" ROUNDS={os.environ['ROUNDS']}" if os.environ.get("ROUNDS") else "")
+    print(f"make bench BENCH={','.join(names)}{how}")
     print(f"machine: {len(os.sched_getaffinity(0))} cores, {cpu_model()}, "
-          f"Linux {platform.release()}")
+          f"Linux {platform.release()}, load average {os.getloadavg()[0]:.1f} at the start")
     print(f"commit: {done.stdout.strip() or '-'}")
     for name, command in VERSIONS.items():
         print(f"{name}: {first_line(command, build)}")
