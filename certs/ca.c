@@ -250,27 +250,49 @@ static int host_add(struct cert_form *f, const char *host, uint8_t ip[16], struc
     return 0;
 }
 
-int ca_issue_relay(struct ca *ca, int64_t now, struct span spki, const char *const *hosts,
-                   size_t hosts_n, unsigned days, struct ca_cert *out, struct err *e)
+/* The two certificates of a relay differ in role and life. */
+struct hosts {
+    enum cert_role role;
+    const char *const *names;
+    size_t n;
+    unsigned days;
+};
+
+static int hosts_issue(struct ca *ca, int64_t now, struct span spki, const struct hosts *h,
+                       struct ca_cert *out, struct err *e)
 {
-    struct cert_form f = cert_form_of(CERT_RELAY);
+    struct cert_form f = cert_form_of(h->role);
     uint8_t ip[SANS_MAX][16];
 
-    if (hosts_n == 0 || hosts_n > SANS_MAX)
-        return err_set(e, ERR_USAGE, "%zu host names: 1 to %d", hosts_n, SANS_MAX);
-    for (size_t i = 0; i < hosts_n; i++)
-        if (host_add(&f, hosts[i], ip[i], e) < 0)
+    if (h->n == 0 || h->n > SANS_MAX)
+        return err_set(e, ERR_USAGE, "%zu host names: 1 to %d", h->n, SANS_MAX);
+    for (size_t i = 0; i < h->n; i++)
+        if (host_add(&f, h->names[i], ip[i], e) < 0)
             return -1;
-    f.cn = str_of(hosts[0]);
+    f.cn = str_of(h->names[0]);
     if (f.cn.n > 64) /* ub-common-name; the SAN is what counts */
         f.cn = str_of("relay");
     f.spki = spki;
     if (serial_draw(&f.serial, &ca->rng) < 0)
         return err_set(e, ERR_LOCAL, "no randomness");
-    if (dates_fill(ca, now, days == 0 ? CA_RELAY_DAYS : days, &f, e) < 0)
+    if (dates_fill(ca, now, h->days, &f, e) < 0)
         return -1;
-    struct cert_ask ask = {.role = CERT_RELAY, .host = hosts[0], .at = now};
+    struct cert_ask ask = {.role = h->role, .host = h->names[0], .at = now};
     return leaf_issue(ca, &f, &ask, out, e);
+}
+
+int ca_issue_relay(struct ca *ca, int64_t now, struct span spki, const char *const *hosts,
+                   size_t hosts_n, unsigned days, struct ca_cert *out, struct err *e)
+{
+    const struct hosts h = {CERT_RELAY, hosts, hosts_n, days == 0 ? CA_RELAY_DAYS : days};
+    return hosts_issue(ca, now, spki, &h, out, e);
+}
+
+int ca_issue_evidence(struct ca *ca, int64_t now, struct span spki, const char *const *hosts,
+                      size_t hosts_n, unsigned days, struct ca_cert *out, struct err *e)
+{
+    const struct hosts h = {CERT_EVIDENCE, hosts, hosts_n, days == 0 ? CA_EVIDENCE_DAYS : days};
+    return hosts_issue(ca, now, spki, &h, out, e);
 }
 
 int ca_issue_device(struct ca *ca, int64_t now, struct span spki, struct str name,

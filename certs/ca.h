@@ -21,6 +21,7 @@ enum {
     CA_INTERMEDIATE_DAYS = 1825,
     CA_RELAY_DAYS = 90,
     CA_DEVICE_DAYS = 365,
+    CA_EVIDENCE_DAYS = 730,
     CA_CRL_DAYS = 30,
     CA_ROOT_CRL_DAYS = 365,
     CA_DAYS_MAX = 3650,
@@ -69,6 +70,9 @@ struct ca_cert {
  * outlives the intermediate. not_before is 5 minutes before now: clocks differ. */
 int ca_issue_relay(struct ca *ca, int64_t now, struct span spki, const char *const *hosts,
                    size_t hosts_n, unsigned days, struct ca_cert *out, struct err *e) MUST_USE;
+/* The same for the certificate that signs checkpoints; an RSA key. */
+int ca_issue_evidence(struct ca *ca, int64_t now, struct span spki, const char *const *hosts,
+                      size_t hosts_n, unsigned days, struct ca_cert *out, struct err *e) MUST_USE;
 int ca_issue_device(struct ca *ca, int64_t now, struct span spki, struct str name,
                     struct str device, unsigned days, struct ca_cert *out, struct err *e) MUST_USE;
 

@@ -138,8 +138,20 @@ static int chain_create(const struct ca *ca, const struct ca_cert *c, const char
 }
 
 /* ROLE NAMES...: what issue and sign are asked to make. */
-struct subject {
+static const struct role {
     enum cert_role role;
+    size_t least, most; /* names */
+    const char *names;
+    const char *prefix;  /* of the files; NULL: the first name */
+    enum pkey_kind kind; /* of the key when nobody says --bits */
+} roles[] = {
+    {CERT_RELAY, 1, SANS_MAX, "name the hosts it is reached by", "relay", PKEY_P256},
+    {CERT_DEVICE, 2, 2, "name the person, then the device", NULL, PKEY_RSA_2048},
+    {CERT_EVIDENCE, 1, SANS_MAX, "name the hosts of its relay", "evidence", PKEY_RSA_3072},
+};
+
+struct subject {
+    const struct role *of;
     char prefix[PATH_MAX];
 };
 
@@ -148,34 +160,35 @@ static int subject_take(const struct args *a, size_t at, struct subject *s, stru
     size_t n = a->rest_n - at - 1; /* the table says there is a role */
     const char *role = a->rest[at], *first = n > 0 ? a->rest[at + 1] : "";
 
-    s->role = strcmp(role, "relay") == 0 ? CERT_RELAY : CERT_DEVICE;
-    if (s->role == CERT_DEVICE && strcmp(role, "device") != 0)
-        return err_set(e, ERR_USAGE, "%.40s is no role: relay HOST... or device PERSON DEVICE",
+    s->of = NULL;
+    for (size_t i = 0; i < COUNT(roles); i++)
+        if (strcmp(cert_role_name(roles[i].role), role) == 0)
+            s->of = &roles[i];
+    if (s->of == NULL)
+        return err_set(e, ERR_USAGE,
+                       "%.40s is no role: relay HOST..., evidence HOST... or device PERSON DEVICE",
                        role);
-    if (s->role == CERT_RELAY ? n < 1 : n != 2)
-        return err_set(e, ERR_USAGE, "%s: %s", role,
-                       s->role == CERT_RELAY ? "name the hosts it is reached by"
-                                             : "name the person, then the device");
+    if (n < s->of->least || n > s->of->most)
+        return err_set(e, ERR_USAGE, "%s: %s", role, s->of->names);
     if (a->out != NULL)
         return name_add(s->prefix, a->out, "", e);
     if (strchr(first, '/') != NULL || first[0] == '.')
         return err_set(e, ERR_USAGE, "%.80s cannot be a file name: give --out PREFIX", first);
-    return name_add(s->prefix, s->role == CERT_RELAY ? "relay" : first, "", e);
+    return name_add(s->prefix, s->of->prefix != NULL ? s->of->prefix : first, "", e);
 }
 
 static int subject_issue(const struct args *a, size_t at, const struct subject *s, struct ca *ca,
                          struct span spki, struct err *e)
 {
     struct ca_cert c;
-    char **names = a->rest + at + 1;
-    const char *hosts[SANS_MAX + 1];
+    const char *const *names = (const char *const *)a->rest + at + 1;
     size_t n = a->rest_n - at - 1;
     int rc;
 
-    for (size_t i = 0; i < n && i < COUNT(hosts); i++)
-        hosts[i] = names[i];
-    if (s->role == CERT_RELAY)
-        rc = ca_issue_relay(ca, a->now, spki, hosts, n, a->days, &c, e);
+    if (s->of->role == CERT_RELAY)
+        rc = ca_issue_relay(ca, a->now, spki, names, n, a->days, &c, e);
+    else if (s->of->role == CERT_EVIDENCE)
+        rc = ca_issue_evidence(ca, a->now, spki, names, n, a->days, &c, e);
     else
         rc = ca_issue_device(ca, a->now, spki, str_of(names[0]), str_of(names[1]), a->days, &c, e);
     return rc == 0 ? chain_create(ca, &c, s->prefix, e) : -1;
@@ -223,16 +236,15 @@ static struct pkey *key_given(const char *path, const struct rng *rng, struct er
     return k;
 }
 
-static struct pkey *key_new(const struct args *a, enum cert_role role, struct err *e)
+static struct pkey *key_new(const struct args *a, enum pkey_kind usual, struct err *e)
 {
     static const struct {
         unsigned bits;
         enum pkey_kind kind;
-    } kinds[] = {
-        {0, PKEY_RSA_2048}, {2048, PKEY_RSA_2048}, {3072, PKEY_RSA_3072}, {4096, PKEY_RSA_4096}};
+    } kinds[] = {{2048, PKEY_RSA_2048}, {3072, PKEY_RSA_3072}, {4096, PKEY_RSA_4096}};
 
-    if (role == CERT_RELAY && a->bits == 0)
-        return pkey_generate(PKEY_P256, &a->rng, e);
+    if (a->bits == 0)
+        return pkey_generate(usual, &a->rng, e);
     for (size_t i = 0; i < COUNT(kinds); i++)
         if (kinds[i].bits == a->bits)
             return pkey_generate(kinds[i].kind, &a->rng, e);
@@ -247,7 +259,7 @@ static int issue_with(struct args *a, const struct subject *s, struct ca *ca, st
     uint8_t spki[SPKI_MAX];
     size_t n;
     int rc = -1;
-    struct pkey *k = a->key != NULL ? key_given(a->key, &a->rng, e) : key_new(a, s->role, e);
+    struct pkey *k = a->key != NULL ? key_given(a->key, &a->rng, e) : key_new(a, s->of->kind, e);
 
     if (k == NULL)
         return -1;
@@ -399,10 +411,11 @@ static const struct cmd {
 } cmds[] = {
     {"init", "NAME", "make a root and an intermediate (RSA-3072)", 1, 1, OPT_DIR | OPT_ROOT_KEY,
      cmd_init},
-    {"issue", "relay HOST... | device PERSON DEVICE", "make a key and its certificate", 2, 20,
-     OPT_DIR | OPT_OUT | OPT_DAYS | OPT_BITS | OPT_KEY, cmd_issue},
-    {"sign", "CSR relay HOST... | CSR device PERSON DEVICE", "certify the key of a request", 3, 20,
-     OPT_DIR | OPT_OUT | OPT_DAYS, cmd_sign},
+    {"issue", "relay HOST... | evidence HOST... | device PERSON DEVICE",
+     "make a key and its certificate", 2, 20, OPT_DIR | OPT_OUT | OPT_DAYS | OPT_BITS | OPT_KEY,
+     cmd_issue},
+    {"sign", "CSR relay HOST... | CSR evidence HOST... | CSR device PERSON DEVICE",
+     "certify the key of a request", 3, 20, OPT_DIR | OPT_OUT | OPT_DAYS, cmd_sign},
     {"revoke", "FILE | SHA-256", "revoke a certificate, write crl.der", 1, 1, OPT_DIR | OPT_REASON,
      cmd_revoke},
     {"crl", "", "write a fresh revocation list", 0, 0, OPT_DIR | OPT_ROOT_KEY | OPT_ROOT, cmd_crl},

@@ -200,8 +200,10 @@ static void bw_eku(struct bw *w, const struct cert_form *f)
 {
     size_t mark = bw_len(w);
 
-    if (!f->server_auth && !f->client_auth)
+    if (!f->server_auth && !f->client_auth && !f->evidence)
         return;
+    if (f->evidence)
+        bw_oid(w, OID_EVIDENCE);
     if (f->client_auth)
         bw_oid(w, MBEDTLS_OID_CLIENT_AUTH);
     if (f->server_auth)
@@ -326,6 +328,9 @@ struct cert_form cert_form_of(enum cert_role role)
     case CERT_DEVICE:
         return (struct cert_form){
             .pathlen = -1, .usage = USAGE_SIGN | USAGE_NON_REPUDIATION, .client_auth = true};
+    case CERT_EVIDENCE:
+        return (struct cert_form){
+            .pathlen = -1, .usage = USAGE_SIGN | USAGE_NON_REPUDIATION, .evidence = true};
     case CERT_INTERMEDIATE:
         return (struct cert_form){
             .ca = true, .pathlen = 0, .usage = USAGE_CERT_SIGN | USAGE_CRL_SIGN};

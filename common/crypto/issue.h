@@ -36,9 +36,9 @@ struct cert_form {
     struct san sans[SANS_MAX];
     size_t sans_n;
     bool ca;
-    int pathlen;                   /* -1: none */
-    unsigned usage;                /* USAGE_ bits; 0: no key usage extension */
-    bool server_auth, client_auth; /* extended key usage; neither: no such extension */
+    int pathlen;                             /* -1: none */
+    unsigned usage;                          /* USAGE_ bits; 0: no key usage extension */
+    bool server_auth, client_auth, evidence; /* extended key usage; none: no such extension */
 };
 
 struct cert_form cert_form_of(enum cert_role role);

@@ -60,8 +60,9 @@ const char *cert_fault_word(enum cert_fault f); /* one word for logs and audit_l
 
 /* What a certificate is for: id, name. The names stand in the CA's index and on command lines. */
 #define CERT_ROLES(X)                                                                              \
-    X(CERT_RELAY, "relay")   /* serverAuth, SAN DNS or IP; P-256 or RSA */                         \
-    X(CERT_DEVICE, "device") /* clientAuth, URI SAN of subject; RSA, signs entries */              \
+    X(CERT_RELAY, "relay")       /* serverAuth, SAN DNS or IP; P-256 or RSA */                     \
+    X(CERT_DEVICE, "device")     /* clientAuth, URI SAN of subject; RSA, signs entries */          \
+    X(CERT_EVIDENCE, "evidence") /* OID_EVIDENCE, SAN as the relay's; RSA, signs checkpoints */    \
     X(CERT_INTERMEDIATE, "intermediate")                                                           \
     X(CERT_ROOT, "root")
 
@@ -70,6 +71,10 @@ enum cert_role { CERT_ROLES(X) CERT_ROLE_COUNT };
 #undef X
 
 const char *cert_role_name(enum cert_role r);
+
+/* The extended key usage of evidence certificates, in DER: 2.25 and a UUID (ITU-T X.667), which
+ * needs nobody's registration: 2.25.8406729532635785283492383773779946475. */
+#define OID_EVIDENCE "\x69\x8c\xd3\x89\xf1\x89\xe1\xaa\xb0\x87\xa4\xf5\xb2\xe6\xd6\xc3\xf7\xd7\x6b"
 
 /* --- one certificate, for display and for signatures; parsing judges its form alone --- */
 
@@ -146,7 +151,8 @@ bool trust_revoked(const struct trust *t, const struct cert *c, int64_t *when);
 
 struct cert_ask {
     enum cert_role role; /* CERT_RELAY, CERT_DEVICE, or CERT_INTERMEDIATE (a CA as chain[0]) */
-    const char *host;    /* CERT_RELAY: DNS name or address that was asked for; without brackets */
+    const char *host;    /* CERT_RELAY: DNS name or address that was asked for; without brackets;
+                          * CERT_EVIDENCE: the same, or NULL when any relay will do */
     int64_t at;          /* ms: when it must have been valid. A later revocation does not count. */
     int64_t now;         /* ms: by which the CRLs themselves must be fresh; 0: the same as at */
 };

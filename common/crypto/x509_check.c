@@ -274,6 +274,12 @@ static int relay_name(struct judge *j)
                   j->ask->host);
 }
 
+/* Who checks evidence later asks for no host: the certificate says whose relay it was. */
+static int evidence_name(struct judge *j)
+{
+    return j->ask->host == NULL ? 0 : relay_name(j);
+}
+
 /* The one SAN of a device says again what its subject says. */
 static int device_name(struct judge *j)
 {
@@ -299,13 +305,16 @@ static int device_name(struct judge *j)
 static const struct rule {
     const char *eku;
     unsigned usage;
-    bool rsa; /* it signs entries with RSA-PSS */
+    bool rsa; /* it signs with RSA-PSS */
     int (*name)(struct judge *j);
 } rules[CERT_ROLE_COUNT] = {
     [CERT_RELAY] = {MBEDTLS_OID_SERVER_AUTH, MBEDTLS_X509_KU_DIGITAL_SIGNATURE, false, relay_name},
     [CERT_DEVICE] = {MBEDTLS_OID_CLIENT_AUTH,
                      MBEDTLS_X509_KU_DIGITAL_SIGNATURE | MBEDTLS_X509_KU_NON_REPUDIATION, true,
                      device_name},
+    [CERT_EVIDENCE] = {OID_EVIDENCE,
+                       MBEDTLS_X509_KU_DIGITAL_SIGNATURE | MBEDTLS_X509_KU_NON_REPUDIATION, true,
+                       evidence_name},
 };
 
 static int usage_check(struct judge *j, const struct rule *r)
@@ -351,7 +360,8 @@ static int leaf_check(struct judge *j, const struct rule *r)
     if (issuer_uses_check(j, r) < 0 || usage_check(j, r) < 0)
         return -1;
     if (r->rsa && mbedtls_pk_get_type(&crt->pk) != MBEDTLS_PK_RSA)
-        return refuse(j, leaf, CERT_WEAK_KEY, "a device's key must be RSA: it signs entries");
+        return refuse(j, leaf, CERT_WEAK_KEY, "the key of this role must be RSA: it signs %s",
+                      j->ask->role == CERT_DEVICE ? "entries" : "evidence");
     if (!leaf_names_any(j))
         return refuse(j, leaf, CERT_NO_SAN, "%s", cert_fault_text(CERT_NO_SAN));
     return r->name(j);

@@ -91,6 +91,8 @@ static const char *eku_name(const mbedtls_x509_buf *oid)
     if (span_same(BUF_SPAN(*oid),
                   span_of(MBEDTLS_OID_CLIENT_AUTH, strlen(MBEDTLS_OID_CLIENT_AUTH))))
         return "clientAuth";
+    if (span_same(BUF_SPAN(*oid), span_of(OID_EVIDENCE, strlen(OID_EVIDENCE))))
+        return "countersignEvidence";
     return "another use";
 }
 

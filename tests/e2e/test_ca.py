@@ -123,6 +123,18 @@ def test_device(home, free, bits):
     assert "Subject: CN = alice, OU = laptop\n" in text
 
 
+def test_evidence(home, free):
+    """Its use is its own: openssl takes it neither for a server nor for a client."""
+    ca("issue", "--dir", "ca", "--out", free, "evidence", "relay.example", cwd=home)
+    p = verify(f"{free}.crt", "-verify_hostname", "relay.example", cwd=home)
+    assert p.returncode == 0, p.stderr
+    for purpose in "sslserver", "sslclient":
+        assert verify(f"{free}.crt", "-purpose", purpose, cwd=home).returncode != 0
+    text = openssl("x509", "-in", f"{free}.crt", "-noout", "-text", cwd=home)
+    assert "Public-Key: (3072 bit)" in text and "Digital Signature, Non Repudiation\n" in text
+    assert "2.25.8406729532635785283492383773779946475\n" in text
+
+
 def test_signature_of_entries(home, free):
     """A device's key and certificate serve openssl dgst as protocol.md 6 says."""
     ca("issue", "--dir", "ca", "--out", free, "device", "alice", "desk", cwd=home)
@@ -255,6 +267,8 @@ def test_help(home):
     (("init", "--dir", "ca", "again"), 73, "already exists"),
     (("issue", "--dir", "ca", "relay"), 64, "relay HOST"),
     (("issue", "--dir", "ca", "king", "x"), 64, "king is no role"),
+    (("issue", "--dir", "ca", "evidence"), 64, "evidence HOST"),
+    (("issue", "--dir", "ca", "--bits", "1024", "evidence", "r"), 64, "2048, 3072 or 4096"),
     (("issue", "--dir", "ca", "device", "alice"), 64, "the person, then the device"),
     (("issue", "--dir", "ca", "device", "a/b", "c"), 64, "--out"),
     (("issue", "--dir", "ca", "--out", "n", "relay", "*.example"), 64, "*.example"),

@@ -142,6 +142,32 @@ static void what_is_issued_is_in_order(void **state)
     ca_free(NULL);
 }
 
+static void evidence_has_a_role_of_its_own(void **state)
+{
+    static const char *const hosts[] = {"relay.example"}, *const others[] = {"other.example"};
+    struct ca *ca = fresh();
+    struct ca_cert relay, device, evidence, other;
+    struct err e = {0};
+    (void)state;
+
+    assert_int_equal(ca_issue_relay(ca, NOW, ec, hosts, 1, 0, &relay, &e), 0);
+    assert_int_equal(
+        ca_issue_device(ca, NOW, rsa, str_of("alice"), str_of("laptop"), 0, &device, &e), 0);
+    assert_int_equal(ca_issue_evidence(ca, NOW, rsa, hosts, 1, 0, &evidence, &e), 0);
+    assert_int_equal(ca_issue_evidence(ca, NOW, rsa, others, 1, 0, &other, &e), 0);
+    assert_int_equal(judge(ca, &evidence, CERT_EVIDENCE, NOW), CERT_OK);
+    assert_int_equal(judge(ca, &evidence, CERT_EVIDENCE, NOW + 731 * DAY), CERT_EXPIRED);
+    assert_int_equal(judge(ca, &evidence, CERT_RELAY, NOW), CERT_WRONG_ROLE);
+    assert_int_equal(judge(ca, &evidence, CERT_DEVICE, NOW), CERT_WRONG_ROLE);
+    assert_int_equal(judge(ca, &relay, CERT_EVIDENCE, NOW), CERT_WRONG_ROLE);
+    assert_int_equal(judge(ca, &device, CERT_EVIDENCE, NOW), CERT_WRONG_ROLE);
+    assert_int_equal(judge(ca, &other, CERT_EVIDENCE, NOW), CERT_WRONG_NAME);
+    /* It signs with RSA-PSS: a key on P-256 gets none. */
+    assert_int_equal(ca_issue_evidence(ca, NOW, ec, hosts, 1, 0, &other, &e), -1);
+    assert_non_null(strstr(e.text, "RSA"));
+    ca_free(ca);
+}
+
 static void what_is_revoked_is_refused_from_then_on(void **state)
 {
     struct ca *ca = fresh();
@@ -440,6 +466,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_is_issued_is_in_order, clean),
+        cmocka_unit_test_teardown(evidence_has_a_role_of_its_own, clean),
         cmocka_unit_test_teardown(what_is_revoked_is_refused_from_then_on, clean),
         cmocka_unit_test_teardown(unknown_certificates_are_not_revoked, clean),
         cmocka_unit_test_teardown(numbers_of_lists_only_grow, clean),
