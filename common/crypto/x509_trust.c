@@ -65,6 +65,33 @@ static int crl_number(const mbedtls_x509_crl *crl, uint64_t *out)
     return -1;
 }
 
+/* One whole element at p, head included; empty when there is none with this tag. */
+static struct span element(unsigned char *p, const unsigned char *end, int tag)
+{
+    unsigned char *start = p;
+    size_t n;
+
+    if (mbedtls_asn1_get_tag(&p, end, &n, tag) != 0)
+        return span_of(NULL, 0);
+    return span_of(start, (size_t)(p - start) + n);
+}
+
+/* RFC 5280 5.1.1.2: the algorithm stands twice, inside what is signed and beside it. mbedTLS
+ * compares less than its bytes, so that a list could be changed without its signature failing. */
+static bool crl_algorithm_once(const mbedtls_x509_crl *crl)
+{
+    enum { SEQUENCE = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE };
+    unsigned char *in = crl->tbs.p, *out = crl->tbs.p + crl->tbs.len;
+    const unsigned char *end = crl->raw.p + crl->raw.len;
+    size_t n;
+
+    if (mbedtls_asn1_get_tag(&in, out, &n, SEQUENCE) != 0)
+        return false;
+    in += element(in, out, MBEDTLS_ASN1_INTEGER).n; /* the version */
+    struct span inside = element(in, out, SEQUENCE), beside = element(out, end, SEQUENCE);
+    return inside.n > 0 && span_same(inside, beside);
+}
+
 static const char *crl_read(struct crl *c, struct span der)
 {
     size_t whole;
@@ -75,6 +102,8 @@ static const char *crl_read(struct crl *c, struct span der)
         return whole > 0 && whole < der.n ? "has bytes behind its end" : "is malformed";
     if (mbedtls_x509_crl_parse_der(&c->crl, der.p, der.n) != 0)
         return "is malformed or has a critical extension unknown here";
+    if (!crl_algorithm_once(&c->crl))
+        return "names two signature algorithms";
     if (c->crl.version != 2 || crl_number(&c->crl, &c->number) < 0)
         return "is not version 2 with a CRL number";
     if (c->crl.next_update.year == 0)
