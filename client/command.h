@@ -12,7 +12,7 @@ struct call {
     char **args;         /* behind the command, ended by NULL */
     int args_n;
     bool json, follow, no_open, secret, delivered, plain;
-    const char *since, *room, *name, *device, *history;
+    const char *since, *room, *name, *device, *history, *ca;
     enum link_kind link;   /* what conf.link points to */
     unsigned rsa_bits;     /* join; 0: 2048 */
     unsigned timeout_s;    /* 0: the command's own */
@@ -27,6 +27,7 @@ int command_recv(struct call *c, struct err *e) MUST_USE;
 int command_plain(struct call *c, struct err *e) MUST_USE;
 int command_room(struct call *c, struct err *e) MUST_USE;
 int command_handshake(struct call *c, struct err *e) MUST_USE;
+int command_verify(struct call *c, struct err *e) MUST_USE;
 int command_me(struct call *c, struct err *e) MUST_USE;
 
 #endif

@@ -43,6 +43,7 @@ static const struct command {
     {"plain", "", "line mode: prints what arrives, says what it reads", command_plain},
     {"room", "VERB ...", "create, join, leave, invite, members, topic, list", command_room},
     {"handshake", "[HOST:PORT]", "show a handshake step by step", command_handshake},
+    {"verify", "FILE", "is this file of evidence true? Needs no account", command_verify},
     {"me", "", "who you are here", command_me},
     {"help", "", "this text", command_help},
 };
@@ -57,7 +58,8 @@ enum option_id_2 {
     O_PRIVATE,
     O_HISTORY,
     O_PLAIN,
-    O_LINK
+    O_LINK,
+    O_CA
 };
 
 /* Every option: getopt's part, the commands it belongs to ("" all), value and help. */
@@ -69,7 +71,7 @@ static const struct setting {
     {"profile", "NAME", O_PROFILE, "", "which account of yours; default: default"},
     {"password-fd", "N", O_FD, "", "read the password from this descriptor"},
     {"password-file", "FILE", O_FILE, "", "read it from a file of mode 0600"},
-    {"json", NULL, O_JSON, "send recv plain room handshake me", "one JSON object per line"},
+    {"json", NULL, O_JSON, "send recv plain room handshake verify me", "one JSON object per line"},
     {"wait", "relay|delivered", O_WAIT, "send", "what to wait for; default: relay"},
     {"timeout", "S", O_TIMEOUT, "send recv room", "seconds to wait at most"},
     {"follow", NULL, O_FOLLOW, "recv", "go on until interrupted"},
@@ -82,6 +84,7 @@ static const struct setting {
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
     {"history", "all|joined", O_HISTORY, "room", "create: what new members may read"},
+    {"ca", "FILE", O_CA, "verify", "the root certificate that you believe, PEM or DER"},
     {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
     {"help", NULL, 'h', "", "this text"},
     {"version", NULL, 'V', "", "version"},
@@ -164,6 +167,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     case O_PRIVATE: c->secret = true; return 0;
     case O_HISTORY: c->history = value; return 0;
     case O_PLAIN: c->plain = true; return 0;
+    case O_CA: c->ca = value; return 0;
     }
     return err_set(e, ERR_USAGE, "unknown option; see countersign --help");
 }

@@ -14,7 +14,7 @@
 #include "common/util/err.h"
 #include "common/util/limits.h"
 
-#define JSON_INT_MAX ((UINT64_C(1) << 53) - 1)
+#define JSON_INT_MAX EXACT_INT_MAX
 
 /* Is it one JSON object and nothing else, by the strict rules? 0, or -1 and e (ERR_PEER) with the
  * offset. Needs no memory but its stack. */

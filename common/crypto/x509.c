@@ -221,6 +221,17 @@ void cert_fingerprint(struct span der, struct hash *out)
     sha256(der, out);
 }
 
+bool cert_signed_itself(struct cert *c)
+{
+    mbedtls_x509_crt *crt = &c->crt;
+
+    /* No getters for how a certificate is signed. */
+    return cert_issued_by(c, c) && sig_strong(&crt->sig_oid) &&
+           sig_verify(BUF_SPAN(crt->tbs), crt->MBEDTLS_PRIVATE(sig_md),
+                      crt->MBEDTLS_PRIVATE(sig_pk), crt->MBEDTLS_PRIVATE(sig_opts), &crt->pk,
+                      BUF_SPAN(crt->MBEDTLS_PRIVATE(sig)));
+}
+
 bool cert_verify_sig(const struct cert *c, struct span line, struct span sig)
 {
     struct err e = {0};

@@ -89,6 +89,10 @@ struct span cert_der(const struct cert *c); /* valid until cert_free */
 struct span cert_spki(const struct cert *c);
 void cert_fingerprint(struct span der, struct hash *out); /* SHA-256 of the DER */
 
+/* true when it carries its own signature, as a root does. cert_check does not ask: an anchor is
+ * believed for what it is. */
+bool cert_signed_itself(struct cert *c);
+
 /* true when sig is the RSA-PSS signature (pkey.h) of line under the certificate's key. */
 bool cert_verify_sig(const struct cert *c, struct span line, struct span sig);
 

@@ -6,6 +6,7 @@
 #define COMMON_UTIL_LIMITS_H
 
 #include <assert.h>
+#include <stdint.h>
 
 /* What is said (docs/protocol.md) */
 enum {
@@ -62,6 +63,18 @@ enum {
     NAME_ASKED_MAX = 1024, /* of a name somebody asks for: longer is malformed, not bad-name */
     ROOM_ROWS_MAX = 1000,  /* rooms in one answer to room-list */
 };
+
+/* Evidence (common/evidence, docs/evidence.md) */
+enum {
+    CHECKPOINT_MAX = 256,           /* its text */
+    HASH_B64 = 44,                  /* a SHA-256 in base64 */
+    PROOF_MAX = 128,                /* hashes: two for each level of a tree, and more */
+    TAR_NAME_MAX = 96,              /* of a file in a bundle */
+    BUNDLE_CERTS_MAX = 4096,        /* authors and signers in one bundle */
+    BUNDLE_MAX = 512 * 1024 * 1024, /* its bytes */
+    TRANSCRIPT_MAX = 1024 * 1024,   /* its lines */
+};
+#define EXACT_INT_MAX ((UINT64_C(1) << 53) - 1) /* what every reader of JSON keeps exactly */
 
 /* The relay (server/core) */
 enum {
@@ -155,6 +168,8 @@ static_assert(POOL_BLOCK_MAX >= 2 * WRITE_SLICE, "a slice's block is kept, grown
 static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");
 
 static_assert(KV_LINE_MAX >= 4 * KV_VALUE_MAX + 512, "a value of escapes fits a line");
+
+static_assert(PROOF_MAX >= 2 * 53, "a proof of any range in any tree fits");
 
 static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_MAX,
               "the longest entry fits a frame in base64");

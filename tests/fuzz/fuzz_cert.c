@@ -33,6 +33,7 @@ static void fuzz_cert(struct span der)
     cert_free(c);
     check(der, CERT_RELAY);
     check(der, CERT_DEVICE);
+    check(der, CERT_EVIDENCE);
     check(der, CERT_INTERMEDIATE);
 }
 

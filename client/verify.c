@@ -1,0 +1,245 @@
+/* countersign verify: the verdict of common/chat/judge.h, printed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "certs/file.h"
+#include "client/command.h"
+#include "client/print.h"
+#include "common/chat/entry.h"
+#include "common/chat/judge.h"
+#include "common/crypto/pem.h"
+#include "common/util/time.h"
+
+/* What follows from a verdict, and what does not, by kind. */
+static const struct {
+    const char *proves, *not_this;
+} limits[BUNDLE_KIND_COUNT] = {
+    [BUNDLE_MESSAGES] = {"whoever held these keys signed these messages; the relay had them in "
+                         "this order when it signed the checkpoint",
+                         "that a key was in its owner's hands; that anybody read a message; that "
+                         "nothing was sent which the relay never numbered; times by other clocks "
+                         "than the relay's and the author's"},
+    [BUNDLE_CONTRADICTION] = {"the relay signed two histories of this room",
+                              "which of the two is true, or why"},
+};
+
+/* --- for people --- */
+
+static void hash_line(const char *what, const struct hash *h)
+{
+    char groups[FP_GROUPS];
+
+    fp_groups(groups, h);
+    print_line("%-11s %s", what, groups);
+}
+
+static void checkpoint_line(const char *what, const struct checkpoint *c)
+{
+    char time[TIME_TEXT], root[HASH_B64 + 1];
+
+    time_put(time, c->time);
+    b64_put(root, span_of(c->tree.root.b, HASH_LEN));
+    print_line("%-11s %llu entries, root %s, signed %s", what, (unsigned long long)c->tree.size,
+               root, time);
+}
+
+static void authors_lines(const struct verdict *v)
+{
+    for (size_t i = 0; i < v->authors_n; i++) {
+        const struct verdict_author *a = &v->authors[i];
+        struct clean name, device;
+        print_line("%-11s %s on %s: %zu message%s", "author", clean(&name, a->name),
+                   clean(&device, a->device), a->messages, a->messages == 1 ? "" : "s");
+        hash_line("", &a->fp);
+        clean_free(&name);
+        clean_free(&device);
+    }
+}
+
+/* A message that is alone, as its author meant it. */
+static void text_lines(const struct verdict *v)
+{
+    char sent[TIME_TEXT], received[TIME_TEXT];
+    struct content c;
+    struct err e = {0};
+    struct clean text;
+
+    time_put(sent, v->sent);
+    time_put(received, v->received);
+    print_line("%-11s %s by the author's clock, %s by the relay's", "sent", sent, received);
+    if (v->withheld > 0 || content_take(&c, buf_span(&v->content), &e) < 0) {
+        print_line("%-11s %s", "text",
+                   v->withheld > 0 ? "withheld" : "not in a form that this version can read");
+        return;
+    }
+    if (c.kind == CONTENT_SAY)
+        print_line("%-11s %s", "text", clean_lines(&text, c.text));
+    else
+        print_line("%-11s a message of kind %s", "text", clean_lines(&text, c.name));
+    clean_free(&text);
+    content_free(&c);
+}
+
+static void messages_lines(const struct verdict *v)
+{
+    if (v->first == v->last) {
+        print_line("%-11s number %llu", "message", (unsigned long long)v->first);
+        text_lines(v);
+    } else {
+        print_line("%-11s %llu to %llu, %zu without their text", "messages",
+                   (unsigned long long)v->first, (unsigned long long)v->last, v->withheld);
+    }
+    authors_lines(v);
+}
+
+static void valid_lines(const struct verdict *v)
+{
+    char room[2 * ROOM_ID_LEN + 1];
+    struct clean relay;
+
+    hex_put(room, span_of(v->checkpoint.room, ROOM_ID_LEN));
+    print_line(v->anchored ? "VALID" : "VALID: consistent, but the signer is not anchored");
+    print_line("%-11s %s", "room", room);
+    if (v->kind == BUNDLE_MESSAGES)
+        messages_lines(v);
+    print_line("%-11s %s", "relay", clean(&relay, v->relay));
+    clean_free(&relay);
+    hash_line("", &v->checkpoint.signer);
+    checkpoint_line("checkpoint", &v->checkpoint);
+    if (v->kind == BUNDLE_CONTRADICTION)
+        checkpoint_line("later", &v->later);
+    hash_line(v->anchored ? "root, yours" : "root", &v->root);
+    if (!v->anchored)
+        print_line("%-11s compare this SHA-256 with one that you got another way, or give --ca",
+                   "");
+    print_line("%-11s %s", "proves", limits[v->kind].proves);
+    print_line("%-11s %s", "proves not", limits[v->kind].not_this);
+}
+
+/* --- for programs --- */
+
+static void hash_value(struct jput *j, const char *key, const struct hash *h)
+{
+    jput_hex(j, key, span_of(h->b, HASH_LEN));
+}
+
+static void checkpoint_value(struct row *r, const char *key, const struct checkpoint *c)
+{
+    jput_open(&r->j, key, '{');
+    jput_u64(&r->j, "size", c->tree.size);
+    hash_value(&r->j, "root", &c->tree.root);
+    row_time(r, "time", c->time);
+    hash_value(&r->j, "signer", &c->signer);
+    jput_close(&r->j, '}');
+}
+
+static void messages_values(struct row *r, const struct verdict *v)
+{
+    jput_u64(&r->j, "first", v->first);
+    jput_u64(&r->j, "last", v->last);
+    jput_u64(&r->j, "withheld", v->withheld);
+    jput_open(&r->j, "authors", '[');
+    for (size_t i = 0; i < v->authors_n; i++) {
+        const struct verdict_author *a = &v->authors[i];
+        jput_open(&r->j, NULL, '{');
+        row_text(r, "name", a->name);
+        row_text(r, "device", a->device);
+        hash_value(&r->j, "fp", &a->fp);
+        jput_u64(&r->j, "messages", a->messages);
+        jput_close(&r->j, '}');
+    }
+    jput_close(&r->j, ']');
+    if (v->first != v->last)
+        return;
+    row_time(r, "sent", v->sent);
+    row_time(r, "received", v->received);
+    if (v->withheld == 0)
+        jput_b64(&r->j, "content", buf_span(&v->content));
+}
+
+static void valid_values(struct row *r, const struct verdict *v)
+{
+    jput_bool(&r->j, "anchored", v->anchored);
+    row_text(r, "kind", bundle_kind_name(v->kind));
+    jput_hex(&r->j, "room", span_of(v->checkpoint.room, ROOM_ID_LEN));
+    if (v->kind == BUNDLE_MESSAGES)
+        messages_values(r, v);
+    row_text(r, "relay", v->relay);
+    checkpoint_value(r, "checkpoint", &v->checkpoint);
+    if (v->kind == BUNDLE_CONTRADICTION)
+        checkpoint_value(r, "later", &v->later);
+    hash_value(&r->j, "root", &v->root);
+    row_text(r, "proves", limits[v->kind].proves);
+    row_text(r, "proves-not", limits[v->kind].not_this);
+}
+
+static int verdict_row(const struct verdict *v, struct err *e)
+{
+    struct row r;
+
+    row_begin(&r, "verdict");
+    jput_bool(&r.j, "valid", v->valid);
+    if (v->valid) {
+        valid_values(&r, v);
+    } else {
+        row_text(&r, "where", v->where);
+        row_text(&r, "why", v->why.text);
+    }
+    return row_end(&r, e);
+}
+
+/* --- the command --- */
+
+static int verdict_print(const struct verdict *v, bool json, struct err *e)
+{
+    struct clean where, why;
+
+    if (json)
+        return verdict_row(v, e);
+    if (v->valid) {
+        valid_lines(v);
+        return print_flush(e);
+    }
+    print_line("INVALID\n%s: %s", clean(&where, v->where), clean(&why, v->why.text));
+    clean_free(&where);
+    clean_free(&why);
+    return print_flush(e);
+}
+
+static int verify(struct call *c, struct span archive, struct span root, struct err *e)
+{
+    struct verdict v;
+
+    judge_bundle(archive, &root, root.n > 0, &v);
+    int rc = verdict_print(&v, c->json, e);
+    if (!v.valid)
+        rc = err_set(e, v.why.code == ERR_LOCAL ? ERR_LOCAL : ERR_DATA, "%s is not valid evidence",
+                     c->args[0]);
+    verdict_free(&v);
+    return rc;
+}
+
+int command_verify(struct call *c, struct err *e)
+{
+    struct buf archive, ca, root;
+    int rc = -1;
+
+    if (c->args_n != 1)
+        return err_set(e, ERR_USAGE, "verify wants the name of one file");
+    buf_init(&archive, BUNDLE_MAX);
+    buf_init(&ca, CERT_MAX * 4);
+    buf_init(&root, CERT_MAX);
+    if (file_read(c->args[0], FILE_PUBLIC, &archive, e) < 0)
+        goto out;
+    if (c->ca != NULL && (file_read(c->ca, FILE_PUBLIC, &ca, e) < 0 ||
+                          pem_or_der(buf_span(&ca), PEM_CERT, &root, e) < 0)) {
+        rc = err_in(e, "--ca %s", c->ca);
+        goto out;
+    }
+    rc = verify(c, buf_span(&archive), buf_span(&root), e);
+out:
+    buf_free(&archive);
+    buf_free(&ca);
+    buf_free(&root);
+    return rc;
+}

@@ -1,0 +1,489 @@
+#include "common/chat/judge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/chat/entry.h"
+#include "common/evidence/transcript.h"
+
+/* An author as far as the transcript was read. */
+struct author {
+    const struct bundle_cert *of;
+    struct cert *cert; /* owned; NULL: no message by this certificate yet */
+    struct entry_chain chain;
+    int64_t least, most; /* relay times of his messages */
+    size_t messages;
+    size_t rank; /* how many authors spoke before him */
+};
+
+struct judge {
+    struct bundle b;
+    struct verdict *v;
+    struct trust *trust;
+    int64_t crl_from;       /* thisUpdate of the list, ms */
+    int64_t crl_until;      /* nextUpdate */
+    struct author *authors; /* one for each certificate of the bundle, in its order */
+    size_t authors_n;       /* who have spoken */
+    struct hash *leaves;    /* of the messages */
+    struct hash *lines;     /* what a later line's prev may be */
+    struct hash *heads;     /* behind each message, [0] before the first; true from number 1 on */
+    size_t n, cap;
+};
+
+static void where(struct judge *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* What is looked at now: if it fails, that is where. */
+static void where(struct judge *j, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(j->v->where, sizeof j->v->where, fmt, ap);
+    va_end(ap);
+}
+
+static int wrong(struct judge *j, const char *why)
+{
+    return err_set(&j->v->why, ERR_DATA, "%s", why);
+}
+
+/* --- whom to believe --- */
+
+/* What an anchor says of itself is nobody's word, but a root that was changed is not the one. */
+static int root_check(struct judge *j)
+{
+    struct cert *root = cert_parse(j->b.root, NULL, &j->v->why);
+
+    if (root == NULL)
+        return -1;
+    bool good = cert_signed_itself(root);
+    cert_free(root);
+    return good ? 0 : wrong(j, "its own signature does not verify");
+}
+
+static int trust_make(struct judge *j)
+{
+    struct err *e = &j->v->why;
+    struct crl_info info;
+
+    j->trust = trust_new(TRUST_CRL_LEAF, e);
+    if (j->trust == NULL)
+        return -1;
+    where(j, "root.der");
+    if (trust_add_root(j->trust, j->b.root, e) < 0 || root_check(j) < 0)
+        return -1;
+    where(j, "issuer.der");
+    if (trust_add_intermediate(j->trust, j->b.issuer, e) < 0)
+        return -1;
+    where(j, "crl.der");
+    if (trust_add_crl(j->trust, j->b.crl, e) < 0)
+        return -1;
+    struct crl *crl = crl_parse(j->b.crl, e);
+    if (crl == NULL)
+        return -1;
+    crl_info(crl, &info);
+    j->crl_from = info.this_update;
+    j->crl_until = info.next_update;
+    crl_free(crl);
+    return 0;
+}
+
+/* A root that the caller brought must be the bundle's; without one it is only named. */
+static int anchor_check(struct judge *j, const struct span *roots, size_t n)
+{
+    where(j, "root.der");
+    cert_fingerprint(j->b.root, &j->v->root);
+    for (size_t i = 0; i < n; i++)
+        if (span_same(roots[i], j->b.root))
+            j->v->anchored = true;
+    return j->v->anchored || n == 0 ? 0 : wrong(j, "not the CA that was given");
+}
+
+/* The full check of a certificate at a time. The list is younger than what was signed, or was still
+ * good then (checkpoint_judge): it goes on naming what was revoked before. */
+static int cert_judge(struct judge *j, const struct bundle_cert *c, enum cert_role role, int64_t at)
+{
+    struct cert_ask ask = {.role = role, .at = at, .now = j->crl_from};
+    enum cert_fault why;
+
+    return cert_check(j->trust, &c->der, 1, &ask, &why, &j->v->why);
+}
+
+/* --- a checkpoint --- */
+
+struct signed_text {
+    const char *name, *sig_name;
+    struct span text, sig;
+};
+
+static int checkpoint_judge(struct judge *j, const struct signed_text *s, struct checkpoint *out)
+{
+    struct err *e = &j->v->why;
+    char hex[2 * HASH_LEN + 1];
+    struct cert_info info;
+
+    where(j, "%s", s->name);
+    if (checkpoint_take(out, str_from(s->text.p, s->text.n), e) < 0)
+        return -1;
+    const struct bundle_cert *c = bundle_cert(&j->b, &out->signer);
+    if (c == NULL)
+        return wrong(j, "its signer's certificate is not here");
+    where(j, "crl.der");
+    if (out->time > j->crl_until)
+        return wrong(j, "the revocation list was out of date when the checkpoint was signed");
+    hex_put(hex, span_of(c->fp.b, HASH_LEN));
+    where(j, "certs/%s.der", hex);
+    struct cert *cert = cert_parse(c->der, NULL, e);
+    if (cert == NULL)
+        return -1;
+    cert_info(cert, &info);
+    memcpy(j->v->relay, info.cn, sizeof j->v->relay);
+    int rc = cert_judge(j, c, CERT_EVIDENCE, out->time);
+    if (rc == 0) {
+        where(j, "%s", s->sig_name);
+        rc = cert_verify_sig(cert, s->text, s->sig) ? 0 : wrong(j, "the signature is wrong");
+    }
+    cert_free(cert);
+    return rc;
+}
+
+static int first_checkpoint(struct judge *j)
+{
+    const struct signed_text s = {"checkpoint.txt", "checkpoint.sig", j->b.checkpoint,
+                                  j->b.checkpoint_sig};
+    return checkpoint_judge(j, &s, &j->v->checkpoint);
+}
+
+/* --- messages --- */
+
+static bool grow(struct hash **p, size_t cap)
+{
+    struct hash *more = realloc(*p, cap * sizeof **p);
+
+    if (more != NULL)
+        *p = more;
+    return more != NULL;
+}
+
+/* One more message, and the head before the first, fit all three lists. */
+static int room_make(struct judge *j)
+{
+    size_t cap = j->cap == 0 ? 64 : j->cap * 2;
+
+    if (j->n == TRANSCRIPT_MAX)
+        return wrong(j, "too many lines");
+    if (j->n + 1 < j->cap)
+        return 0;
+    if (!grow(&j->leaves, cap) || !grow(&j->lines, cap) || !grow(&j->heads, cap))
+        return err_set(&j->v->why, ERR_LOCAL, "no memory");
+    j->cap = cap;
+    return 0;
+}
+
+static int author_find(struct judge *j, const struct transcript *t, struct author **out)
+{
+    const struct bundle_cert *c = bundle_cert(&j->b, &t->author);
+
+    if (c == NULL)
+        return wrong(j, "its author's certificate is not here");
+    *out = &j->authors[c - j->b.certs];
+    if ((*out)->cert != NULL)
+        return 0;
+    **out = (struct author){.of = c, .least = t->time, .most = t->time, .rank = j->authors_n++};
+    (*out)->cert = cert_parse(c->der, NULL, &j->v->why);
+    return (*out)->cert != NULL ? 0 : -1;
+}
+
+static bool line_came_before(const struct judge *j, const struct hash *line)
+{
+    for (size_t i = 0; i < j->n; i++)
+        if (hash_same(&j->lines[i], line))
+            return true;
+    return false;
+}
+
+/* An author's first line in a bundle: what it follows is known only from the room's beginning on,
+ * and there it is nothing, or a line of another device of his. */
+static int chain_begin(struct judge *j, const struct entry_line *l)
+{
+    static const struct hash none;
+
+    if (j->v->first > 1)
+        return 0;
+    if (l->seq != 1)
+        return wrong(j, "a message of this author before this one is missing");
+    if (!hash_same(&l->prev, &none) && !line_came_before(j, &l->prev))
+        return wrong(j, "prev is no line before this one");
+    return 0;
+}
+
+static int chain_check(struct judge *j, struct author *a, const struct entry_line *l,
+                       const struct hash *line)
+{
+    int rc = 0;
+
+    if (a->messages == 0)
+        rc = chain_begin(j, l);
+    else if (entry_order(&a->chain, l, line, &j->v->why) != ENTRY_NEXT)
+        rc = wrong(j, "the author's messages do not follow each other");
+    entry_chain_step(&a->chain, l, line);
+    return rc;
+}
+
+/* What the author had seen, where the bundle says it too. */
+static int seen_check(struct judge *j, const struct entry_line *l, uint64_t number)
+{
+    const struct hash *head =
+        j->v->first == 1 && l->seen_number < number ? &j->heads[l->seen_number] : NULL;
+    return entry_seen_check(l, number, head, &j->v->why);
+}
+
+static int body_check(struct judge *j, const struct transcript *t, const struct entry_line *l)
+{
+    struct span content;
+
+    if (t->body.p == NULL) {
+        j->v->withheld++;
+        return 0;
+    }
+    if (entry_body_open(l, t->body, &content, &j->v->why) < 0)
+        return -1;
+    if (j->n > 0) /* shown only of a message that is alone: see verdict_fill */
+        return 0;
+    return buf_add(&j->v->content, content.p, content.n) == 0
+               ? 0
+               : err_set(&j->v->why, ERR_LOCAL, "no memory");
+}
+
+static void author_spoke(struct author *a, int64_t time)
+{
+    a->messages++;
+    a->least = time < a->least ? time : a->least;
+    a->most = time > a->most ? time : a->most;
+}
+
+static int message_judge(struct judge *j, const struct transcript *t)
+{
+    struct err *e = &j->v->why;
+    struct author *a = NULL;
+    struct entry_line l;
+    struct hash line;
+
+    if (room_make(j) < 0 || entry_line_take(&l, t->line, e) < 0 || author_find(j, t, &a) < 0 ||
+        entry_sig_check(a->cert, &l, t->line, span_of(t->sig, t->sig_n), e) < 0)
+        return -1;
+    if (l.epoch != 0)
+        return wrong(j, "an epoch that this version does not know");
+    if (!span_same(span_of(l.room.b, sizeof l.room.b),
+                   span_of(j->v->checkpoint.room, sizeof j->v->checkpoint.room)))
+        return wrong(j, "written for another room than the checkpoint's");
+    entry_line_hash(t->line, &line);
+    if (chain_check(j, a, &l, &line) < 0 || seen_check(j, &l, t->number) < 0 ||
+        body_check(j, t, &l) < 0)
+        return -1;
+    author_spoke(a, t->time);
+    j->v->sent = l.ts;
+    j->v->received = t->time;
+    transcript_leaf(&j->leaves[j->n], t->line, t->time);
+    j->lines[j->n] = line;
+    j->heads[j->n + 1] = j->heads[j->n];
+    entry_head_next(&j->heads[j->n + 1], t->line, t->time);
+    j->n++;
+    return 0;
+}
+
+static int message_next(struct judge *j, const struct transcript *t)
+{
+    if (j->n == 0) {
+        j->v->first = t->number;
+        if (room_make(j) < 0)
+            return -1;
+        j->heads[0] = (struct hash){{0}};
+    } else if (t->number != j->v->last + 1) {
+        return wrong(j, "seqno: the numbers have a gap");
+    }
+    j->v->last = t->number;
+    return message_judge(j, t);
+}
+
+static int transcript_judge(struct judge *j)
+{
+    struct err *e = &j->v->why;
+    struct transcript t;
+    int rc;
+
+    j->authors = calloc(j->b.certs_n + 1, sizeof *j->authors);
+    if (j->authors == NULL)
+        return err_set(e, ERR_LOCAL, "no memory");
+    where(j, "transcript.txt");
+    if (transcript_open(&t, str_from(j->b.transcript.p, j->b.transcript.n), e) < 0)
+        return -1;
+    do {
+        where(j, "transcript.txt line %zu", j->n + 1);
+        rc = transcript_next(&t, e);
+    } while (rc == 1 && (rc = message_next(j, &t)) == 0);
+    if (rc == 0 && j->n == 0)
+        rc = wrong(j, "no message at all");
+    transcript_close(&t);
+    return rc;
+}
+
+/* All conditions on a certificate hold in an interval, so the ends are enough. Every certificate of
+ * the bundle must have been needed. */
+static int authors_judge(struct judge *j)
+{
+    char hex[2 * HASH_LEN + 1];
+
+    for (size_t i = 0; i < j->b.certs_n; i++) {
+        const struct author *a = &j->authors[i];
+        hex_put(hex, span_of(j->b.certs[i].fp.b, HASH_LEN));
+        where(j, "certs/%s.der", hex);
+        if (a->cert == NULL) {
+            if (hash_same(&j->b.certs[i].fp, &j->v->checkpoint.signer))
+                continue;
+            return wrong(j, "a certificate that nobody refers to");
+        }
+        if (cert_judge(j, a->of, CERT_DEVICE, a->least) < 0 ||
+            cert_judge(j, a->of, CERT_DEVICE, a->most) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int tree_judge(struct judge *j)
+{
+    struct hash proof[PROOF_MAX];
+    struct merkle_range r = {.size = j->v->checkpoint.tree.size,
+                             .first = j->v->first - 1,
+                             .leaves = {j->leaves, j->n},
+                             .proof = {proof, 0}};
+
+    where(j, "proof.txt");
+    if (proof_take(proof, &r.proof.n, j->b.proof, &j->v->why) < 0)
+        return -1;
+    return merkle_range_check(&r, &j->v->checkpoint.tree.root)
+               ? 0
+               : wrong(j, "the messages do not lead to the root of the checkpoint");
+}
+
+static int verdict_fill(struct judge *j)
+{
+    struct cert_info info;
+
+    if (j->n > 1)
+        buf_cut(&j->v->content, 0);
+    j->v->authors = calloc(j->authors_n, sizeof *j->v->authors);
+    if (j->v->authors == NULL)
+        return err_set(&j->v->why, ERR_LOCAL, "no memory");
+    j->v->authors_n = j->authors_n;
+    for (size_t i = 0; i < j->b.certs_n; i++) {
+        const struct author *a = &j->authors[i];
+        if (a->cert == NULL)
+            continue;
+        struct verdict_author *out = &j->v->authors[a->rank];
+        cert_info(a->cert, &info);
+        out->fp = a->of->fp;
+        out->messages = a->messages;
+        memcpy(out->name, info.cn, sizeof out->name);
+        memcpy(out->device, info.ou, sizeof out->device);
+    }
+    return 0;
+}
+
+static int messages_judge(struct judge *j)
+{
+    return first_checkpoint(j) < 0 || transcript_judge(j) < 0 || authors_judge(j) < 0 ||
+                   tree_judge(j) < 0 || verdict_fill(j) < 0
+               ? -1
+               : 0;
+}
+
+/* --- a contradiction --- */
+
+/* Of the two signers, which may be one. */
+static int signers_only(struct judge *j)
+{
+    char hex[2 * HASH_LEN + 1];
+
+    for (size_t i = 0; i < j->b.certs_n; i++) {
+        const struct hash *fp = &j->b.certs[i].fp;
+        hex_put(hex, span_of(fp->b, HASH_LEN));
+        where(j, "certs/%s.der", hex);
+        if (!hash_same(fp, &j->v->checkpoint.signer) && !hash_same(fp, &j->v->later.signer))
+            return wrong(j, "a certificate that nobody refers to");
+    }
+    return 0;
+}
+
+/* The first hash of the proof is the root that the later tree had at the earlier one's size; the
+ * others prove that. It contradicts when the relay has signed another root for that size. */
+static int contradiction_judge(struct judge *j)
+{
+    const struct signed_text s = {"later.txt", "later.sig", j->b.later, j->b.later_sig};
+    const struct checkpoint *was = &j->v->checkpoint, *is = &j->v->later;
+    struct hash proof[PROOF_MAX];
+    size_t n;
+
+    if (first_checkpoint(j) < 0 || checkpoint_judge(j, &s, &j->v->later) < 0)
+        return -1;
+    where(j, "later.txt");
+    if (!span_same(span_of(was->room, sizeof was->room), span_of(is->room, sizeof is->room)))
+        return wrong(j, "a checkpoint of another room");
+    where(j, "proof.txt");
+    if (proof_take(proof, &n, j->b.proof, &j->v->why) < 0)
+        return -1;
+    if (n == 0)
+        return wrong(j, "no root to begin with");
+    struct merkle_head then = {was->tree.size, proof[0]};
+    if (!merkle_consistent(&then, &is->tree, (struct hashes){proof + 1, n - 1}))
+        return wrong(j, "the later tree did not begin with this root");
+    if (hash_same(&then.root, &was->tree.root))
+        return wrong(j, "the two checkpoints agree");
+    return signers_only(j);
+}
+
+/* --- all of it --- */
+
+static int judge_all(struct judge *j, struct span archive, const struct span *roots, size_t n)
+{
+    static int (*const kinds[BUNDLE_KIND_COUNT])(struct judge * j) = {
+        [BUNDLE_MESSAGES] = messages_judge,
+        [BUNDLE_CONTRADICTION] = contradiction_judge,
+    };
+
+    if (archive.n > BUNDLE_MAX)
+        return wrong(j, "too big");
+    if (bundle_take(&j->b, archive, j->v->where, &j->v->why) < 0)
+        return -1;
+    j->v->kind = j->b.kind;
+    return trust_make(j) < 0 || anchor_check(j, roots, n) < 0 || kinds[j->b.kind](j) < 0 ? -1 : 0;
+}
+
+void judge_bundle(struct span archive, const struct span *roots, size_t roots_n, struct verdict *v)
+{
+    struct judge j = {.v = v};
+
+    *v = (struct verdict){0};
+    buf_init(&v->content, CONTENT_MAX);
+    where(&j, "bundle");
+    v->valid = judge_all(&j, archive, roots, roots_n) == 0;
+    if (v->valid)
+        v->where[0] = '\0';
+    for (size_t i = 0; j.authors != NULL && i < j.b.certs_n; i++)
+        cert_free(j.authors[i].cert);
+    free(j.authors);
+    free(j.leaves);
+    free(j.lines);
+    free(j.heads);
+    trust_free(j.trust);
+    bundle_free(&j.b);
+}
+
+void verdict_free(struct verdict *v)
+{
+    free(v->authors);
+    buf_free(&v->content);
+    *v = (struct verdict){0};
+}

@@ -1,0 +1,47 @@
+/* judge.h -- is a file of evidence true? Asked by somebody who was not there: no account, no
+ * configuration, no network, no clock. docs/verify.sh asks the same questions in the same order.
+ *
+ * Everything the verdict rests on is in the bundle (common/evidence/bundle.h) or brought by the
+ * caller (the roots he believes). docs/evidence.md says what each kind proves and what it does not.
+ */
+#ifndef COMMON_CHAT_JUDGE_H
+#define COMMON_CHAT_JUDGE_H
+
+#include "common/chat/id.h"
+#include "common/crypto/x509.h"
+#include "common/evidence/bundle.h"
+#include "common/evidence/checkpoint.h"
+
+/* Who said how much of it. */
+struct verdict_author {
+    struct hash fp;
+    char name[CERT_NAME_MAX], device[CERT_NAME_MAX]; /* as his certificate has them: not cleaned */
+    size_t messages;
+};
+
+struct verdict {
+    bool valid;
+    char where[BUNDLE_WHERE]; /* invalid: the file, and the line or certificate in it */
+    struct err why;           /* invalid: the first thing that is wrong */
+
+    /* What follows is filled in as far as it was found true. */
+    enum bundle_kind kind;
+    bool anchored;                       /* its root is one that the caller brought */
+    struct hash root;                    /* certificate */
+    char relay[CERT_NAME_MAX];           /* whose evidence certificate: not cleaned */
+    struct checkpoint checkpoint, later; /* later: contradiction */
+    uint64_t first, last;                /* numbers of the messages */
+    size_t withheld;                     /* of them without their text */
+    struct verdict_author *authors;      /* owned; in the order of their first message */
+    size_t authors_n;
+    /* Of a single message: what its author signed and, unless withheld, its content. Borrowed from
+     * the verdict. */
+    int64_t sent, received; /* ms: the author's clock, the relay's */
+    struct buf content;
+};
+
+/* roots: DER of CA certificates, may be none. Always fills v; verdict_free in any case. */
+void judge_bundle(struct span archive, const struct span *roots, size_t roots_n, struct verdict *v);
+void verdict_free(struct verdict *v);
+
+#endif
