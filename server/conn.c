@@ -389,7 +389,7 @@ static void events(struct conn *c)
         if (ev.kind == LINK_MESSAGE)
             said(c, ev.message);
         else if (ev.kind == LINK_CLOSED)
-            conn_end(c, "closed");
+            conn_end(c, GONE_IN_ORDER);
         else if (ev.kind == LINK_FAILED)
             conn_end(c, link_error(c->link)->text);
     }

@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/util/limits.h"
+#include "common/util/text.h"
+
 static const char magic[] = "countersign-keybox-1\n";
 
 enum {
@@ -11,6 +14,22 @@ enum {
     HEAD = MAGIC_LEN + 8 + ARGON_SALT_LEN + NONCE, /* authenticated, in clear */
 };
 static_assert(HEAD + AEAD_TAG_LEN == KEYBOX_OVERHEAD, "as the header says");
+
+/* A password is its characters, not their bytes: another keyboard may compose them otherwise. */
+static int box_key(struct key *k, struct str password, const uint8_t *salt, struct argon_cost cost,
+                   struct err *e)
+{
+    char nfc[PASSWORD_MAX + 1];
+    size_t n = 0;
+    int ret = -1;
+
+    if (text_nfc(nfc, sizeof nfc, &n, password) < 0)
+        err_set(e, ERR_DATA, "the password is not UTF-8, holds a NUL or is too long");
+    else
+        ret = argon_derive(k, str_from(nfc, n), salt, cost, e);
+    wipe(nfc, sizeof nfc);
+    return ret;
+}
 
 int keybox_seal(struct span secret, struct str password, struct argon_cost cost,
                 const struct rng *r, uint8_t *out, struct err *e)
@@ -24,7 +43,7 @@ int keybox_seal(struct span secret, struct str password, struct argon_cost cost,
         return err_set(e, ERR_LIMIT, "a key file holds at most %d bytes", KEYBOX_SECRET_MAX);
     if (rng_fill(r, salt, sizeof salt) < 0 || rng_fill(r, nonce, sizeof nonce) < 0)
         return err_set(e, ERR_LOCAL, "no randomness for a key file");
-    if (argon_derive(&k, password, salt, cost, e) < 0)
+    if (box_key(&k, password, salt, cost, e) < 0)
         goto out;
     wr_put(&w, magic, MAGIC_LEN);
     wr_u32(&w, cost.t);
@@ -56,7 +75,7 @@ int keybox_open(struct span file, struct str password, uint8_t *out, size_t *n, 
     struct span box = rd_rest(&in);
     if (!rd_done(&in) || box.n < AEAD_TAG_LEN || box.n > KEYBOX_SECRET_MAX + AEAD_TAG_LEN)
         return err_set(e, ERR_DATA, "the key file is cut short");
-    if (argon_derive(&k, password, salt, cost, e) < 0)
+    if (box_key(&k, password, salt, cost, e) < 0)
         goto out;
     ret = aead_open(AEAD_XCHACHA20_POLY1305, &k, nonce, span_of(file.p, HEAD), box, out);
     if (ret < 0)

@@ -147,7 +147,7 @@ struct member *member_set(struct core *c, struct room *r, struct account *a,
                           const struct store_member *row);
 struct conn *conn_find(struct core *c, uint64_t id);
 void conn_login(struct core *c, struct conn *k, struct device *d);
-void conn_gone(struct core *c, struct conn *k);
+void conn_gone(struct core *c, struct conn *k, bool logout);
 void room_step(struct room *r, const struct hash *head); /* one entry more */
 /* 1 and head(number); 0: no such number. */
 int room_head(struct core *c, const struct room *r, uint64_t number, struct hash *out);

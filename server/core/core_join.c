@@ -187,7 +187,7 @@ static int invite_spend(struct joining *g)
 
 static int device_revoke(struct core *c, struct device *d)
 {
-    if (STORE(c, device_revoke, &d->row.fp, c->now) < 0 || STORE(c, session_drop, &d->row.fp) < 0)
+    if (STORE(c, device_revoke, &d->row.fp, c->now) < 0)
         return -1;
     d->row.revoked = c->now;
     device_shut(c, d, "revoked");
@@ -211,9 +211,12 @@ static int account_renew(struct joining *g)
     a->row = g->user;
     core_tell_peers(g->c, a, F_DEVICE, &f);
     core_tell_own(g->c, a, 0, F_DEVICE, &f);
-    for (struct device *d = a->devices; d != NULL && !g->invite.keep; d = d->next)
-        if (d->row.revoked == 0 && device_revoke(g->c, d) < 0)
+    for (struct device *d = a->devices; d != NULL; d = d->next) {
+        if (STORE(g->c, session_drop, &d->row.fp) < 0) /* tokens of the former password (A6) */
             return -1;
+        if (!g->invite.keep && d->row.revoked == 0 && device_revoke(g->c, d) < 0)
+            return -1;
+    }
     return 0;
 }
 

@@ -112,13 +112,14 @@ static bool session_shared(const struct conn *k)
     return false;
 }
 
-void conn_gone(struct core *c, struct conn *k)
+/* Who was cut off may resume for a while; who logged out has ended it. */
+void conn_gone(struct core *c, struct conn *k, bool logout)
 {
     struct account *a = k->account;
 
     if (a != NULL) {
         if (!session_shared(k))
-            (void)STORE(c, session_end, k->session, c->now);
+            (void)STORE(c, session_end, k->session, logout ? c->now - RESUME_IDLE_MS : c->now);
         struct conn **at = &a->conns;
         while (*at != k)
             at = &(*at)->next;

@@ -36,6 +36,9 @@ enum job_kind {
     JOB_AUDIT, /* a refusal before authentication: reason, source, auth.client_cert when known */
 };
 
+/* The reason of a JOB_GONE whose peer closed in order: that is how one logs out. */
+#define GONE_IN_ORDER "closed"
+
 struct job {
     struct job *next; /* for whoever queues it */
     enum job_kind kind;

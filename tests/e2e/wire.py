@@ -34,7 +34,7 @@ for _name, _result, _args in (
         ("SSL_CTX_use_PrivateKey_file", _I, [_P, _S, _I]),
         ("SSL_CTX_set_alpn_protos", _I, [_P, _S, ctypes.c_uint]), ("SSL_new", _P, [_P]),
         ("SSL_free", None, [_P]), ("SSL_set_fd", _I, [_P, _I]), ("SSL_connect", _I, [_P]),
-        ("SSL_read", _I, [_P, _P, _I]), ("SSL_write", _I, [_P, _S, _I]),
+        ("SSL_read", _I, [_P, _P, _I]), ("SSL_write", _I, [_P, _S, _I]), ("SSL_shutdown", _I, [_P]),
         ("SSL_export_keying_material", _I, [_P, _P, _N, _S, _N, _S, _N, _I])):
     getattr(_ssl, _name).restype, getattr(_ssl, _name).argtypes = _result, _args
 
@@ -95,6 +95,11 @@ class Tls(Frames):
             _call("SSL_CTX_free", self.ctx)
             self.ssl = None
             self.sock.close()
+
+    def bye(self):
+        """Closes in order: close_notify, then the end of the stream."""
+        _call("SSL_shutdown", self.ssl)
+        self.close()
 
     def exporter(self, label):
         out = ctypes.create_string_buffer(32)

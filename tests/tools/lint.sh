@@ -49,5 +49,6 @@ check headers headers
 check cppcheck analysis
 check shellcheck shells
 check manuals manuals
+check sql tests/tools/sql
 check claims tests/tools/claims
 [ -z "$failed" ] || { echo "lint: failed:$failed" >&2; exit 1; }

@@ -257,6 +257,27 @@ static void keybox_opens_only_whole_and_with_its_password(void **state)
     }
 }
 
+/* A4: composed or decomposed, it is one password. */
+static void keybox_opens_however_the_password_is_composed(void **state)
+{
+    uint8_t file[1 + KEYBOX_OVERHEAD], out[KEYBOX_SECRET_MAX];
+    struct rng rng = rng_system();
+    struct err e = {0};
+    size_t n;
+    (void)state;
+
+    assert_int_equal(keybox_seal(span_of("x", 1), str_of("gr\xc3\xbc\xc3\x9f"),
+                                 (struct argon_cost){1, 8}, &rng, file, &e),
+                     0);
+    struct span whole = span_of(file, sizeof file);
+    assert_int_equal(keybox_open(whole, str_of("gru\xcc\x88\xc3\x9f"), out, &n, &e), 0);
+    assert_int_equal(keybox_open(whole, str_of("gru\xc3\x9f"), out, &n, &e), -1);
+    assert_int_equal(e.code, ERR_AUTH);
+    e = (struct err){0};
+    assert_int_equal(keybox_open(whole, str_of("gr\xfc\xdf"), out, &n, &e), -1);
+    assert_int_equal(e.code, ERR_DATA);
+}
+
 static void secrets_compare_and_vanish(void **state)
 {
     struct key a = {{1, 2, 3}}, b = a;
@@ -361,6 +382,7 @@ int main(void)
         cmocka_unit_test(argon_matches_the_reference_program),
         cmocka_unit_test(argon_refuses_costs_and_passwords_out_of_bounds),
         cmocka_unit_test(keybox_opens_only_whole_and_with_its_password),
+        cmocka_unit_test(keybox_opens_however_the_password_is_composed),
         cmocka_unit_test(secrets_compare_and_vanish),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -400,13 +400,13 @@ struct client *client_member(struct relay *r, const char *name)
     return c;
 }
 
-void client_gone(struct client *c)
+static void client_over(struct client *c, const char *reason)
 {
     struct err e = {0};
     struct effect ef;
     struct job *j = job_new(JOB_GONE, c->conn);
 
-    snprintf(j->reason, sizeof j->reason, "closed");
+    snprintf(j->reason, sizeof j->reason, "%s", reason);
     session_free(c->s);
     c->s = NULL;
     c->rooms_n = 0;
@@ -416,6 +416,16 @@ void client_gone(struct client *c)
     assert_int_equal(core_commit(c->r->core, &e), 0);
     while (core_effect(c->r->core, &ef))
         effect_apply(c->r, &ef);
+}
+
+void client_gone(struct client *c)
+{
+    client_over(c, "cut");
+}
+
+void client_quit(struct client *c)
+{
+    client_over(c, GONE_IN_ORDER);
 }
 
 void client_free(struct client *c)

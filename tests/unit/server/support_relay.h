@@ -90,7 +90,8 @@ struct client *client_member(struct relay *r, const char *name); /* and logged i
 struct client *client_again(struct client *old);
 struct client *client_from(struct client *old, const char *source); /* ... from that address */
 void client_login(struct client *c);
-void client_gone(struct client *c);
+void client_gone(struct client *c); /* its stream ended */
+void client_quit(struct client *c); /* it closed in order */
 void client_free(struct client *c);
 
 void client_raw(struct client *c, const char *json);

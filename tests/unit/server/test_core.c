@@ -37,7 +37,7 @@ static void test_login(void **state)
     assert_int_equal(relay_audit(r, "accepted", "certificate").rows, 1);
     assert_int_equal(relay_audit(r, "invite-made", "new-account").rows, 1);
     assert_int_equal(relay_audit(r, "invite-used", "new-account").rows, 1);
-    client_gone(c);
+    client_quit(c);
     assert_int_equal(relay_audit(r, "disconnect", "closed").rows, 1);
 }
 
@@ -283,6 +283,16 @@ static void test_resume_refused(void **state)
     resume_refused(d, c->token); /* idle for too long */
 }
 
+/* A6: a token is for those who were cut off. */
+static void test_resume_after_logout(void **state)
+{
+    struct client *c = client_member(r, "alice"), *d;
+    (void)state;
+    client_quit(c);
+    d = client_again(c);
+    resume_refused(d, c->token);
+}
+
 static void test_resume_ends_after_the_password(void **state)
 {
     struct client *c = client_member(r, "alice"), *d;
@@ -482,6 +492,21 @@ static void test_join_for_lost_device(void **state)
     struct client *old = client_again(a);
     resume_refused(old, a->token);
     login_fails(old);
+}
+
+/* A6: the account has another password now; what the former one was given is worth nothing, though
+ * the device stays. */
+static void test_resume_after_another_password(void **state)
+{
+    struct client *a = client_member(r, "alice"), *n, *again;
+    (void)state;
+    n = join_bound("alice", true, "phone", 1);
+    (void)client_got(n, F_JOINED);
+    assert_false(a->closed);
+    again = client_again(a);
+    resume_refused(again, a->token);
+    client_gone(a); /* the end of its connection brings the token back to no life */
+    resume_refused(again, a->token);
 }
 
 static void test_join_further_device(void **state)
@@ -1608,6 +1633,7 @@ int main(void)
         TEST(test_proof_after_resume),
         TEST(test_resume),
         TEST(test_resume_refused),
+        TEST(test_resume_after_logout),
         TEST(test_resume_ends_after_the_password),
         TEST(test_resume_after_restart),
         TEST(test_join_again_same_answer),
@@ -1617,6 +1643,7 @@ int main(void)
         TEST(test_join_names),
         TEST(test_join_for_lost_device),
         TEST(test_join_further_device),
+        TEST(test_resume_after_another_password),
         TEST(test_members_of_many_devices),
         TEST(test_join_bound_to_other_name),
         TEST(test_sealed_record),

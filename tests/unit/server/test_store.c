@@ -130,6 +130,49 @@ static void test_user_names_are_unique(void **state)
     assert_int_equal(OP(user_put, &u), -1);
 }
 
+/* P11: quotes, comments, wildcards and statements are letters like others, in every text there is:
+ * written, read back, found by themselves and by nothing else, and the tables are as they were. */
+static void test_hostile_text_is_text(void **state)
+{
+    static const char *const rows[] = {
+        "x' OR '1'='1",
+        "'; DROP TABLE users; --",
+        "\"; DELETE FROM rooms; --",
+        "%",
+        "_____",
+        "a' UNION SELECT 1,2,3 --",
+        "\\'; --",
+        "?1",
+        ":name",
+        "') ; ATTACH 'x'",
+        "1; PRAGMA writable_schema=1",
+        "/* */",
+        "$$x$$",
+        "\xc2\xbf' \xe2\x80\x98",
+        "x';\nVACUUM;\n'",
+    };
+    struct store_user got;
+    (void)state;
+    fill();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct store_user u = user((unsigned char)(50 + i), rows[i]);
+        struct store_room h = room((unsigned char)(50 + i), rows[i]);
+        snprintf(u.email, sizeof u.email, "%s", rows[i]);
+        assert_int_equal(OP(user_find, rows[i], &got), 0);
+        assert_int_equal(OP(user_like, rows[i]), 0);
+        assert_int_equal(OP(user_put, &u), 0);
+        assert_int_equal(OP(room_put, &h), 0);
+        assert_int_equal(OP(user_find, rows[i], &got), 1);
+        assert_memory_equal(&got, &u, sizeof u);
+        u.admin = true;
+        assert_int_equal(OP(user_put, &u), 0); /* an UPDATE of one row */
+        assert_int_equal(OP(user_find, "alice", &got), 1);
+        assert_false(got.admin);
+    }
+    assert_int_equal(OP(user_find, "bob", &got), 1);
+    assert_int_equal(OP(user_like, "alic3"), 0);
+}
+
 static int sum_device(void *ctx, const struct store_device *row)
 {
     *(int64_t *)ctx = *(int64_t *)ctx * 100 + row->fp.b[0] + (row->revoked != 0 ? 50 : 0);
@@ -572,6 +615,7 @@ static void test_file_other_process(void **state)
 
 #define SUITE(open)                                                                                \
     cmocka_unit_test_setup_teardown(test_users, open, close_store),                                \
+        cmocka_unit_test_setup_teardown(test_hostile_text_is_text, open, close_store),             \
         cmocka_unit_test_setup_teardown(test_user_names_are_unique, open, close_store),            \
         cmocka_unit_test_setup_teardown(test_devices, open, close_store),                          \
         cmocka_unit_test_setup_teardown(test_sessions, open, close_store),                         \

@@ -688,7 +688,7 @@ static void relay_gone(struct world *w, struct link_plain *l)
     struct job *j = job_new(JOB_GONE, l->id);
 
     must(j != NULL, "no memory");
-    snprintf(j->reason, sizeof j->reason, "closed");
+    snprintf(j->reason, sizeof j->reason, "cut");
     core_job(w->core, j);
     session_free(l->s);
     l->s = NULL;
