@@ -39,10 +39,10 @@ int books_create(const struct conf *c, struct err *e)
     return 0;
 }
 
-int books_open(const struct conf *c, struct store *out, struct err *e)
+int books_open(const struct conf *c, enum store_open how, struct store *out, struct err *e)
 {
     out->ops = &store_sqlite;
-    out->db = db_open(c, STORE_OPEN, e);
+    out->db = db_open(c, how, e);
     return out->db == NULL ? -1 : 0;
 }
 

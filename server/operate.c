@@ -82,7 +82,7 @@ int command_invite(struct call *c, struct err *e)
         return err_set(e, ERR_USAGE, "--keep-devices goes with --for NAME");
     if (w.for_name != NULL && w.admin)
         return err_set(e, ERR_USAGE, "--admin is for a new account, --for names an old one");
-    if (books_open(o, &s, e) < 0)
+    if (books_open(o, STORE_BESIDE, &s, e) < 0)
         return -1;
     int ret = invite_make(o, &s, &w, line, e);
     if (ret == 0)
@@ -147,7 +147,7 @@ int command_user(struct call *c, struct err *e)
 
     if (v == NULL)
         return err_set(e, ERR_USAGE, "usage: countersignd user list | disable NAME | enable NAME");
-    if (books_open(&c->conf, &s, e) < 0)
+    if (books_open(&c->conf, STORE_BESIDE, &s, e) < 0)
         return -1;
     int ret = v->run(&s, c->argv[1], e);
     store_close(&s);

@@ -371,7 +371,7 @@ struct sequencer *sequencer_open(const struct sequencer_conf *c, struct err *e)
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->some, NULL);
     s->ca = identity_ca(c->conf, e);
-    if (s->ca == NULL || books_open(c->conf, &s->store, e) < 0 || core_open(s, e) < 0) {
+    if (s->ca == NULL || books_open(c->conf, STORE_OPEN, &s->store, e) < 0 || core_open(s, e) < 0) {
         sequencer_free(s);
         return NULL;
     }

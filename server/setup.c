@@ -105,7 +105,7 @@ static int first_invite(const struct conf *c, char line[INVITE_MAX], struct err 
     line[0] = '\0';
     if (!invite_possible(c))
         return 0;
-    if (books_open(c, &s, e) < 0)
+    if (books_open(c, STORE_BESIDE, &s, e) < 0)
         return -1;
     int ret = invite_make(c, &s, &w, line, e);
     store_close(&s);

@@ -893,17 +893,22 @@ static int number(struct disk *d, const char *text, int64_t *out, struct err *e)
     return rc;
 }
 
-/* Everything SQLite can find without reading the whole file's contents against the indices. */
+/* Everything SQLite can find without reading the whole file's contents against the indices. It
+ * reads every page: for who serves from it, not for each command beside a relay. */
 static int quick_check(struct disk *d, const char *path, struct err *e)
 {
     sqlite3_stmt *s = NULL;
-    bool good = false;
+    int ret = -1;
 
-    if (sqlite3_prepare_v2(d->db, "PRAGMA quick_check(1)", -1, &s, NULL) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW)
-        good = str_is(col_str(s, 0), "ok");
+    if (sqlite3_prepare_v2(d->db, "PRAGMA quick_check(1)", -1, &s, NULL) != SQLITE_OK ||
+        sqlite3_step(s) != SQLITE_ROW)
+        ret = disk_fail(d, e);
+    else if (str_is(col_str(s, 0), "ok"))
+        ret = 0;
+    else
+        err_set(e, ERR_DATA, "%s is damaged: bring back a copy", path);
     sqlite3_finalize(s);
-    return good ? 0 : err_set(e, ERR_DATA, "%s is damaged: bring back a copy", path);
+    return ret;
 }
 
 static int migrate(struct disk *d, int64_t from, struct err *e)
@@ -935,7 +940,7 @@ static int schema_ready(struct disk *d, const char *path, enum store_open how, s
         return err_set(e, ERR_DATA, "%s is a database of another program: move it away", path);
     if (version > STORE_VERSION)
         return err_set(e, ERR_DATA, "%s was written by a newer countersignd: upgrade", path);
-    if (quick_check(d, path, e) < 0)
+    if (how != STORE_BESIDE && quick_check(d, path, e) < 0)
         return -1;
     if (version < STORE_VERSION && how == STORE_CHECK)
         return err_set(e, ERR_DATA, "%s is of an older version: countersignd run renews it", path);

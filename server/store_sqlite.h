@@ -10,8 +10,9 @@ extern const struct store_ops store_sqlite;
 
 enum store_open {
     STORE_CREATE, /* init: the file must not exist */
-    STORE_OPEN,   /* run, invite, user: it must; older schemas are brought up to date */
-    STORE_CHECK,  /* doctor: opened, checked, nothing changed */
+    STORE_OPEN,   /* run: it must, and is read whole; older schemas are brought up to date */
+    STORE_BESIDE, /* invite, user: as for run, but damage shows only where they look */
+    STORE_CHECK,  /* doctor: opened, read whole, nothing changed */
 };
 
 /* NULL and e: ERR_INPUT cannot be opened, ERR_CREATE already there, ERR_DATA damaged, foreign or

@@ -1,7 +1,9 @@
 /* Files of the programs: modes from the first byte, nothing through symbolic links, bounds. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +214,64 @@ static void only_regular_files_are_read_or_written(void **state)
     buf_free(&b);
 }
 
+struct swap {
+    atomic_bool stop;
+    char link[sizeof path + 8], open[sizeof path + 8], good[sizeof path + 8];
+};
+
+/* The name is now ours, now a symbolic link, now a file that others may read. */
+static void *swap_names(void *ctx)
+{
+    struct swap *s = ctx;
+    const char *turns[] = {s->link, s->good, s->open, s->good};
+
+    for (size_t i = 0; !atomic_load(&s->stop); i++) {
+        char tmp[sizeof path + 16];
+        snprintf(tmp, sizeof tmp, "%s.turn", path);
+        unlink(tmp);
+        if (turns[i % COUNT(turns)] == s->link) {
+            if (symlink(s->open, tmp) < 0)
+                break;
+        } else if (link(turns[i % COUNT(turns)], tmp) < 0) {
+            break;
+        }
+        if (rename(tmp, path) < 0)
+            break;
+    }
+    return NULL;
+}
+
+/* What is judged is what is read, also while the name changes hands between the two. */
+static void names_that_change_hands_give_nothing_away(void **state)
+{
+    struct swap s = {0};
+    struct err e = {0};
+    pthread_t t;
+    unsigned read = 0;
+    (void)state;
+
+    snprintf(s.link, sizeof s.link, "%s.link", path);
+    snprintf(s.open, sizeof s.open, "%s.open", path);
+    snprintf(s.good, sizeof s.good, "%s.good", path);
+    assert_int_equal(file_create(s.good, FILE_SECRET, text("ours"), &e), 0);
+    assert_int_equal(file_create(s.open, FILE_PUBLIC, text("theirs"), &e), 0);
+    assert_int_equal(file_create(path, FILE_SECRET, text("ours"), &e), 0);
+    assert_int_equal(pthread_create(&t, NULL, swap_names, &s), 0);
+    for (unsigned i = 0; i < 200000 && (i < 5000 || read < 100); i++) {
+        struct buf b;
+        buf_init(&b, 64);
+        if (file_read(path, FILE_SECRET, &b, &(struct err){0}) == 0) {
+            read++;
+            assert_int_equal(buf_span(&b).n, 4);
+            assert_memory_equal(buf_span(&b).p, "ours", 4);
+        }
+        buf_free(&b);
+    }
+    atomic_store(&s.stop, true);
+    pthread_join(t, NULL);
+    assert_true(read >= 100);
+}
+
 static void reading_has_a_bound(void **state)
 {
     struct err e = {0};
@@ -330,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup(directories_belong_to_us_alone, each),
         cmocka_unit_test_setup(a_lock_keeps_other_processes_out, each),
         cmocka_unit_test_setup(paths_have_bounds, each),
+        cmocka_unit_test_setup(names_that_change_hands_give_nothing_away, each),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -575,6 +575,11 @@ static void test_file_refused_damaged(void **state)
         assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, at), 8);
     close(fd);
     refused(ERR_DATA, "damaged");
+    assert_null(reopen(STORE_CHECK));
+    assert_non_null(reopen(STORE_BESIDE)); /* reads what it needs, and finds the damage there */
+    struct store_user got;
+    assert_int_equal(OP(user_find, "bob", &got), -1);
+    assert_int_equal(e.code, ERR_DATA);
 }
 
 static void test_file_refused_open_to_others(void **state)

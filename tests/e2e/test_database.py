@@ -1,0 +1,247 @@
+"""F7: databases that are held, damaged, cut short or of another version. Nobody crashes, nobody is
+told what is not so, and nothing empty takes the place of what was there."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from relay import SECONDS, Relay, countersignd
+
+PAGE = 4096
+BUSY_S = 5  # how long the relay's store waits by itself before it says so
+faults = pytest.mark.faults
+
+
+@pytest.fixture
+def relay(tmp_path):
+    with Relay(tmp_path) as r:
+        yield r
+
+
+def two(relay, said=("first", "second", "third")):
+    alice, bob = relay.member("alice", "--admin"), relay.member("bob")
+    alice("room", "create", "ops")
+    bob("room", "join", "ops")
+    for text in said:
+        alice("send", "ops", text)
+    return alice, bob
+
+
+def texts(p):
+    assert p.returncode >= 0, p.stderr  # no signal ended it
+    return [json.loads(line)["text"] for line in p.stdout.splitlines()]
+
+
+def recv(member):
+    return member.run("recv", "--json", "--since", "k1-0")
+
+
+def store_of(member):
+    return json.loads(member("me", "--json"))["directory"] + "/store.db"
+
+
+@contextlib.contextmanager
+def held(path):
+    """Another process is in the middle of a transaction that writes."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("begin immediate")
+        yield
+        db.execute("rollback")
+
+
+@pytest.mark.parametrize("seconds", [BUSY_S + 2, pytest.param(30, marks=faults)])
+def test_relay_waits_while_its_database_is_held(relay, seconds):
+    """Nothing is acknowledged meanwhile, nobody is cut, and what was said goes in afterwards."""
+    relay.run()
+    alice, bob = two(relay)
+    with held(f"{relay.dir}/relay.db"):
+        send = alice.start("--timeout", "90", "send", "ops", "patience")
+        relay.wait("waiting")
+        with pytest.raises(subprocess.TimeoutExpired):
+            send.wait(seconds - BUSY_S)  # it has no answer as long as the lock is held
+    out, err = send.communicate(timeout=2 * SECONDS)
+    assert send.returncode == 0, (out, err)
+    assert texts(recv(bob)) == ["first", "second", "third", "patience"]
+    assert relay.process.poll() is None and "event=fatal" not in relay.log()
+    relay.stop()
+
+
+def test_operator_waits_for_a_held_database_and_says_so(relay):
+    with held(f"{relay.dir}/relay.db"):
+        assert "lock" in relay.admin("invite", "--at", "127.0.0.1:7443", status=75)
+    relay.admin("invite", "--at", "127.0.0.1:7443")
+
+
+def test_client_waits_for_its_held_store(relay):
+    relay.run()
+    alice, bob = two(relay)
+    with held(store_of(alice)):
+        p = alice.run("send", "--timeout", "9", "ops", "held")
+        assert p.returncode in (74, 75) and "lock" in p.stderr, (p.returncode, p.stderr)
+    alice("send", "ops", "free")
+    assert texts(recv(bob)) == ["first", "second", "third", "free"]
+    relay.stop()
+
+
+# --- damage ---
+
+def damaged(path, page, rng):
+    """One bit of this page is another."""
+    with open(path, "r+b") as f:
+        f.seek(page * PAGE + rng.randrange(PAGE))
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 1 << rng.randrange(8)]))
+
+
+def pages(path, every):
+    return range(0, os.path.getsize(path) // PAGE, every)
+
+
+def started(relay):
+    """Does it serve from this database? If not, it said why in one sentence and ended."""
+    relay.run("--listen", f"127.0.0.1:{relay.port}", ready=False)
+    try:
+        relay.wait("listening")
+        return True
+    except AssertionError:
+        ended(relay, 65, 74, 78)
+        assert any(w and w.startswith("countersignd: ") for w in relay.lines[-3:]), relay.log()
+        return False
+
+
+def ended(relay, *status):
+    assert relay.process.wait(SECONDS) in status, relay.log()
+    relay.reader.join(SECONDS)  # its last words are not the next one's first
+
+
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=faults)])
+def test_a_flipped_bit_in_any_page_of_the_relay(relay, every):
+    """It does not start, or serves what is right, or says that it is not: a reader checks all."""
+    relay.run()
+    alice, bob = two(relay, [f"message {i} {'x' * 1500}" for i in range(8)])
+    said = texts(recv(bob))
+    relay.stop()
+    path, rng = f"{relay.dir}/relay.db", random.Random(1)
+    shutil.copy(path, f"{relay.tmp}/whole")
+    refused = 0
+    for page in pages(path, every):
+        shutil.copy(f"{relay.tmp}/whole", path)
+        damaged(path, page, rng)
+        before = open(path, "rb").read()
+        if not started(relay):
+            refused += 1
+            assert open(path, "rb").read() == before, f"page {page} was changed"
+            continue
+        p = bob.run("--timeout", "20", "recv", "--json", "--since", "k1-0")
+        assert set(texts(p)) <= set(said), f"page {page}"
+        if relay.process.poll() is None:
+            relay.kick(signal.SIGTERM)
+        ended(relay, 0, 65, 74)
+    assert refused > 0
+    shutil.copy(f"{relay.tmp}/whole", path)
+    relay.run("--listen", f"127.0.0.1:{relay.port}")
+    alice("send", "ops", "whole again")
+    assert texts(recv(bob)) == [*said, "whole again"]
+    relay.stop()
+
+
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=faults)])
+def test_a_flipped_bit_in_any_page_of_the_client(relay, every):
+    """One sentence, or what was said: rows are sealed, so no other words come out."""
+    relay.run()
+    alice, bob = two(relay, [f"message {i} {'y' * 1500}" for i in range(8)])
+    said, path, rng = texts(recv(bob)), store_of(bob), random.Random(2)
+    shutil.copy(path, f"{relay.tmp}/whole")
+    for page in pages(path, every):
+        shutil.copy(f"{relay.tmp}/whole", path)
+        damaged(path, page, rng)
+        p = bob.run("--timeout", "20", "recv", "--json", "--since", "k1-0")
+        got = texts(p)
+        assert set(got) <= set(said) and got == sorted(got), f"page {page}"
+        assert p.returncode == 0 or p.stderr.startswith("countersign: "), (page, p.stderr)
+    shutil.copy(f"{relay.tmp}/whole", path)
+    alice("send", "ops", "whole again")
+    assert texts(recv(bob)) == [*said, "whole again"]
+    relay.stop()
+
+
+@pytest.mark.parametrize("cuts", [2, pytest.param(24, marks=faults)])
+def test_a_write_ahead_log_cut_anywhere(relay, cuts):
+    """What a disk that lied has lost is gone; the rest is a prefix, and people go on from there."""
+    relay.run("--listen", "127.0.0.1:0")
+    alice, bob = two(relay)
+    relay.kill()
+    path = f"{relay.dir}/relay.db"
+    whole = os.path.getsize(path + "-wal")
+    assert whole > 0
+    for f in ("relay.db", "relay.db-wal"):
+        shutil.copy(f"{relay.dir}/{f}", f"{relay.tmp}/{f}")
+    for cut in range(cuts):
+        for f in ("relay.db", "relay.db-wal"):
+            shutil.copy(f"{relay.tmp}/{f}", f"{relay.dir}/{f}")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + "-shm")
+        os.truncate(path + "-wal", whole * cut // cuts + cut)
+        if started(relay):
+            got = texts(bob.run("--timeout", "20", "recv", "--json", "--since", "k1-0"))
+            assert got == ["first", "second", "third"][:len(got)], (cut, got)
+            relay.stop()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            assert db.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+# --- other versions, and none ---
+
+def test_an_older_schema_is_renewed_and_nothing_is_lost(relay):
+    relay.run()
+    alice, bob = two(relay)
+    relay.stop()
+    with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
+        version = db.execute("pragma user_version").fetchone()[0]
+        db.executescript("drop index audit_time; pragma user_version = 1")
+    assert "older version" in countersignd("doctor", "--dir", relay.dir, status=78)
+    relay.run("--listen", f"127.0.0.1:{relay.port}")
+    with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
+        assert db.execute("pragma user_version").fetchone()[0] == version
+    alice("send", "ops", "renewed")
+    assert texts(recv(bob)) == ["first", "second", "third", "renewed"]
+    relay.stop()
+
+
+@pytest.mark.parametrize("harm", ["newer", "foreign", "garbage"])
+def test_a_store_that_is_not_ours_stays(relay, harm):
+    relay.run()
+    alice, _ = two(relay)
+    path = store_of(alice)
+    if harm == "garbage":
+        with open(path, "r+b") as f:
+            f.write(b"not a database at all" * 100)
+    else:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("pragma user_version = 999" if harm == "newer"
+                       else "pragma application_id = 7")
+    before = open(path, "rb").read()
+    p = alice.run("send", "ops", "lost?")
+    assert p.returncode == 65 and p.stderr.startswith("countersign: "), (p.returncode, p.stderr)
+    assert open(path, "rb").read() == before
+    relay.stop()
+
+
+def test_a_client_that_lost_its_store_goes_on(relay):
+    """Its chain is with the relay: adopted after its own signature verified, nothing comes twice."""
+    relay.run()
+    alice, bob = two(relay)
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(store_of(alice) + suffix, 0)
+    alice("send", "ops", "fourth")
+    assert texts(recv(bob)) == ["first", "second", "third", "fourth"] == texts(recv(alice))
+    relay.stop()
