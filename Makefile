@@ -119,6 +119,13 @@ $(foreach t,$(simulation),$(eval $(call program_rule,sim,$t \
 unit_programs  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(units)))
 fuzz_programs  := $(patsubst %.c,$(BUILD)/fuzz/%,$(notdir $(fuzzers)))
 
+# Stands between a program under test and the C library.
+preloads := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
+
+$(BUILD)/%.so: tests/preload/%.c
+	@mkdir -p $(@D)
+	$(call say,SO)$(CC) -std=c17 -D_GNU_SOURCE $(warnings) $(CFLAGS) -fPIC -shared $< -o $@
+
 $(BUILD)/obj/%.o: %.c | mbedtls
 	@mkdir -p $(@D)
 	$(call say,CC)$(compile) -c $< -o $@
@@ -139,7 +146,7 @@ help: ## this list
 
 all: $(call archives,$(layers)) $(programs) ## build the three programs
 
-tests: all $(unit_programs) $(fuzz_programs) $(BUILD)/judge ## build the tests without running them
+tests: all $(unit_programs) $(fuzz_programs) $(preloads) $(BUILD)/judge ## build the tests without running them
 
 demo: deps all ## a relay on loopback and the client in it
 	tests/tools/demo $(BUILD)

@@ -69,7 +69,7 @@ static const char *clean_as(struct clean *c, struct str text, enum text_lines li
 
     c->p = malloc(cap);
     if (c->p == NULL)
-        return "";
+        return "no memory";
     text_clean(c->p, cap, text, lines);
     return c->p;
 }

@@ -25,12 +25,13 @@ struct relay {
     struct host_port name;
     struct loop *loops[LOOPS_MAX];
     struct box *boxes[LOOPS_MAX];
+    struct msg *aborts[LOOPS_MAX]; /* made at the start: the end needs no memory */
     pthread_t threads[LOOPS_MAX]; /* of loops 1 and up; loop 0 is ours */
     size_t loops_n, threads_n;
     struct worker *workers[WORKERS_MAX];
     size_t workers_n;
     _Atomic uint64_t newcomer_ms, out_max;
-    _Atomic bool failed;
+    _Atomic bool failed, aborted;
     bool stopping;
     uv_signal_t signals[3];
     uv_timer_t turn, renew;
@@ -45,19 +46,22 @@ static void to_loop(void *ctx, struct msg *m)
     box_put(r->boxes[conn_loop(m->conn)], m);
 }
 
+static void abort_loops(struct relay *r)
+{
+    if (atomic_exchange(&r->aborted, true))
+        return;
+    for (size_t i = 0; i < r->loops_n; i++) {
+        box_put(r->boxes[i], r->aborts[i]);
+        r->aborts[i] = NULL;
+    }
+}
+
 static void on_fatal(void *ctx)
 {
     struct relay *r = ctx;
 
-    if (atomic_exchange(&r->failed, true))
-        return;
-    for (size_t i = 0; i < r->loops_n; i++) {
-        struct msg *m = msg_new(MSG_ABORT, 0);
-
-        if (m == NULL)
-            abort(); /* nothing may be acknowledged any more: this ends it too */
-        box_put(r->boxes[i], m);
-    }
+    atomic_store(&r->failed, true);
+    abort_loops(r);
 }
 
 static void *loop_thread(void *ctx)
@@ -235,6 +239,11 @@ static int loops(struct relay *r, const struct loop_env *env, struct err *e)
 
         if (l == NULL)
             return -1;
+        r->aborts[r->loops_n] = msg_new(MSG_ABORT, 0);
+        if (r->aborts[r->loops_n] == NULL) {
+            loop_free(l);
+            return err_set(e, ERR_LOCAL, "no memory for a loop's end");
+        }
         r->boxes[r->loops_n] = loop_box(l);
         r->loops[r->loops_n++] = l;
     }
@@ -307,20 +316,19 @@ static int start(struct relay *r, struct err *e)
  * the sequencer, which stores the last jobs and answers into boxes that still stand. */
 static void finish(struct relay *r, bool ran)
 {
-    for (size_t i = 1; i <= r->threads_n; i++) {
-        struct msg *m = ran ? NULL : msg_new(MSG_ABORT, 0);
-
-        if (m != NULL)
-            box_put(r->boxes[i], m);
+    if (!ran)
+        abort_loops(r);
+    for (size_t i = 1; i <= r->threads_n; i++)
         pthread_join(r->threads[i], NULL);
-    }
     for (size_t i = 0; i < r->workers_n; i++)
         worker_stop(r->workers[i]);
     sequencer_stop(r->sequencer);
     if (r->door != NULL)
         door_close(r->door);
-    for (size_t i = 0; i < r->loops_n; i++)
+    for (size_t i = 0; i < r->loops_n; i++) {
         loop_free(r->loops[i]);
+        msg_free(r->aborts[i]);
+    }
     door_free(r->door);
     identity_unref(r->identity);
     gate_free(r->gate);

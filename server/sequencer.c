@@ -35,13 +35,32 @@ static bool to_all(enum effect_kind k)
     return k == EFFECT_PUBLISH || k == EFFECT_EVERYONE;
 }
 
-static void effect_add(struct msgs *l, const struct effect *ef)
+static void fatal(struct sequencer *s, const struct err *e)
 {
-    struct msg *m = msg_new(MSG_EFFECT, ef->conn);
+    log_say(s->conf.log, "fatal", e->text);
+    s->failed = true;
+    s->conf.fatal(s->conf.ctx);
+}
 
-    if (m == NULL)
-        abort(); /* an effect left out would make members disagree; nothing was lost: it is stored
-                  */
+static void starved(struct sequencer *s, const char *what)
+{
+    struct err e = {0};
+
+    err_set(&e, ERR_LOCAL, "no memory to %s", what);
+    if (!s->failed)
+        fatal(s, &e);
+}
+
+/* An effect left out would make members disagree: then it is the end. What was stored is asked for
+ * again at the next start. */
+static void effect_add(struct sequencer *s, struct msgs *l, const struct effect *ef)
+{
+    struct msg *m = s->failed ? NULL : msg_new(MSG_EFFECT, ef->conn);
+
+    if (m == NULL) {
+        starved(s, "tell members what was stored");
+        return;
+    }
     m->effect = *ef;
     if (ef->frame != NULL)
         shared_ref(ef->frame);
@@ -52,13 +71,9 @@ static void effect_add(struct msgs *l, const struct effect *ef)
 
 static void device(struct sequencer *s, const struct effect *ef)
 {
-    struct err e = {0};
-
     s->revoked = s->revoked || ef->fault == CERT_REVOKED;
-    if (roll_set(s->conf.roll, &ef->fp, ef->fault) < 0) {
-        err_set(&e, ERR_LOCAL, "no memory for the roll of devices");
-        log_say(s->conf.log, "error", e.text);
-    }
+    if (roll_set(s->conf.roll, &ef->fp, ef->fault) < 0)
+        starved(s, "know a device"); /* or one that was revoked would still be let in */
 }
 
 static void effects(struct sequencer *s)
@@ -71,9 +86,9 @@ static void effects(struct sequencer *s)
             device(s, &ef);
         else if (to_all(ef.kind))
             for (size_t i = 0; i < s->conf.loops_n; i++)
-                effect_add(&out[i], &ef);
+                effect_add(s, &out[i], &ef);
         else
-            effect_add(&out[s->conf.loop_of(ef.conn)], &ef);
+            effect_add(s, &out[s->conf.loop_of(ef.conn)], &ef);
         effect_drop(&ef);
     }
     for (size_t i = 0; i < s->conf.loops_n; i++)
@@ -88,13 +103,6 @@ static void jobs_free(struct job *j)
         next = j->next;
         job_free(j);
     }
-}
-
-static void fatal(struct sequencer *s, const struct err *e)
-{
-    log_say(s->conf.log, "fatal", e->text);
-    s->failed = true;
-    s->conf.fatal(s->conf.ctx);
 }
 
 /* Waits for the other process's transaction; jobs wait with us, connections do not notice. */
@@ -238,6 +246,8 @@ static void drain(struct sequencer *s)
 
         if (m != NULL)
             box_put(s->conf.loops[i], m);
+        else
+            starved(s, "say goodbye");
     }
 }
 
@@ -376,6 +386,11 @@ struct sequencer *sequencer_open(const struct sequencer_conf *c, struct err *e)
         return NULL;
     }
     effects(s); /* the devices: the judge must know them before the first guest */
+    if (s->failed) {
+        err_set(e, ERR_LOCAL, "no memory for the roll of devices");
+        sequencer_free(s);
+        return NULL;
+    }
     return s;
 }
 

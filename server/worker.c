@@ -18,6 +18,7 @@ struct worker {
     unsigned number;
     pthread_t thread;
     struct box *box;
+    struct msg *stop; /* made at the start: its end needs no memory */
     struct identity *identity;
     struct shake *shakes;
     void (*answer)(void *ctx, struct msg *m);
@@ -201,13 +202,24 @@ static void *run(void *ctx)
     return NULL;
 }
 
+static void worker_free(struct worker *w)
+{
+    if (w == NULL)
+        return;
+    msg_free(w->stop);
+    identity_unref(w->identity);
+    if (w->box != NULL)
+        box_free(w->box);
+    free(w);
+}
+
 struct worker *worker_start(unsigned number, struct identity *identity,
                             void (*answer)(void *ctx, struct msg *m), void *ctx, struct err *e)
 {
     struct worker *w = calloc(1, sizeof *w);
 
-    if (w == NULL || (w->box = box_new()) == NULL) {
-        free(w);
+    if (w == NULL || (w->box = box_new()) == NULL || (w->stop = msg_new(MSG_STOP, 0)) == NULL) {
+        worker_free(w);
         err_set(e, ERR_LOCAL, "no memory for a worker");
         return NULL;
     }
@@ -216,9 +228,7 @@ struct worker *worker_start(unsigned number, struct identity *identity,
     w->answer = answer;
     w->ctx = ctx;
     if (pthread_create(&w->thread, NULL, run, w) != 0) {
-        identity_unref(w->identity);
-        box_free(w->box);
-        free(w);
+        worker_free(w);
         err_set(e, ERR_OS, "no thread for a worker");
         return NULL;
     }
@@ -232,13 +242,10 @@ struct box *worker_box(struct worker *w)
 
 void worker_stop(struct worker *w)
 {
-    struct msg *stop = w == NULL ? NULL : msg_new(MSG_STOP, 0);
-
-    if (stop == NULL) /* without memory even for this the process ends with the thread */
+    if (w == NULL)
         return;
-    box_put(w->box, stop);
+    box_put(w->box, w->stop);
+    w->stop = NULL;
     pthread_join(w->thread, NULL);
-    identity_unref(w->identity);
-    box_free(w->box);
-    free(w);
+    worker_free(w);
 }

@@ -2,6 +2,7 @@
  * that it is known which one a message, a failure or an alert came in. */
 #include "common/crypto/tls.h"
 
+#include <errno.h>
 #include <mbedtls/error.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -304,10 +305,13 @@ static int handshake_step(struct tls *t)
     int state = t->ssl.MBEDTLS_PRIVATE(state); /* there is no getter */
     size_t out_before = t->out.len, facts = t->facts_n;
     uint64_t at = tls_now(t);
+    errno = 0;
     int r = mbedtls_ssl_handshake_step(&t->ssl);
 
     if (r == MBEDTLS_ERR_SSL_WANT_READ)
         return 1;
+    if (r != 0 && errno == ENOMEM) /* mbedTLS calls that a bad signature, or whatever it was at */
+        return give_up(t, ALERT_INTERNAL, ERR_LOCAL, "no memory for the handshake");
     if (r != 0)
         return handshake_failed(t, r, out_before);
     if (state >= 0 && state < MBEDTLS_SSL_HANDSHAKE_OVER) {
