@@ -338,23 +338,55 @@ static uint64_t number_next(const char *path, int64_t now)
     return number;
 }
 
-/* The revoked ones among those that this CA issued: intermediates are the root's. */
+static int latest_first(const void *a, const void *b)
+{
+    const struct ca_entry *x = *(const struct ca_entry *const *)a;
+    const struct ca_entry *y = *(const struct ca_entry *const *)b;
+
+    return (x->not_after < y->not_after) - (x->not_after > y->not_after);
+}
+
+/* The revoked ones among those that this CA issued: intermediates are the root's. Those that expire
+ * last stand in front. */
+static const struct ca_entry **revoked_all(const struct index *all, bool of_root, size_t *n)
+{
+    const struct ca_entry **v = calloc(all->n + 1, sizeof *v);
+
+    *n = 0;
+    for (size_t i = 0; v != NULL && i < all->n; i++)
+        if (all->v[i].revoked != 0 && (all->v[i].role == CERT_INTERMEDIATE) == of_root)
+            v[(*n)++] = &all->v[i];
+    if (v != NULL)
+        qsort(v, *n, sizeof *v, latest_first);
+    return v;
+}
+
+/* As many as a list holds. History is judged at its own time, so revocations outlive certificates
+ * as long as there is room; then those go whose certificates expired, or will expire, first. A list
+ * that cannot be written would leave everybody with one that goes out of date. */
 static struct crl_entry *revoked_list(const struct index *all, bool of_root, size_t *n,
                                       uint8_t (**serials)[CERT_SERIAL_MAX])
 {
-    struct crl_entry *v = calloc(all->n + 1, sizeof *v);
+    size_t have;
+    const struct ca_entry **some = revoked_all(all, of_root, &have);
+    struct crl_entry *v = calloc(CRL_ENTRIES_MAX, sizeof *v);
 
     *n = 0;
-    *serials = calloc(all->n + 1, sizeof **serials);
-    for (size_t i = 0; v != NULL && *serials != NULL && i < all->n; i++) {
-        const struct ca_entry *x = &all->v[i];
+    *serials = calloc(CRL_ENTRIES_MAX, sizeof **serials);
+    if (some == NULL || v == NULL || *serials == NULL) {
+        free(v);
+        v = NULL;
+        have = 0;
+    }
+    for (size_t i = 0; i < have && i < CRL_ENTRIES_MAX; i++) {
+        const struct ca_entry *x = some[i];
         size_t len = strlen(x->serial) / 2;
-        if (x->revoked == 0 || (x->role == CERT_INTERMEDIATE) != of_root ||
-            hex_take((*serials)[*n], len, str_of(x->serial)) < 0)
+        if (hex_take((*serials)[*n], len, str_of(x->serial)) < 0)
             continue;
         v[*n] = (struct crl_entry){span_of((*serials)[*n], len), x->revoked, x->reason};
         ++*n;
     }
+    free(some);
     return v;
 }
 

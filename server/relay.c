@@ -26,7 +26,7 @@ struct relay {
     struct loop *loops[LOOPS_MAX];
     struct box *boxes[LOOPS_MAX];
     struct msg *aborts[LOOPS_MAX]; /* made at the start: the end needs no memory */
-    pthread_t threads[LOOPS_MAX]; /* of loops 1 and up; loop 0 is ours */
+    pthread_t threads[LOOPS_MAX];  /* of loops 1 and up; loop 0 is ours */
     size_t loops_n, threads_n;
     struct worker *workers[WORKERS_MAX];
     size_t workers_n;

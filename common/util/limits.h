@@ -46,7 +46,8 @@ enum {
     CERT_MAX = 4096, /* DER of one certificate */
     CSR_MAX = 4096,
     CRL_MAX = 256 * 1024,
-    CHAIN_MAX = 4, /* certificates below the root, leaf included */
+    CRL_ENTRIES_MAX = 5000, /* in one list; above, those that expire first are left out */
+    CHAIN_MAX = 4,          /* certificates below the root, leaf included */
     PASSWORD_MAX = 1024,
     INVITE_MAX = 512,
 };
@@ -161,6 +162,7 @@ enum {
     HOSTS_MAX = 8,                  /* names in the relay's certificate */
 };
 
+static_assert(CRL_ENTRIES_MAX * 51 + 1024 <= CRL_MAX, "a full revocation list can be sent");
 static_assert(LINK_REKEY <= LINK_KEY_MAX / 2, "a peer who is asked for a new key has time for it");
 
 static_assert(POOL_BLOCK_MAX >= 2 * WRITE_SLICE, "a slice's block is kept, grown by doubling");

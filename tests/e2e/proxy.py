@@ -17,6 +17,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 
 class End(Exception):
@@ -82,6 +83,21 @@ class Coalesce:
 
     def pass_on(self, data):
         yield data
+
+
+class Rate:
+    """So many bytes a second at most."""
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def fresh(self):
+        return self
+
+    def pass_on(self, data):
+        for i in range(0, len(data), 512):
+            time.sleep(len(data[i:i + 512]) / self.rate)  # that is the fault
+            yield data[i:i + 512]
 
 
 class Records:

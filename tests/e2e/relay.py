@@ -23,7 +23,7 @@ import time
 BUILD = os.path.abspath(os.environ.get("COUNTERSIGN_BUILD", "build"))
 RELAY = os.path.join(BUILD, "countersignd")
 CLIENT = os.path.join(BUILD, "countersign")
-SECONDS = 30 if "tsan" not in BUILD and "asan" not in BUILD else 120
+SECONDS = 60 if "tsan" not in BUILD and "asan" not in BUILD else 120
 PASSWORD = "correct horse battery staple"
 
 # A relay cannot be traced by anybody but root, and LeakSanitizer traces.

@@ -192,6 +192,53 @@ static void what_is_revoked_is_refused_from_then_on(void **state)
     ca_free(ca);
 }
 
+/* Revoked certificates that expired a day ago, and more of them than a list holds. */
+static void many_revoked(unsigned n)
+{
+    char path[96];
+
+    snprintf(path, sizeof path, "%s/%s", home, CA_FILE_INDEX);
+    FILE *f = fopen(path, "a");
+    assert_non_null(f);
+    for (unsigned i = 0; i < n; i++)
+        fprintf(f, "issued 7%031x %064x device %lld %lld CN=x\nrevoked 7%031x %lld superseded\n", i,
+                i, (long long)(NOW - 300 * DAY), (long long)(NOW - DAY), i,
+                (long long)(NOW - 200 * DAY));
+    assert_int_equal(fclose(f), 0);
+}
+
+static void a_full_list_leaves_out_what_expired_first(void **state)
+{
+    struct ca *ca = fresh();
+    struct ca_cert early, late;
+    struct crl_info info;
+    struct hash fp;
+    struct err e = {0};
+    struct buf der;
+    (void)state;
+
+    assert_int_equal(
+        ca_issue_device(ca, NOW, rsa, str_of("alice"), str_of("laptop"), 0, &early, &e), 0);
+    fingerprint(&early, &fp);
+    assert_int_equal(ca_revoke(ca, NOW, &fp, REVOKE_SUPERSEDED, &e), 0);
+    many_revoked(CRL_ENTRIES_MAX + 1000);
+    assert_int_equal(ca_issue_device(ca, NOW, rsa, str_of("bob"), str_of("desk"), 0, &late, &e), 0);
+    fingerprint(&late, &fp);
+    if (ca_revoke(ca, NOW, &fp, REVOKE_KEY_COMPROMISE, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(judge(ca, &early, CERT_DEVICE, NOW), CERT_REVOKED);
+    assert_int_equal(judge(ca, &late, CERT_DEVICE, NOW), CERT_REVOKED);
+    buf_init(&der, CRL_MAX);
+    assert_int_equal(ca_crl_read(ca, &der, &e), 0);
+    struct crl *c = crl_parse(buf_span(&der), &e);
+    assert_non_null(c);
+    crl_info(c, &info);
+    assert_int_equal(info.count, CRL_ENTRIES_MAX);
+    crl_free(c);
+    buf_free(&der);
+    ca_free(ca);
+}
+
 static void unknown_certificates_are_not_revoked(void **state)
 {
     struct ca *ca = fresh();
@@ -468,6 +515,7 @@ int main(void)
         cmocka_unit_test_teardown(what_is_issued_is_in_order, clean),
         cmocka_unit_test_teardown(evidence_has_a_role_of_its_own, clean),
         cmocka_unit_test_teardown(what_is_revoked_is_refused_from_then_on, clean),
+        cmocka_unit_test_teardown(a_full_list_leaves_out_what_expired_first, clean),
         cmocka_unit_test_teardown(unknown_certificates_are_not_revoked, clean),
         cmocka_unit_test_teardown(numbers_of_lists_only_grow, clean),
         cmocka_unit_test_teardown(hosts_and_keys_are_judged, clean),
