@@ -338,11 +338,6 @@ static int stage_fits(struct drive *d)
     return drive_fail(d, ERR_LOCAL, "%s: no keys yet", drive_row(d)->name);
 }
 
-static size_t tag_of(const struct drive_step *step)
-{
-    return step->stage > 0 ? AEAD_TAG_LEN : 0;
-}
-
 static int greet(struct drive *d)
 {
     const char *magic = d->link->drive->magic;
@@ -363,21 +358,22 @@ static int step_build(struct drive *d)
 
     if (greet(d) < 0)
         return -1;
-    uint8_t *head = buf_room(&d->out, DRIVE_HEAD + step->max + tag_of(step));
+    uint8_t *head = buf_room(&d->out, DRIVE_HEAD + drive_sealed(d, step->max));
     if (head == NULL)
         return drive_fail(d, ERR_LOCAL, "no memory for a handshake");
-    struct wr w = wr_of(head + DRIVE_HEAD, step->max), h = wr_of(head, DRIVE_HEAD);
+    uint8_t *payload = head + DRIVE_HEAD;
+    struct wr w = wr_of(payload + drive_lead(d), step->max), h = wr_of(head, DRIVE_HEAD);
     if (step->build(d, &w) < 0)
         return -1;
     if (w.bad)
         return drive_fail(d, ERR_LOCAL, "%s: longer than its bound", drive_row(d)->name);
-    n = w.len;
+    n = drive_sealed(d, w.len);
     drive_transcribe(d, type_of(d), wr_span(&w));
     wr_u8(&h, type_of(d));
-    wr_u32(&h, (uint32_t)(n + tag_of(step)));
-    if (step->stage > 0 && drive_seal(d, wr_span(&h), head + DRIVE_HEAD, n) < 0)
+    wr_u32(&h, (uint32_t)n);
+    if (drive_seal(d, wr_span(&h), payload, w.len) < 0)
         return drive_fail(d, ERR_LOCAL, "%s: not sealed", drive_row(d)->name);
-    buf_cut(&d->out, (size_t)(head - buf_span(&d->out).p) + DRIVE_HEAD + n + tag_of(step));
+    buf_cut(&d->out, (size_t)(payload - buf_span(&d->out).p) + n);
     happened(d, true, d->out.len - before, began);
     return 0;
 }
@@ -392,18 +388,17 @@ static int step_work(struct drive *d)
     return 0;
 }
 
-/* Content of the frame that is due, opened; its head was judged before. */
-static int step_take(struct drive *d, struct span head, uint8_t *content, size_t n, uint64_t began)
+/* The frame that is due; its head was judged before. */
+static int step_take(struct drive *d, struct span head, uint8_t *payload, size_t n, uint64_t began)
 {
-    const struct drive_step *step = drive_due(d);
+    struct span plain;
     struct rd in;
 
-    if (step->stage > 0 && drive_unseal(d, head, content, n) < 0)
+    if (drive_unseal(d, head, payload, n, &plain) < 0)
         return drive_fail(d, ERR_AUTH, "%s: damaged or forged on the way", drive_row(d)->name);
-    struct span plain = span_of(content, n - tag_of(step));
-    d->shake->content = content;
+    d->shake->content = plain.p;
     in = rd_of(plain);
-    if (step->take(d, &in) < 0)
+    if (drive_due(d)->take(d, &in) < 0)
         return -1;
     if (!rd_done(&in))
         return drive_fail(d, ERR_PEER, "%s: wrong length", drive_row(d)->name);
@@ -424,6 +419,9 @@ static int result_take(struct drive *d, const struct drive_result *r)
         .secret_in = span_of(r->secret[other(d->role)].b, sizeof r->secret[0].b),
         .secret_out = span_of(r->secret[d->role].b, sizeof r->secret[0].b),
         .before = buf_span(&d->out),
+        .cbc = d->link->drive->cbc,
+        .now = d->shake->ready->peer.now_ms,
+        .clock_ctx = d->clock_ctx,
     };
 
     d->record = record_new(&c, &d->err);
@@ -467,22 +465,44 @@ static int go_on(struct drive *d)
 
 /* --- in --- */
 
+static size_t text_len(const char *s)
+{
+    return s == NULL ? 0 : strlen(s);
+}
+
+/* A head that may be the peer's answer to a failure. */
+static bool refusal_fits(const struct drive *d, uint8_t type, size_t n)
+{
+    const struct drive_proto *p = d->link->drive;
+
+    return type == DRIVE_REFUSED && (n == text_len(p->refused) || n == text_len(p->bad_cert));
+}
+
+static int refusal_take(struct drive *d, struct span text)
+{
+    const struct drive_proto *p = d->link->drive;
+    const char *why = "and says no reason";
+
+    if (p->bad_cert != NULL && str_is(str_from(text.p, text.n), p->bad_cert))
+        why = "because of our certificate";
+    else if (p->refused != NULL && !str_is(str_from(text.p, text.n), p->refused))
+        return drive_fail(d, ERR_PEER, "a refusal in words we do not know");
+    d->refused_by_peer = true;
+    return drive_fail(d, ERR_PEER, "the %s refused, at %s, %s", peer_of(d), drive_row(d)->name,
+                      why);
+}
+
 /* Judged by its head, before its content is kept. */
 static int head_judge(struct drive *d, uint8_t type, size_t n)
 {
-    const struct drive_step *step = drive_due(d);
-
-    if (type == DRIVE_REFUSED && n == 0) {
-        d->refused_by_peer = true;
-        return drive_fail(d, ERR_PEER, "the %s refused, at %s, and says no reason", peer_of(d),
-                          drive_row(d)->name);
-    }
+    if (refusal_fits(d, type, n))
+        return 0;
     if (type != type_of(d) && d->info.peer_n == 0 && d->role == ROLE_CLIENT)
         return drive_fail(d, ERR_PEER, "message %u when %s was due; does the relay speak %s?", type,
                           drive_row(d)->name, d->link->drive->version);
     if (type != type_of(d))
         return drive_fail(d, ERR_PEER, "message %u when %s was due", type, drive_row(d)->name);
-    if (n < tag_of(step) || n > step->max + tag_of(step))
+    if (n < drive_sealed(d, 0) || n > drive_sealed(d, drive_due(d)->max))
         return drive_fail(d, ERR_PEER, "%s: wrong length", drive_row(d)->name);
     d->shake->early += d->shake->lead + DRIVE_HEAD + n;
     if (!d->shake->proven && d->shake->early > LINK_SHAKE_MAX)
@@ -495,9 +515,12 @@ static int frame_take(struct drive *d)
 {
     struct span all = buf_span(&d->shake->in);
     uint64_t began = drive_now(d);
-    uint8_t *content = d->shake->in.p + d->shake->in.off + DRIVE_HEAD;
-    int ret = step_take(d, span_of(all.p, DRIVE_HEAD), content, all.n - DRIVE_HEAD, began);
+    uint8_t *payload = d->shake->in.p + d->shake->in.off + DRIVE_HEAD;
+    size_t n = all.n - DRIVE_HEAD;
 
+    if (all.p[0] == DRIVE_REFUSED)
+        return refusal_take(d, span_of(payload, n));
+    int ret = step_take(d, span_of(all.p, DRIVE_HEAD), payload, n, began);
     buf_drop(&d->shake->in, all.n);
     return ret < 0 ? -1 : go_on(d);
 }
@@ -550,15 +573,21 @@ static int piece_take(struct drive *d)
     return d->shake->in.len < piece_len(d) ? 0 : frame_take(d);
 }
 
-/* The one answer to everything, in clear: nothing is learnt from it. */
+/* The answer to everything, in clear: the reason stays here, but for what the protocol wants told.
+ */
 static int give_up(struct drive *d)
 {
-    static const uint8_t refusal[DRIVE_HEAD] = {DRIVE_REFUSED};
+    const struct drive_proto *p = d->link->drive;
+    const char *why = d->refused != NULL ? p->bad_cert : p->refused;
+    uint8_t head[DRIVE_HEAD];
+    struct wr h = wr_of(head, sizeof head);
 
+    wr_u8(&h, DRIVE_REFUSED);
+    wr_u32(&h, (uint32_t)text_len(why));
     buf_free(&d->out);
     buf_init(&d->out, LINK_EARLY_MAX);
-    if (!d->refused_by_peer)
-        (void)!buf_add(&d->out, refusal, sizeof refusal); /* or the end of the stream tells */
+    if (!d->refused_by_peer && buf_add(&d->out, head, sizeof head) == 0)
+        (void)!buf_add(&d->out, why, text_len(why)); /* or the end of the stream tells */
     return -1;
 }
 
@@ -727,6 +756,7 @@ void drive_info(const void *end, struct link_info *out)
     const struct drive *d = end;
 
     *out = d->info;
+    out->stale = d->record != NULL ? record_stale(d->record) : 0;
     out->refused = d->refused;
     out->refused_by_peer = d->refused_by_peer;
 }

@@ -16,7 +16,7 @@
 
 enum {
     DRIVE_HEAD = 5,    /* u8 type, u32 length */
-    DRIVE_REFUSED = 0, /* the type of the one answer to every failure; steps count from 1 */
+    DRIVE_REFUSED = 0, /* the type of the answer to every failure; steps count from 1 */
     DRIVE_STEPS_MAX = 16,
 };
 
@@ -49,6 +49,10 @@ struct drive_proto {
     const char *magic;   /* the client's first bytes; names link and version, ends in LF */
     const struct drive_step *steps;
     size_t state_size; /* of the handlers' own struct: zero at first, wiped at the end */
+    bool cbc;          /* stages and records are sealed by crypto/cbc.h instead of an AEAD */
+    /* What stands in the answer to a failure, where the document wants it told: to a certificate
+     * that was refused, and to everything else. NULL: nothing, and nothing is learnt from it. */
+    const char *bad_cert, *refused;
     int (*finish)(struct drive *d, struct drive_result *out) MUST_USE; /* behind the last step */
     void (*info)(const struct drive *d, struct link_info *out); /* suite and group, if known */
 };
@@ -137,11 +141,16 @@ int drive_chain_take(struct drive *d, struct rd *in) MUST_USE;
  * that joins. */
 int drive_sign(struct drive *d, struct wr *out) MUST_USE;
 int drive_verify(struct drive *d, struct rd *in) MUST_USE;
+/* The same where the field is written in another form: here is the frame up to it. */
+int drive_sign_over(struct drive *d, struct span here, struct wr *out) MUST_USE;
+int drive_verify_over(struct drive *d, struct span here, struct rd *in) MUST_USE;
 /* HMAC-SHA256 over context and transcript up to here. */
 int drive_mac_put(struct drive *d, const struct key *k, struct wr *out) MUST_USE;
 int drive_mac_take(struct drive *d, const struct key *k, struct rd *in) MUST_USE;
 
 const char *drive_scheme(const struct drive *d, bool own); /* of signatures; NULL without a key */
 struct span drive_leaf(const struct drive *d, bool own);   /* DER; empty when there is none */
+/* For people: `first`, then scheme, subject and fingerprint of who has just proven to be it. */
+void drive_tell_proof(const struct drive *d, bool own, const char *first, char *text, size_t cap);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/crypto/cbc.h"
 #include "common/link/drive_priv.h"
 
 static const char *const whos[] = {
@@ -108,20 +109,48 @@ static void nonce_make(struct drive_side *s, uint8_t nonce[DRIVE_IV])
     s->seq++;
 }
 
-int drive_seal(struct drive *d, struct span head, uint8_t *content, size_t n)
+static bool clear(const struct drive *d)
+{
+    return drive_due(d)->stage == 0;
+}
+
+size_t drive_sealed(const struct drive *d, size_t n)
+{
+    if (clear(d))
+        return n;
+    return d->link->drive->cbc ? cbc_len(n) : n + AEAD_TAG_LEN;
+}
+
+size_t drive_lead(const struct drive *d)
+{
+    return !clear(d) && d->link->drive->cbc ? CBC_IV : 0;
+}
+
+int drive_seal(struct drive *d, struct span head, uint8_t *payload, size_t n)
 {
     struct drive_side *s = &d->shake->sides[d->role];
     uint8_t nonce[DRIVE_IV];
 
+    if (clear(d))
+        return 0;
+    if (d->link->drive->cbc)
+        return cbc_seal(&s->key, s->seq++, head, payload, n);
     nonce_make(s, nonce);
-    return aead_seal(d->shake->aead, &s->key, nonce, head, span_of(content, n), content);
+    return aead_seal(d->shake->aead, &s->key, nonce, head, span_of(payload, n), payload);
 }
 
-int drive_unseal(struct drive *d, struct span head, uint8_t *content, size_t n)
+int drive_unseal(struct drive *d, struct span head, uint8_t *payload, size_t n, struct span *plain)
 {
     struct drive_side *s = &d->shake->sides[d->role == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT];
+    struct span sealed = span_of(payload, n);
     uint8_t nonce[DRIVE_IV];
 
+    *plain = span_of(payload + drive_lead(d), n);
+    if (clear(d))
+        return 0;
+    if (d->link->drive->cbc)
+        return cbc_open(&s->key, s->seq++, head, sealed, payload + CBC_IV, &plain->n);
+    plain->n = n - AEAD_TAG_LEN;
     nonce_make(s, nonce);
-    return aead_open(d->shake->aead, &s->key, nonce, head, span_of(content, n), content);
+    return aead_open(d->shake->aead, &s->key, nonce, head, sealed, payload);
 }

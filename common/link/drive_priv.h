@@ -81,9 +81,14 @@ struct drive_ready *drive_ready_ref(struct drive_ready *r); /* any thread */
 /* "countersign|ecdhe 1|relay|ServerHello|signature", NUL, and the hash; *n bytes of out. */
 int drive_context(const struct drive *d, struct drive_label l,
                   uint8_t out[CONTEXT_MAX + sizeof(struct hash)], size_t *n) MUST_USE;
-/* Content of n bytes to its sealed form where it lies, and back; 0 or -1. */
-int drive_seal(struct drive *d, struct span head, uint8_t *content, size_t n) MUST_USE;
-int drive_unseal(struct drive *d, struct span head, uint8_t *content, size_t n) MUST_USE;
+/* How long a frame's payload is for n bytes of content, and how many bytes of it stand before the
+ * content while that lies there unsealed: both as the step that is due is sealed. */
+size_t drive_sealed(const struct drive *d, size_t n);
+size_t drive_lead(const struct drive *d);
+/* n bytes of content to the payload they lie in, and a payload of n bytes to its content. */
+int drive_seal(struct drive *d, struct span head, uint8_t *payload, size_t n) MUST_USE;
+int drive_unseal(struct drive *d, struct span head, uint8_t *payload, size_t n,
+                 struct span *plain) MUST_USE;
 void drive_transcribe(struct drive *d, uint8_t type, struct span content);
 
 #endif

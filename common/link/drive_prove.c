@@ -115,7 +115,7 @@ static bool nameless(const struct drive *d, enum drive_who who)
     return who == DRIVE_CLIENT && d->join;
 }
 
-int drive_sign(struct drive *d, struct wr *out)
+int drive_sign_over(struct drive *d, struct span here, struct wr *out)
 {
     uint8_t said[CONTEXT_MAX + sizeof(struct hash)], sig[SIG_MAX];
     const struct drive_ready *r = d->shake->ready;
@@ -126,7 +126,7 @@ int drive_sign(struct drive *d, struct wr *out)
         wr_u16(out, 0);
         return 0;
     }
-    if (r->key == NULL || context_here(d, "signature", wr_span(out), said, &said_n) < 0)
+    if (r->key == NULL || context_here(d, "signature", here, said, &said_n) < 0)
         return drive_fail(d, ERR_LOCAL, "nothing to sign with");
     if (pkey_sign(r->key, &r->rng, span_of(said, said_n), sig, &n, &e) < 0)
         return drive_fail(d, ERR_LOCAL, "%s", e.text);
@@ -135,10 +135,14 @@ int drive_sign(struct drive *d, struct wr *out)
     return 0;
 }
 
-int drive_verify(struct drive *d, struct rd *in)
+int drive_sign(struct drive *d, struct wr *out)
+{
+    return drive_sign_over(d, wr_span(out), out);
+}
+
+int drive_verify_over(struct drive *d, struct span here, struct rd *in)
 {
     uint8_t said[CONTEXT_MAX + sizeof(struct hash)];
-    struct span before = drive_before(d, in);
     size_t said_n, n = rd_u16(in);
     struct span sig = {rd_take(in, n), n};
 
@@ -146,13 +150,18 @@ int drive_verify(struct drive *d, struct rd *in)
         return drive_fail(d, ERR_PEER, "%s: no signature of a possible length", drive_row(d)->name);
     if (n == 0)
         return 0;
-    if (d->shake->peer_key == NULL || context_here(d, "signature", before, said, &said_n) < 0)
+    if (d->shake->peer_key == NULL || context_here(d, "signature", here, said, &said_n) < 0)
         return drive_fail(d, ERR_LOCAL, "nothing to verify with");
     if (!pubkey_verify(d->shake->peer_key, span_of(said, said_n), sig))
         return drive_fail(d, ERR_AUTH, "%s: the %s's signature is not over what we saw",
                           drive_row(d)->name, peer_of(d));
     d->shake->proven = true;
     return 0;
+}
+
+int drive_verify(struct drive *d, struct rd *in)
+{
+    return drive_verify_over(d, drive_before(d, in), in);
 }
 
 const char *drive_scheme(const struct drive *d, bool own)
@@ -163,6 +172,24 @@ const char *drive_scheme(const struct drive *d, bool own)
     if (own ? k == NULL : peer == NULL)
         return NULL;
     return (own ? pkey_is_rsa(k) : pubkey_is_rsa(peer)) ? "RSA-PSS" : "ECDSA P-256";
+}
+
+void drive_tell_proof(const struct drive *d, bool own, const char *first, char *text, size_t cap)
+{
+    struct span der = drive_leaf(d, own);
+    struct err e = {0};
+    struct cert *c = der.n == 0 ? NULL : cert_parse(der, NULL, &e);
+    char fp[2 * HASH_LEN + 1];
+    struct cert_info i;
+
+    if (c == NULL) {
+        snprintf(text, cap, "%sno certificate: joining", first);
+        return;
+    }
+    cert_info(c, &i);
+    hex_put(fp, span_of(i.fingerprint.b, sizeof i.fingerprint.b));
+    snprintf(text, cap, "%s%s by %.40s; SHA-256 %s", first, drive_scheme(d, own), i.subject, fp);
+    cert_free(c);
 }
 
 /* --- MACs --- */

@@ -38,7 +38,8 @@
 /* The protocols: id, name in configuration and AuthMessage. */
 #define LINK_KINDS(X)                                                                              \
     X(LINK_TLS, "tls")                                                                             \
-    X(LINK_ECDHE, "ecdhe")
+    X(LINK_ECDHE, "ecdhe")                                                                         \
+    X(LINK_CIANR, "cianr")
 
 #define X(id, name) id,
 enum link_kind { LINK_KINDS(X) LINK_KIND_COUNT };
@@ -138,6 +139,7 @@ struct link_info {
     struct hash peer_fp; /* SHA-256 of peer[0]; zero when there is none */
     const char *refused; /* audit word when certificates were the reason of failure, else NULL */
     bool refused_by_peer;
+    unsigned stale; /* records whose time was far from ours, where records have one (`cianr`) */
 };
 
 struct link;

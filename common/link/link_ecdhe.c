@@ -157,32 +157,13 @@ static int server_hello_take(struct drive *d, struct rd *in)
     return drive_chain_take(d, in) < 0 ? -1 : drive_verify(d, in);
 }
 
-/* Subject and fingerprint of who has just proven to be it. */
-static void tell_proof(const struct drive *d, bool out, const char *first, char *text, size_t cap)
-{
-    struct span der = drive_leaf(d, out);
-    struct err e = {0};
-    struct cert *c = der.n == 0 ? NULL : cert_parse(der, NULL, &e);
-    char fp[2 * HASH_LEN + 1];
-    struct cert_info i;
-
-    if (c == NULL) {
-        snprintf(text, cap, "%sno certificate: joining", first);
-        return;
-    }
-    cert_info(c, &i);
-    hex_put(fp, span_of(i.fingerprint.b, sizeof i.fingerprint.b));
-    snprintf(text, cap, "%s%s by %.40s; SHA-256 %s", first, drive_scheme(d, out), i.subject, fp);
-    cert_free(c);
-}
-
 static void server_hello_tell(const struct drive *d, bool out, char *text, size_t cap)
 {
     const struct ecdhe *x = drive_seen(d);
     char first[40];
 
     snprintf(first, sizeof first, "Cipher: %s; ", suites[x->suite].name);
-    tell_proof(d, out, first, text, cap);
+    drive_tell_proof(d, out, first, text, cap);
 }
 
 /* --- 3. ECDHE --- */
@@ -248,7 +229,7 @@ static int client_finished_take(struct drive *d, struct rd *in)
 
 static void client_finished_tell(const struct drive *d, bool out, char *text, size_t cap)
 {
-    tell_proof(d, out, "HMAC-SHA256; ", text, cap);
+    drive_tell_proof(d, out, "HMAC-SHA256; ", text, cap);
 }
 
 /* --- 6. Server Finished: MAC --- */

@@ -7,21 +7,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/cbc.h"
 #include "common/crypto/tls.h"
 #include "common/link/record_priv.h"
 
 enum { IN, OUT };
 
 enum {
-    INNER_MAX = RECORD_PLAIN_MAX + 1, /* content, its type and padding together */
-    SEAL_EXTRA = 1 + AEAD_TAG_LEN,
-    RECORD_EXTRA = RECORD_HEAD + SEAL_EXTRA,
-    OUT_SPARE = 256, /* above LINK_OUT_MAX: for an alert and KeyUpdates */
+    SEAL_EXTRA = 1 + AEAD_TAG_LEN, /* the type counts as sealed content */
+    OUT_SPARE = 512,               /* above LINK_OUT_MAX: for an alert and KeyUpdates */
+    CBC_TIME = 8,                  /* behind the head of a record that is sealed with CBC */
+    CBC_HEAD = RECORD_HEAD + CBC_TIME,
     MSG_HEAD = 4,
     MSG_TICKET = 4,
     MSG_KEY_UPDATE = 24,
     TICKET_SECONDS_MAX = 7 * 24 * 3600,
 };
+
+/* --- two seals: an AEAD, and CBC with HMAC, where a time and an IV stand before the content --- */
+
+static bool cbc(const struct record *r)
+{
+    return r->clock != NULL;
+}
+
+static size_t lead_of(const struct record *r)
+{
+    return cbc(r) ? CBC_HEAD + CBC_IV : RECORD_HEAD;
+}
+
+/* Of a whole record that holds n bytes of content. */
+static size_t record_size(const struct record *r, size_t n)
+{
+    return cbc(r) ? CBC_HEAD + cbc_len(n + 1) : RECORD_HEAD + n + SEAL_EXTRA;
+}
+
+/* At most more than the content. */
+static size_t record_extra(const struct record *r)
+{
+    return cbc(r) ? CBC_HEAD + 1 + CBC_EXTRA : RECORD_HEAD + SEAL_EXTRA;
+}
+
+/* Room for what a whole record of this size may hold: content, type and padding. */
+static size_t inner_size(const struct record *r, size_t size)
+{
+    return cbc(r) ? size - CBC_HEAD - CBC_IV - CBC_MAC : size - RECORD_HEAD - AEAD_TAG_LEN;
+}
 
 /* --- keys --- */
 
@@ -72,6 +103,16 @@ static int side_start(const struct record *r, struct record_side *s, struct span
     return side_keys(r, s);
 }
 
+static int clock_start(struct record *r, const struct record_conf *c)
+{
+    r->clock = calloc(1, sizeof *r->clock);
+    if (r->clock == NULL)
+        return -1;
+    r->clock->now = c->now;
+    r->clock->ctx = c->clock_ctx;
+    return 0;
+}
+
 struct record *record_new(const struct record_conf *c, struct err *e)
 {
     struct record *r = calloc(1, sizeof *r);
@@ -86,6 +127,11 @@ struct record *record_new(const struct record_conf *c, struct err *e)
     r->tickets = c->tickets;
     r->verdict = c->verdict;
     r->alert = ALERT_NONE;
+    if (c->cbc && clock_start(r, c) < 0) {
+        err_set(e, ERR_LOCAL, "no memory for a link");
+        record_free(r);
+        return NULL;
+    }
     buf_init(&r->in, RECORD_HEAD + RECORD_MAX);
     buf_init(&r->hand, MSG_HEAD + LINK_MESSAGE_MAX);
     buf_init(&r->plain, LINK_IN_MAX);
@@ -109,6 +155,7 @@ void record_free(struct record *r)
     buf_free(&r->hand);
     buf_free(&r->plain);
     buf_free(&r->out);
+    free(r->clock);
     wipe(r, sizeof *r);
     free(r);
 }
@@ -132,34 +179,66 @@ static bool gathering(const struct record *r)
     return r->out.len > r->sealed;
 }
 
+/* Bytes of content that were gathered. */
+static size_t gathered(const struct record *r)
+{
+    return r->out.len - r->sealed - lead_of(r);
+}
+
 static int gather(struct record *r, const uint8_t *p, size_t n)
 {
-    if (!gathering(r) && buf_room(&r->out, RECORD_HEAD) == NULL)
+    if (!gathering(r) && buf_room(&r->out, lead_of(r)) == NULL)
         return fail_slow(r);
     return buf_add(&r->out, p, n) < 0 ? fail_slow(r) : 0;
+}
+
+static void head_put(uint8_t head[RECORD_HEAD], size_t n)
+{
+    head[0] = RECORD_DATA;
+    head[1] = head[2] = 3;
+    head[3] = (uint8_t)(n >> 8);
+    head[4] = (uint8_t)n;
+}
+
+/* rec: a whole record but for its seal; n bytes of content and type. */
+static int seal_aead(struct record *r, uint8_t *rec, size_t n)
+{
+    struct record_side *s = &r->sides[OUT];
+    uint8_t nonce[RECORD_IV], *content = rec + RECORD_HEAD;
+
+    if (side_nonce(s, nonce) < 0)
+        return fail(r, ERR_LIMIT, "the key of this direction is used up");
+    if (aead_seal(r->aead, &s->key, nonce, span_of(rec, RECORD_HEAD), span_of(content, n),
+                  content) < 0)
+        return fail(r, ERR_LOCAL, "a record could not be sealed");
+    return 0;
+}
+
+static int seal_cbc(struct record *r, uint8_t *rec, size_t n)
+{
+    struct record_side *s = &r->sides[OUT];
+    struct wr time = wr_of(rec + RECORD_HEAD, CBC_TIME);
+
+    wr_u64(&time, (uint64_t)r->clock->now(r->clock->ctx));
+    if (cbc_seal(&s->key, s->seq, span_of(rec, CBC_HEAD), rec + CBC_HEAD, n) < 0)
+        return fail(r, ERR_LOCAL, "a record could not be sealed");
+    return 0;
 }
 
 /* Seals what was gathered, where it lies. */
 static int seal(struct record *r, uint8_t type)
 {
-    struct record_side *s = &r->sides[OUT];
-    size_t n = r->out.len - r->sealed - RECORD_HEAD + SEAL_EXTRA;
-    uint8_t nonce[RECORD_IV], *end = buf_room(&r->out, SEAL_EXTRA);
+    size_t n = gathered(r), size = record_size(r, n);
+    uint8_t *end = buf_room(&r->out, size - lead_of(r) - n);
 
     if (end == NULL)
         return fail_slow(r);
     *end = type;
-    uint8_t *head = end + SEAL_EXTRA - n - RECORD_HEAD;
-    head[0] = RECORD_DATA;
-    head[1] = head[2] = 3;
-    head[3] = (uint8_t)(n >> 8);
-    head[4] = (uint8_t)n;
-    if (side_nonce(s, nonce) < 0)
-        return fail(r, ERR_LIMIT, "the key of this direction is used up");
-    if (aead_seal(r->aead, &s->key, nonce, span_of(head, RECORD_HEAD),
-                  span_of(head + RECORD_HEAD, n - AEAD_TAG_LEN), head + RECORD_HEAD) < 0)
-        return fail(r, ERR_LOCAL, "a record could not be sealed");
-    s->seq++;
+    uint8_t *rec = end - n - lead_of(r);
+    head_put(rec, size - RECORD_HEAD);
+    if ((cbc(r) ? seal_cbc(r, rec, n + 1) : seal_aead(r, rec, n + 1)) < 0)
+        return -1;
+    r->sides[OUT].seq++;
     r->sealed = r->out.len;
     return 0;
 }
@@ -173,7 +252,7 @@ static int seal_data(struct record *r)
     if (seal(r, RECORD_DATA) < 0)
         return -1;
     if (r->first[OUT] == 0)
-        r->first[OUT] = r->sealed - before;
+        r->first[OUT] = (unsigned)(r->sealed - before);
     return 0;
 }
 
@@ -215,7 +294,7 @@ static int give_up(struct record *r, unsigned alert, enum err_code code, const c
 
 size_t record_waiting(const struct record *r)
 {
-    return r->out.len + (gathering(r) ? SEAL_EXTRA : 0);
+    return gathering(r) ? r->sealed + record_size(r, gathered(r)) : r->out.len;
 }
 
 int record_send(struct record *r, const uint8_t *p, size_t n)
@@ -225,13 +304,13 @@ int record_send(struct record *r, const uint8_t *p, size_t n)
     if ((r->verdict && r->first[IN] == 0) || r->closing || r->closed)
         return fail(r, ERR_LOCAL, "nothing can be sent in this state");
     if (n > LINK_OUT_MAX ||
-        record_waiting(r) + n + (n / RECORD_PLAIN_MAX + 1) * RECORD_EXTRA > LINK_OUT_MAX)
+        record_waiting(r) + n + (n / RECORD_PLAIN_MAX + 1) * record_extra(r) > LINK_OUT_MAX)
         return fail_slow(r);
     r->busy = true;
     while (n > 0) {
         if (!gathering(r) && update_due(r) < 0)
             return -1;
-        size_t has = gathering(r) ? r->out.len - r->sealed - RECORD_HEAD : 0;
+        size_t has = gathering(r) ? gathered(r) : 0;
         size_t k = n < RECORD_PLAIN_MAX - has ? n : RECORD_PLAIN_MAX - has;
         if (gather(r, p, k) < 0 || (has + k == RECORD_PLAIN_MAX && seal_data(r) < 0))
             return -1;
@@ -302,7 +381,7 @@ static int take_data(struct record *r, size_t n, size_t wire)
         return barren(r);
     r->barren = 0;
     if (r->first[IN] == 0)
-        r->first[IN] = wire;
+        r->first[IN] = (unsigned)wire;
     return 0;
 }
 
@@ -444,24 +523,47 @@ static int side_limit(struct record *r)
     return 0;
 }
 
+static int open_aead(struct record *r, struct span rec, uint8_t *to, size_t *n)
+{
+    struct record_side *s = &r->sides[IN];
+    struct span body = span_of(rec.p + RECORD_HEAD, rec.n - RECORD_HEAD);
+    uint8_t nonce[RECORD_IV];
+
+    *n = inner_size(r, rec.n);
+    if (side_nonce(s, nonce) < 0)
+        return -1;
+    return aead_open(r->aead, &s->key, nonce, span_of(rec.p, RECORD_HEAD), body, to);
+}
+
+/* The order of records is known by their count. Their time is shown, and refuses nothing. */
+static int open_cbc(struct record *r, struct span rec, uint8_t *to, size_t *n)
+{
+    struct record_side *s = &r->sides[IN];
+    struct rd time = rd_of(span_of(rec.p + RECORD_HEAD, CBC_TIME));
+    int64_t now = r->clock->now(r->clock->ctx), then = (int64_t)rd_u64(&time);
+
+    if (cbc_open(&s->key, s->seq, span_of(rec.p, CBC_HEAD),
+                 span_of(rec.p + CBC_HEAD, rec.n - CBC_HEAD), to, n) < 0)
+        return -1;
+    if (then < now - LINK_FRESH_MS || then > now + LINK_FRESH_MS)
+        r->clock->stale++;
+    return 0;
+}
+
 static int open_record(struct record *r, struct span rec)
 {
-    struct span body = span_of(rec.p + RECORD_HEAD, rec.n - RECORD_HEAD);
-    size_t before = r->plain.len, n = body.n - AEAD_TAG_LEN;
-    struct record_side *s = &r->sides[IN];
-    uint8_t nonce[RECORD_IV];
+    size_t before = r->plain.len, n = 0;
 
     if (side_limit(r) < 0)
         return -1;
-    uint8_t *to = buf_room(&r->plain, n);
+    uint8_t *to = buf_room(&r->plain, inner_size(r, rec.n));
     if (to == NULL)
         return give_up(r, ALERT_OVERFLOW, ERR_LIMIT, "more came than was taken");
-    if (side_nonce(s, nonce) < 0 ||
-        aead_open(r->aead, &s->key, nonce, span_of(rec.p, RECORD_HEAD), body, to) < 0) {
+    if ((cbc(r) ? open_cbc(r, rec, to, &n) : open_aead(r, rec, to, &n)) < 0) {
         buf_cut(&r->plain, before);
         return give_up(r, ALERT_BAD_RECORD, ERR_PEER, "a record was damaged or forged on the way");
     }
-    s->seq++;
+    r->sides[IN].seq++;
     while (n > 0 && to[n - 1] == 0)
         n--;
     int type = n > 0 ? to[--n] : 0;
@@ -476,9 +578,9 @@ static size_t record_len(struct record *r, const uint8_t *head)
 
     if (head[0] != RECORD_DATA)
         give_up(r, ALERT_UNEXPECTED, ERR_PEER, "an unsealed record behind the handshake");
-    else if (n > INNER_MAX + AEAD_TAG_LEN)
+    else if (RECORD_HEAD + n > record_size(r, RECORD_PLAIN_MAX))
         give_up(r, ALERT_OVERFLOW, ERR_PEER, "a record is longer than TLS allows");
-    else if (n < SEAL_EXTRA)
+    else if (RECORD_HEAD + n < record_size(r, 0))
         give_up(r, ALERT_BAD_RECORD, ERR_PEER, "a record is too short to be sealed");
     else
         return RECORD_HEAD + n;
@@ -580,6 +682,11 @@ bool record_closed(const struct record *r)
 size_t record_first(const struct record *r, bool out)
 {
     return r->first[out];
+}
+
+unsigned record_stale(const struct record *r)
+{
+    return r->clock != NULL ? r->clock->stale : 0;
 }
 
 unsigned record_alert(const struct record *r)

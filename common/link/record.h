@@ -1,6 +1,8 @@
 /* record.h -- sealed records under traffic secrets, as TLS 1.3 has them on the wire
  * (RFC 8446 5.2 to 5.4, alerts 6, KeyUpdate 4.6.3 and 7.2, keys 7.3).
  *
+ * (with cbc: in this form, but sealed and headed as docs/protocol.md 10.3 has it.)
+ *
  * Bytes in, bytes out; no handshake: whoever has agreed on two secrets makes one of these. What is
  * to be sent is gathered and sealed when record_out asks for it, so many small messages share a
  * record. Behind the first failure there is nothing but the alert in record_out.
@@ -28,6 +30,10 @@ struct record_conf {
     unsigned tickets;                  /* NewSessionTickets that are dropped; 0: one is fatal */
     bool verdict; /* nothing may be sent before the peer's first data, and a close before it is
                      a failure: so a client is let in */
+    bool cbc;     /* instead of aead: AES-128-CBC and HMAC (crypto/cbc.h), every record with a time
+                     of this clock, milliseconds since 1970, callable from any thread */
+    int64_t (*now)(void *ctx);
+    void *clock_ctx;
 };
 
 struct record; /* one end */
@@ -64,6 +70,9 @@ void record_rest(struct record *r);
 bool record_closed(const struct record *r); /* the peer's close_notify has come */
 /* Bytes on the wire of the first record with data, in or out; 0: there was none yet. */
 size_t record_first(const struct record *r, bool out);
+/* With cbc: records whose time was more than LINK_FRESH_MS from ours. Nothing was refused for it:
+ * clocks go wrong, the count of records does not. */
+unsigned record_stale(const struct record *r);
 unsigned record_alert(const struct record *r); /* the peer's fatal one, or ALERT_NONE of tls.h */
 const struct err *record_error(const struct record *r);
 

@@ -15,8 +15,16 @@ struct record_side {
     uint64_t seq; /* records under this key: the nonce */
 };
 
+/* What records sealed with CBC need besides; most connections do not. */
+struct record_clock {
+    int64_t (*now)(void *ctx);
+    void *ctx;
+    unsigned stale; /* see record_stale */
+};
+
 struct record {
     const char *peer;
+    struct record_clock *clock; /* NULL: sealed by an AEAD; else the other seal; owned */
     enum hash_kind hash;
     enum aead_kind aead;
     struct record_side sides[2]; /* [0] what comes in, [1] what goes out */
@@ -26,9 +34,9 @@ struct record {
     struct buf out;              /* `sealed` bytes for the peer; behind them head and content of the
                                     record that is still being gathered, if any */
     size_t sealed;
-    size_t taken;    /* bytes of plain that were shown last */
-    size_t first[2]; /* see record_first */
-    unsigned barren; /* records in a row that carried no data */
+    size_t taken;      /* bytes of plain that were shown last */
+    unsigned first[2]; /* see record_first */
+    unsigned barren;   /* records in a row that carried no data */
     unsigned tickets, alert;
     bool verdict, failed, closing, closed;
     bool owed, ask; /* our KeyUpdate is due: as an answer; to ask for the peer's */

@@ -112,6 +112,7 @@ enum {
     LINK_BARREN_MAX = 32,           /* records in a row that carry no data: KeyUpdates and others */
     LINK_REKEY = 1 << 22,           /* records under one key before it is changed */
     LINK_KEY_MAX = 1 << 23,         /* ... and before that is fatal: AES-GCM is good for 2^24.5 */
+    LINK_FRESH_MS = 5 * 60 * 1000,  /* `cianr`: a record whose time is further away is noted */
     HANDSHAKE_MS = 30 * 1000,
     HANDSHAKES_MAX = 50,
     HANDSHAKES_PER_SOURCE = 10,
