@@ -134,8 +134,8 @@ $(BUILD)/obj/%.o: %.c | mbedtls
 
 # --- targets ---------------------------------------------------------------------------------
 
-.PHONY: help all tests demo check check-flips check-faults asan tsan lint format shape bench \
-    bench-deps fuzz deps deps-lint mbedtls clean-deps install uninstall clean
+.PHONY: help all tests demo check check-flips sessions check-faults asan tsan lint format shape \
+    bench bench-deps fuzz deps deps-lint mbedtls clean-deps install uninstall clean
 
 # Tests that `make check` leaves out, by their marker.
 apart = COUNTERSIGN_BUILD=$(abspath $(BUILD)) LC_ALL=C.UTF-8 $(PYTHON) -m pytest -v -rs \
@@ -157,8 +157,13 @@ check: deps tests ## build and run every test
 asan: ## every test under AddressSanitizer and UBSan, in build/asan
 	$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
 
-check-flips: all ## every byte of a handshake flipped and cut; half an hour
+check-flips: all $(BUILD)/tests/test_drive ## every byte of a handshake flipped and cut; half an hour
 	$(apart) flips tests/e2e/test_wire.py
+	FLIPS=all $(BUILD)/tests/test_drive
+
+sessions: ## SESSIONS=10000 links at random, some of them meddled with, under ASan; SESSION=n again
+	$(MAKE) build/asan/tests/test_drive BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
+	SESSIONS=$(or $(SESSIONS),10000) build/asan/tests/test_drive
 
 check-faults: deps tests ## a failing system below relay and client (parts want root and say so)
 	@tests/tools/deps.sh $(DEPS) faults

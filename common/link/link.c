@@ -29,6 +29,7 @@ static const struct link_proto *proto_of(enum link_kind kind)
     static const struct link_proto *const protos[LINK_KIND_COUNT] = {
         [LINK_TLS] = &link_proto_tls,
         [LINK_ECDHE] = &link_proto_ecdhe,
+        [LINK_CIANR] = &link_proto_cianr,
     };
 
     return protos[kind];

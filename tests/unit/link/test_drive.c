@@ -7,7 +7,7 @@
 #include "common/link/drive.h"
 #include "tests/unit/link/support_link.h"
 
-static const enum link_kind driven[] = {LINK_ECDHE};
+static const enum link_kind driven[] = {LINK_ECDHE, LINK_CIANR};
 
 #define EACH_KIND(k) for (const enum link_kind *k = driven; k < driven + COUNT(driven); k++)
 
@@ -203,6 +203,87 @@ static void who_joins_needs_no_certificate(void **state)
     }
 }
 
+/* --- sessions at random --- */
+
+/* What happens in them comes from one number, which a failure prints. */
+struct dice {
+    uint64_t state;
+};
+
+static size_t throw_dice(struct dice *d, size_t n)
+{
+    struct hash h;
+    size_t v;
+
+    d->state++;
+    sha256(span_of(&d->state, sizeof d->state), &h);
+    memcpy(&v, h.b, sizeof v);
+    return v % n;
+}
+
+static bool talk(struct pair *p, struct dice *d, size_t piece)
+{
+    static uint8_t text[40000];
+    size_t said[2] = {0, 0};
+
+    for (size_t i = throw_dice(d, 6); i > 0; i--) {
+        enum role from = throw_dice(d, 2) == 0 ? ROLE_CLIENT : ROLE_RELAY;
+        size_t n = 1 + throw_dice(d, throw_dice(d, 3) == 0 ? sizeof text : 200);
+        memset(text, (int)n, n);
+        assert_int_equal(link_send(p->end[from], text, n), 0);
+        said[from] += n;
+        if (throw_dice(d, 2) == 0)
+            pair_pump(p, piece);
+    }
+    pair_pump(p, piece);
+    return p->got[ROLE_RELAY].len == said[ROLE_CLIENT] &&
+           p->got[ROLE_CLIENT].len == said[ROLE_RELAY];
+}
+
+static bool session_at_random(struct dice d)
+{
+    struct pair p;
+    struct hash pin;
+    size_t piece = throw_dice(&d, 4) == 0 ? 1 + throw_dice(&d, 90) : ALL;
+    enum link_kind kind = driven[throw_dice(&d, COUNT(driven))];
+
+    if (throw_dice(&d, 4) == 0)
+        conf_join(&p, kind, &pin);
+    else
+        conf(&p, kind);
+    p.flipping = throw_dice(&d, 3) == 0;
+    p.flip_from = throw_dice(&d, 2) == 0 ? ROLE_CLIENT : ROLE_RELAY;
+    p.flip_at = throw_dice(&d, 3000);
+    p.flip_mask = (uint8_t)(1 + throw_dice(&d, 255));
+    run(&p, piece);
+    bool arrived = p.established[ROLE_CLIENT] && p.established[ROLE_RELAY];
+    bool good = arrived == !(p.flipping && p.moved[p.flip_from] > p.flip_at);
+    p.flipping = false;
+    if (good && arrived) {
+        good = talk(&p, &d, piece);
+        enum role closes = throw_dice(&d, 2) == 0 ? ROLE_CLIENT : ROLE_RELAY;
+        link_close(p.end[closes]);
+        pair_pump(&p, piece);
+        good = good && p.closed[closes == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT];
+    }
+    pair_free(&p);
+    return good;
+}
+
+/* SESSIONS=10000 in make sessions. */
+static void whatever_happens_both_arrive_or_nobody(void **state)
+{
+    const char *many = getenv("SESSIONS"), *one = getenv("SESSION");
+    uint64_t n = many != NULL ? strtoull(many, NULL, 10) : 40;
+
+    (void)state;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t seed = one != NULL ? strtoull(one, NULL, 10) : i;
+        if (!session_at_random((struct dice){seed << 32}))
+            fail_msg("SESSION=%llu", (unsigned long long)seed);
+    }
+}
+
 /* --- the order, said a second time by hand --- */
 
 /* Seed 001: hello, hello, then both compute, then Finished and Finished. */
@@ -219,10 +300,34 @@ static bool ecdhe_follows(const char *a, const char *b)
     return false;
 }
 
+/* Seed 002: certificates, a key for the credentials, the credentials, a key for the session. */
+static bool cianr_follows(const char *a, const char *b)
+{
+    static const char *const next[][2] = {
+        {"", "hello"},
+        {"hello", "server_hello"},
+        {"server_hello", "dh_client"},
+        {"dh_client", "dh_server"},
+        {"dh_server", "temporary key"},
+        {"temporary key", "register or login"},
+        {"register or login", "session dh_client"},
+        {"session dh_client", "session dh_server"},
+        {"session dh_server", "session key"},
+        {"session key", "client finished"},
+        {"client finished", "server finished"},
+    };
+
+    for (size_t i = 0; i < COUNT(next); i++)
+        if (strcmp(a, next[i][0]) == 0)
+            return strcmp(b, next[i][1]) == 0;
+    return false;
+}
+
 static bool may_follow(enum link_kind kind, const char *a, const char *b)
 {
     switch (kind) {
     case LINK_ECDHE: return ecdhe_follows(a, b);
+    case LINK_CIANR: return cianr_follows(a, b);
     case LINK_TLS:
     case LINK_KIND_COUNT: break;
     }
@@ -312,6 +417,15 @@ static void lengths(enum link_kind kind, size_t n[2])
     pair_free(&p);
 }
 
+/* How far apart the bytes are that are tried: every one of `ecdhe`; of a link with more to say
+ * every n-th, or each with FLIPS=all (make check-flips). Its own test has every field. */
+static size_t stride(enum link_kind kind, size_t n)
+{
+    const char *flips = getenv("FLIPS");
+
+    return kind == LINK_ECDHE || (flips != NULL && strcmp(flips, "all") == 0) ? 1 : n;
+}
+
 /* H2. Behind the last byte of the relay nobody looks at it but the client. */
 static void try_flip(struct link_ready *const ready[2], enum link_kind kind, enum role from,
                      size_t at)
@@ -349,7 +463,7 @@ static void one_bit_is_enough(void **state)
             assert_non_null(ready[r]);
         }
         for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++)
-            for (size_t at = 0; at < n[r]; at++)
+            for (size_t at = 0; at < n[r]; at += stride(*kind, 11))
                 try_flip(ready, *kind, r, at);
         link_ready_free(ready[ROLE_CLIENT]);
         link_ready_free(ready[ROLE_RELAY]);
@@ -367,7 +481,7 @@ static void a_cut_stream_is_called_cut(void **state)
         lengths(*kind, n);
         for (enum role from = ROLE_CLIENT; from <= ROLE_RELAY; from++) {
             enum role to = from == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
-            for (size_t cut = 0; cut + 4 < n[from]; cut += cut < 200 ? 1 : 7) {
+            for (size_t cut = 0; cut + 4 < n[from]; cut += cut < 200 ? 1 : stride(*kind, 23)) {
                 struct pair p;
                 conf(&p, *kind);
                 pair_start(&p);
@@ -496,11 +610,30 @@ static void a_stranger_says_little(void **state)
     }
 }
 
-/* The same five bytes, whatever was wrong: H14's rule for handshakes. */
+/* What a link answers, to a certificate and to everything else: once more, by hand. */
+static struct span answer(enum link_kind kind, bool certificate)
+{
+    static const uint8_t zeros[DRIVE_HEAD];
+    static const char refused[] = "\0\0\0\0\x27{\"type\":\"error\",\"error_type\":\"refused\"}";
+    static const char bad_cert[] = "\0\0\0\0\x28{\"type\":\"error\",\"error_type\":\"bad-cert\"}";
+
+    if (kind != LINK_CIANR)
+        return span_of(zeros, sizeof zeros);
+    return certificate ? span_of(bad_cert, sizeof bad_cert - 1)
+                       : span_of(refused, sizeof refused - 1);
+}
+
+static bool by_certificate(const struct pair *p, enum role r)
+{
+    struct link_info i;
+
+    link_info(p->end[r], &i);
+    return i.refused != NULL;
+}
+
+/* The same bytes, whatever was wrong: H14's rule for handshakes. */
 static void every_refusal_looks_the_same(void **state)
 {
-    static const uint8_t refusal[DRIVE_HEAD];
-
     (void)state;
     EACH_KIND(kind)
     {
@@ -522,9 +655,10 @@ static void every_refusal_looks_the_same(void **state)
             }
             if (p.failed[ROLE_RELAY] && link_error(p.end[ROLE_RELAY])->code != ERR_IO) {
                 struct span out = link_out(p.end[ROLE_RELAY]);
-                assert_true(out.n == 0 || out.n == sizeof refusal);
+                struct span want = answer(*kind, by_certificate(&p, ROLE_RELAY));
+                assert_true(out.n == 0 || out.n == want.n);
                 if (out.n > 0)
-                    assert_memory_equal(out.p, refusal, sizeof refusal);
+                    assert_memory_equal(out.p, want.p, want.n);
             }
             pair_free(&p);
         }
@@ -533,21 +667,46 @@ static void every_refusal_looks_the_same(void **state)
 
 static void a_refusal_is_told_and_not_answered(void **state)
 {
-    static const uint8_t refusal[DRIVE_HEAD];
-
     (void)state;
     EACH_KIND(kind)
     {
-        struct pair p;
-        struct link_info i;
-        conf(&p, *kind);
-        pair_start(&p);
-        link_sent(p.end[ROLE_CLIENT], link_out(p.end[ROLE_CLIENT]).n);
-        assert_int_equal(link_feed(p.end[ROLE_CLIENT], refusal, sizeof refusal), -1);
-        link_info(p.end[ROLE_CLIENT], &i);
-        assert_true(i.refused_by_peer);
-        assert_int_equal(link_out(p.end[ROLE_CLIENT]).n, 0);
-        pair_free(&p);
+        for (int certificate = 0; certificate < 2; certificate++) {
+            struct pair p;
+            struct link_info i;
+            struct span refusal = answer(*kind, certificate);
+            conf(&p, *kind);
+            pair_start(&p);
+            link_sent(p.end[ROLE_CLIENT], link_out(p.end[ROLE_CLIENT]).n);
+            assert_int_equal(link_feed(p.end[ROLE_CLIENT], refusal.p, refusal.n), -1);
+            link_info(p.end[ROLE_CLIENT], &i);
+            assert_true(i.refused_by_peer);
+            assert_int_equal(link_out(p.end[ROLE_CLIENT]).n, 0);
+            pair_free(&p);
+        }
+    }
+}
+
+/* A refusal is made of known bytes: with one of them changed it is a failure like others. */
+static void another_refusal_is_none(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct span refusal = answer(*kind, true);
+        for (size_t i = 0; i < refusal.n; i++) {
+            struct pair p;
+            struct link_info info;
+            uint8_t bytes[64];
+            memcpy(bytes, refusal.p, refusal.n);
+            bytes[i] ^= 4;
+            conf(&p, *kind);
+            pair_start(&p);
+            (void)!link_feed(p.end[ROLE_CLIENT], bytes, refusal.n);
+            pair_events(&p, ROLE_CLIENT);
+            link_info(p.end[ROLE_CLIENT], &info);
+            assert_false(info.refused_by_peer || p.established[ROLE_CLIENT]);
+            pair_free(&p);
+        }
     }
 }
 
@@ -786,6 +945,10 @@ static void links_are_told_apart_by_their_first_bytes(void **state)
         {1U << LINK_TLS | 1U << LINK_ECDHE, "countersign ecdhe 1\n", 20, 1, LINK_ECDHE},
         {1U << LINK_TLS | 1U << LINK_ECDHE, "countersign ecdhe 2\n", 20, -1, 0},
         {1U << LINK_TLS | 1U << LINK_ECDHE, "GET / HTTP/1.1\r\n", 16, -1, 0},
+        {1U << LINK_TLS | 1U << LINK_ECDHE, "countersign cianr 1\n", 20, -1, 0},
+        {1U << LINK_CIANR | 1U << LINK_ECDHE, "countersign ", 12, 0, 0},
+        {1U << LINK_CIANR | 1U << LINK_ECDHE, "countersign cianr 1\n", 20, 1, LINK_CIANR},
+        {1U << LINK_CIANR | 1U << LINK_ECDHE, "countersign cianr 2\n", 20, -1, 0},
     };
 
     (void)state;
@@ -808,6 +971,7 @@ int main(void)
         cmocka_unit_test(both_know_whom_they_talk_to),
         cmocka_unit_test(an_idle_relay_forgets_certificates),
         cmocka_unit_test(who_joins_needs_no_certificate),
+        cmocka_unit_test(whatever_happens_both_arrive_or_nobody),
         cmocka_unit_test(steps_come_in_the_order_of_the_document),
         cmocka_unit_test(both_ends_tell_the_same_story),
         cmocka_unit_test(the_client_waits_for_the_verdict),
@@ -818,6 +982,7 @@ int main(void)
         cmocka_unit_test(a_stranger_says_little),
         cmocka_unit_test(every_refusal_looks_the_same),
         cmocka_unit_test(a_refusal_is_told_and_not_answered),
+        cmocka_unit_test(another_refusal_is_none),
         cmocka_unit_test(nothing_can_be_said_again),
         cmocka_unit_test(nobody_talks_to_himself),
         cmocka_unit_test(another_link_is_refused),
@@ -827,5 +992,7 @@ int main(void)
         cmocka_unit_test(links_are_told_apart_by_their_first_bytes),
     };
 
+    if (getenv("SESSIONS") != NULL)
+        cmocka_set_test_filter("whatever*");
     return cmocka_run_group_tests(tests, setup, teardown);
 }
