@@ -22,7 +22,7 @@ enum {
     X(extra_san, TEXT, "", 0, 0, IN_FILE | IN_INIT, "A,B,..", "further names in the certificate")  \
     X(listen, TEXT, "[::]:7443", 1, 0, IN_FILE | IN_INIT | IN_RUN, "ADDR:PORT",                    \
       "[::] is IPv4 too, port 0 any free one")                                                     \
-    X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken: tls ecdhe")      \
+    X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken")                 \
     X(ecdhe_leaf, TEXT, "rsa", 1, 0, IN_FILE | IN_RUN, "rsa|p256", "certificate for ecdhe")        \
     X(threads, NUMBER, "1", 1, LOOPS_MAX, IN_FILE | IN_RUN, "N", "threads that carry connections") \
     X(workers, NUMBER, "2", 1, WORKERS_MAX, IN_FILE | IN_RUN, "N", "threads for handshakes")       \

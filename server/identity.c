@@ -33,7 +33,7 @@ struct identity {
 
 static enum leaf leaf_of(const struct identity *i, enum link_kind kind)
 {
-    return kind == LINK_ECDHE && i->ecdhe_rsa ? LEAF_RSA : LEAF_P256;
+    return kind == LINK_CIANR || (kind == LINK_ECDHE && i->ecdhe_rsa) ? LEAF_RSA : LEAF_P256;
 }
 
 static int read_der(const struct conf *c, const char *name, enum file_kind kind, const char *label,

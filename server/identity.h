@@ -3,7 +3,7 @@
  * former one keep it alive.
  *
  *   DIR/relay.crt DIR/relay.key          the P-256 leaf (PEM): tls
- *   DIR/relay-rsa.crt DIR/relay-rsa.key  the RSA-2048 leaf: ecdhe, if not told otherwise
+ *   DIR/relay-rsa.crt DIR/relay-rsa.key  the RSA-2048 leaf: cianr; ecdhe, if not told otherwise
  *   DIR/ca/                          certs/ca.h */
 #ifndef SERVER_IDENTITY_H
 #define SERVER_IDENTITY_H

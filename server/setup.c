@@ -141,7 +141,7 @@ static void report(const struct conf *c, const struct hosts *hosts, const char *
     printf("  ca/            certificate authority; ca/root.key is not needed from day to day:\n"
            "                 move it off this machine and keep it safe\n"
            "  relay.crt/key  certificate of this relay, 90 days, renewed by itself\n"
-           "  relay-rsa.*    the same with an RSA key, for the link ecdhe\n"
+           "  relay-rsa.*    the same with an RSA key, for the links ecdhe and cianr\n"
            "  relay.db       accounts, rooms, messages\n"
            "  seal.key       opens the login records in relay.db: back it up apart from it\n"
            "  countersignd.conf\n\n");
