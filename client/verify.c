@@ -219,27 +219,41 @@ static int verify(struct call *c, struct span archive, struct span root, struct 
     return rc;
 }
 
+/* A file that is too long is no better later: bad data, not a limit that passes. */
+static int read_whole(const char *path, struct buf *out, struct err *e)
+{
+    int rc = file_read(path, FILE_PUBLIC, out, e);
+
+    if (rc < 0 && e->code == ERR_LIMIT)
+        e->code = ERR_DATA;
+    return rc;
+}
+
+static int root_read(const char *path, struct buf *root, struct err *e)
+{
+    struct buf file;
+
+    buf_init(&file, CERT_MAX * 4);
+    int rc = read_whole(path, &file, e);
+    if (rc == 0)
+        rc = pem_or_der(buf_span(&file), PEM_CERT, root, e);
+    buf_free(&file);
+    return rc == 0 ? 0 : err_in(e, "--ca %s", path);
+}
+
 int command_verify(struct call *c, struct err *e)
 {
-    struct buf archive, ca, root;
+    struct buf archive, root;
     int rc = -1;
 
     if (c->args_n != 1)
         return err_set(e, ERR_USAGE, "verify wants the name of one file");
     buf_init(&archive, BUNDLE_MAX);
-    buf_init(&ca, CERT_MAX * 4);
-    buf_init(&root, CERT_MAX);
-    if (file_read(c->args[0], FILE_PUBLIC, &archive, e) < 0)
-        goto out;
-    if (c->ca != NULL && (file_read(c->ca, FILE_PUBLIC, &ca, e) < 0 ||
-                          pem_or_der(buf_span(&ca), PEM_CERT, &root, e) < 0)) {
-        rc = err_in(e, "--ca %s", c->ca);
-        goto out;
-    }
-    rc = verify(c, buf_span(&archive), buf_span(&root), e);
-out:
+    buf_init(&root, CERT_MAX * 4);
+    if (read_whole(c->args[0], &archive, e) == 0 &&
+        (c->ca == NULL || root_read(c->ca, &root, e) == 0))
+        rc = verify(c, buf_span(&archive), buf_span(&root), e);
     buf_free(&archive);
-    buf_free(&ca);
     buf_free(&root);
     return rc;
 }

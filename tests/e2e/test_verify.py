@@ -130,6 +130,7 @@ TRANSCRIPTS = {
     "an empty line": (lambda r: lines_changed(r, lambda l: l + ["\n"]), "transcript.txt line 4"),
     "a bar more": (lambda r: field(r, 2, 4, lambda v: v + "|"), "transcript.txt line 2"),
     "a number": (lambda r: field(r, 1, 0, lambda v: "4"), "transcript.txt line 2"),
+    "a number in the middle": (lambda r: field(r, 2, 0, lambda v: "7"), "transcript.txt line 2"),
     "a time": (lambda r: field(r, 2, 1, lambda v: str(int(v) + 1)), "transcript.txt line 3"),
     "the last time": (lambda r: field(r, 3, 1, lambda v: str(int(v) + 1)), "proof.txt"),
     "a zero before a time": (lambda r: field(r, 2, 1, lambda v: "0" + v), "transcript.txt line 2"),
@@ -179,6 +180,13 @@ LIES = {
 def test_a_relay_and_an_author_who_lie_together(tmp_path, world, what):
     """Signed, in the tree, under the checkpoint, and yet against the rules of entries."""
     assert both(tmp_path, said(world, **LIES[what])).split(":")[0] == "transcript.txt line 2"
+
+
+@pytest.mark.parametrize("lie", [{"seq": 2}, {"prev": "ab" * 32}])
+def test_a_beginning_that_is_none(tmp_path, world, lie):
+    """From number 1 on, everybody's first message is his first."""
+    assert both(tmp_path, Room(world).say(world.alice, "x", **lie).bundle()).startswith(
+        "transcript.txt line 1: ")
 
 
 def test_signed_by_another(tmp_path, world):

@@ -105,12 +105,12 @@ def test_revoked_and_outdated(tmp_path, tmp_path_factory):
     before = Room(w).say(lost, "before", time=now() - 60_000)
     w.revoke(lost)
     assert both(tmp_path, before.bundle(more=[lost])) == 0
-    after = Room(w).say(w.bob, "x").say(lost, "after", time=now() + 60_000)
+    after = before.say(lost, "after", time=now() + 60_000)
     assert both(tmp_path, after.bundle(more=[lost])).startswith(f"certs/{lost.fp}.der: ")
     short = w.signer("short", "device", "carol", "short", days=1)
     late = Room(w).say(short, "late", time=w.now + 2 * DAY)
     assert both(tmp_path, late.bundle(more=[short])).startswith(f"certs/{short.fp}.der: ")
-    early = Room(w).say(w.bob, "early", time=w.now - DAY)
+    early = Room(w).say(w.bob, "early", time=w.now - DAY).say(w.bob, "in time")
     assert both(tmp_path, early.bundle()).startswith(f"certs/{w.bob.fp}.der: ")
     # the relay's own certificate when it signed, and a list that had run out by then
     good = Room(w).say(w.bob, "x")
@@ -161,6 +161,8 @@ def test_archives(tmp_path, room):
     fixed = [i for i in files.items() if not i[0].startswith("certs/")]
     assert both(tmp_path, tar(fixed + certs[::-1])).startswith("certs/")
     assert both(tmp_path, tar(fixed + certs + certs[-1:])).startswith("certs/")
+    bobs = f"certs/{room.world.bob.fp}.der"
+    assert both(tmp_path, files_with(room, bobs, room.world.phone.der)).startswith(bobs)
     for name in files:
         if not name.startswith("certs/"):
             less = {k: v for k, v in files.items() if k != name}
