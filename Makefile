@@ -134,8 +134,8 @@ $(BUILD)/obj/%.o: %.c | mbedtls
 
 # --- targets ---------------------------------------------------------------------------------
 
-.PHONY: help all tests demo check check-flips sessions check-faults asan tsan lint format shape \
-    bench bench-deps fuzz deps deps-lint mbedtls clean-deps install uninstall clean
+.PHONY: help all tests demo check check-flips sessions check-faults timing asan tsan lint format \
+    shape bench bench-deps fuzz deps deps-lint mbedtls clean-deps install uninstall clean
 
 # Tests that `make check` leaves out, by their marker.
 apart = COUNTERSIGN_BUILD=$(abspath $(BUILD)) LC_ALL=C.UTF-8 $(PYTHON) -m pytest -v -rs \
@@ -168,6 +168,9 @@ sessions: ## SESSIONS=10000 links at random, some of them meddled with, under AS
 check-faults: deps tests ## a failing system below relay and client (parts want root and say so)
 	@tests/tools/deps.sh $(DEPS) faults
 	$(PYTHON) tests/tools/check --faults $(BUILD)
+
+timing: all ## does the time of a refusal tell its reason? A statistic, not a test
+	COUNTERSIGN_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/tools/timing
 
 tsan: deps ## the relay under load with ThreadSanitizer, in build/tsan
 	$(MAKE) tests BUILD=build/tsan SANITIZE=thread CFLAGS='-O1 -g'

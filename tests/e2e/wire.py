@@ -73,8 +73,8 @@ class Frames:
 class Tls(Frames):
     """One connection. It trusts whoever answers: the client's own checks are tested elsewhere."""
 
-    def __init__(self, port, alpn, cert=None, key=None):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+    def __init__(self, port, alpn, cert=None, key=None, source="127.0.0.1"):
+        self.sock = socket.create_connection(("127.0.0.1", port), SECONDS, (source, 0))
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO,
                              struct.pack("ll", SECONDS, 0))
@@ -216,8 +216,9 @@ class Puppet:
         self.tls.send(type="hello", v=1, features=self.features)
         return self
 
-    def proof(self, exporter=None, secret=None):
-        """The answer to a login with this password's key over this channel's exporter."""
+    def proof(self, exporter=None, secret=None, ask=None):
+        """The answer to a login with this password's key over this channel's exporter. ask: who sends
+        the proof and takes the answer."""
         nonce = os.urandom(32)
         self.tls.send(type="login", id=1, nonce=b64(nonce))
         c = self.tls.take()
@@ -234,7 +235,10 @@ class Puppet:
                          base64.b64decode(c["salt"]).hex(), str(c["t"]), str(c["m"])]).encode()
         client = mac(secret or self.secret, b"Client Key")
         mask = mac(hashlib.sha256(client).digest(), said)
-        self.tls.send(type="proof", id=2, proof=b64(bytes(a ^ b for a, b in zip(client, mask))))
+        fields = {"type": "proof", "id": 2, "proof": b64(bytes(a ^ b for a, b in zip(client, mask)))}
+        if ask:
+            return ask(self.tls, **fields)
+        self.tls.send(**fields)
         answer = self.tls.take()
         if answer and answer["type"] == "welcome":
             want = mac(mac(self.secret, b"Server Key"), said)

@@ -1,0 +1,226 @@
+"""The relay lies (M1, M3): the real relay over a database that its operator changed, and the real
+clients, who notice. What is not noticed at once is noticed at the first message across it."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+
+import pytest
+
+from relay import Relay
+
+
+class Stage:
+    """alice, bob and carol in #ops, with something said; a directory to go back to."""
+
+    def __init__(self, tmp):
+        self.relay = Relay(tmp).run()
+        self.alice = self.relay.member("alice")
+        self.bob, self.carol = self.relay.member("bob"), self.relay.member("carol")
+        self.alice("room", "create", "ops", "--history", "all")
+        self.bob("room", "join", "ops")
+        self.carol("room", "join", "ops")
+        self.alice("room", "create", "side", "--history", "all")
+        self.carol("room", "join", "side")
+        self.alice("send", "ops", "one")
+        self.bob("recv")  # so that what he says vouches for what was before
+        self.bob("send", "ops", "two")
+
+    @property
+    def path(self):
+        return f"{self.relay.dir}/relay.db"
+
+    def lie(self, *statements):
+        """The operator at his database, while the relay rests."""
+        self.relay.stop()
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            db.execute("pragma foreign_keys = off")
+            for text, *values in statements:
+                db.execute(text, values)
+            db.commit()
+        self.relay.run("--listen", f"127.0.0.1:{self.relay.port}")
+
+    def rows(self):
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            at = db.execute("select * from messages order by room, number")
+            names = [c[0] for c in at.description]
+            return [dict(zip(names, r)) for r in at]
+
+    def room(self, name):
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            return db.execute("select id from rooms where name = ?", (name,)).fetchone()[0]
+
+    def keep(self):
+        """A copy of all there is now."""
+        self.relay.stop()
+        where = f"{self.relay.tmp}/kept-{len(os.listdir(self.relay.tmp))}"
+        shutil.copytree(self.relay.dir, where)
+        self.relay.run("--listen", f"127.0.0.1:{self.relay.port}")
+        return where
+
+    def back(self, where):
+        """Another history: the relay goes on from a copy."""
+        self.relay.stop()
+        shutil.rmtree(self.relay.dir)
+        shutil.copytree(where, self.relay.dir)
+        self.relay.run("--listen", f"127.0.0.1:{self.relay.port}")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with contextlib.ExitStack() as stack:
+        s = Stage(tmp_path_factory.mktemp("liar"))
+        stack.enter_context(s.relay)
+        s.honest, s.homes = s.keep(), {}
+        for m in s.alice, s.bob, s.carol:
+            s.homes[m.home] = f"{s.relay.tmp}/fresh-{m.name}"
+            shutil.copytree(m.home, s.homes[m.home])
+        yield s
+        s.relay.stop()
+
+
+@pytest.fixture
+def stage(scene):
+    """The honest history, everybody as he was then; carol has read none of it."""
+    scene.back(scene.honest)
+    for home, fresh in scene.homes.items():
+        shutil.rmtree(home)
+        shutil.copytree(fresh, home)
+    return scene
+
+
+def heard(member):
+    """What a reader is told, and how it ended."""
+    p = member.run("recv", "--json")
+    lines = [json.loads(line) for line in p.stdout.splitlines()]
+    return p.returncode, [m["text"] for m in lines if "text" in m and not m.get("refused")], \
+        p.stdout + p.stderr
+
+
+def body(text):
+    return os.urandom(32) + json.dumps({"kind": "say", "text": text}).encode()
+
+
+def head(before, line, time):
+    return hashlib.sha256(before + f"{line}|{time}".encode()).digest()
+
+
+def test_an_honest_relay_is_believed(stage):
+    status, texts, told = heard(stage.carol)
+    assert status == 0 and texts == ["one", "two"], told
+
+
+def edited(s, one, two):
+    return [("update messages set body = ? where line = ?", body("forged"), one["line"])]
+
+
+def dropped(s, one, two):
+    return [("delete from messages where line = ?", one["line"])]
+
+
+def reordered(s, one, two):
+    return [("update messages set number = 1000 where line = ?", one["line"]),
+            ("update messages set number = ? where line = ?", one["number"], two["line"]),
+            ("update messages set number = ? where number = 1000", two["number"])]
+
+
+def another_line(s, one, two):
+    forged = one["line"].replace(one["fp"].hex(), two["fp"].hex())
+    return [("update messages set line = ? where line = ?", forged, one["line"])]
+
+
+def another_signature(s, one, two):
+    return [("update messages set sig = ? where line = ?", two["sig"], one["line"])]
+
+
+def another_time(s, one, two):
+    return [("update messages set time = time + 86400000 where line = ?", one["line"])]
+
+
+def invented(s, one, two):
+    fields = one["line"].split("|")
+    fields[3], fields[6] = "2", hashlib.sha256(one["line"].encode()).hexdigest()
+    content = body("forged")
+    fields[7] = hashlib.sha256(content).hexdigest()
+    fields[8] = hashlib.sha256(b"\x02" + content).hexdigest()
+    line, time = "|".join(fields), two["time"] + 1
+    return [("insert into messages select room, ?, ?, account, fp, 2, ?, ?, sig, ?, null from "
+             "messages where line = ?", two["number"] + 1, time, head(two["head"], line, time),
+             line, content, one["line"])]
+
+
+def repeated(s, one, two):
+    """The same line again, as the next number: its author's count says that it was there."""
+    time = two["time"] + 1
+    return [("insert into messages select room, ?, ?, account, ?, 7, ?, line, sig, body, why from "
+             "messages where line = ?", two["number"] + 1, time, two["fp"],
+             head(two["head"], one["line"], time), one["line"])]
+
+
+def elsewhere(s, one, two):
+    """Said in one room, delivered in another."""
+    side = s.room("side")
+    return [("update rooms set topic = topic where id = ?", side),
+            ("insert into messages select ?, 1, time, account, fp, seq, ?, line, sig, body, why "
+             "from messages where line = ?", side, head(bytes(32), one["line"], one["time"]),
+             one["line"])]
+
+
+LIES = [edited, dropped, reordered, another_line, another_signature, another_time,
+        invented, repeated, elsewhere]
+
+
+def two_messages(s):
+    return [next(r for r in s.rows() if r["body"] and t in r["body"]) for t in (b'"one"', b'"two"')]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda f: f.__name__)
+def test_a_lie_is_refused(stage, lie):
+    """No reader is shown it; what he is shown instead says that something is wrong."""
+    stage.lie(*lie(stage, *two_messages(stage)))
+    status, texts, told = heard(stage.carol)
+    assert "forged" not in texts and texts.count("one") <= 1, told
+    assert "refused" in told and status == 76 or "withholds" in told, (status, told)
+
+
+def test_an_author_is_who_signed(stage):
+    """What the tables say of it is nothing."""
+    one, two = two_messages(stage)
+    stage.lie(("update messages set fp = ?, account = ?, seq = 9 where line = ?", two["fp"],
+               two["account"], one["line"]))
+    told = heard(stage.carol)[2]
+    said = next(m for m in map(json.loads, told.splitlines()) if m.get("text") == "one")
+    assert said["author"] == "alice" and said["sig"] == "good"
+
+
+def test_a_message_read_before_is_no_news(stage):
+    """Replayed after the reader reconnected and the relay was started anew."""
+    assert heard(stage.carol)[1] == ["one", "two"]
+    stage.lie(*repeated(stage, *two_messages(stage)))
+    status, texts, told = heard(stage.carol)
+    assert status == 76 and texts == [] and "shown before" in told, (status, texts, told)
+
+
+def test_a_fork_is_seen_at_the_first_message_across_it(stage):
+    """Two histories for two readers: bob answers in the one, carol is shown the other. The relay's
+    numbers and heads are right in both; what bob had seen is not what carol saw."""
+    stage.alice("send", "ops", "buy")
+    stage.bob("recv")
+    stage.bob("send", "ops", "agreed")
+    across = next(r for r in stage.rows() if r["body"] and b'"agreed"' in r["body"])
+    stage.back(stage.honest)
+    stage.carol("recv")
+    stage.carol("send", "ops", "sell")
+    last = max((r for r in stage.rows() if r["room"] == across["room"]),
+               key=lambda r: r["number"])
+    columns = across | {"number": last["number"] + 1, "time": last["time"] + 1}
+    columns["head"] = head(last["head"], across["line"], columns["time"])
+    assert columns["number"] == across["number"]
+    stage.lie((f"insert into messages ({','.join(columns)}) values "
+               f"({','.join('?' * len(columns))})", *columns.values()))
+    status, texts, told = heard(stage.carol)
+    assert status == 76 and "agreed" not in texts and "refused" in told, (status, told)
+    assert "seen" in told or "history" in told, told
