@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/chat/json.h"
+#include "common/util/text.h"
 
 static const char *const good[] = {
     "{}",
@@ -186,6 +187,57 @@ static void bad_is_refused(void **state)
     assert_int_equal(scan_exactly("{}\0", 3), -1);
     assert_int_equal(scan_exactly("{\"a\":\"\0\"}", 9), -1);
     assert_int_equal(scan_exactly("{\"a\0\":1}", 8), -1);
+}
+
+/* P5: every kind of sequence that is no UTF-8, as a text, as a key, and cut at each byte. */
+static void what_is_no_utf8_is_refused(void **state)
+{
+    static const char *const no[] = {
+        "\x80",
+        "\xbf",
+        "\xc0\x80",
+        "\xc0\xaf",
+        "\xc1\xbf",
+        "\xe0\x80\xaf",
+        "\xe0\x9f\xbf",
+        "\xf0\x80\x80\xaf",
+        "\xf0\x8f\xbf\xbf",
+        "\xf8\x88\x80\x80\x80",
+        "\xfc\x84\x80\x80\x80\x80",
+        "\xfe",
+        "\xff",
+        "\xfe\xfe\xff\xff",
+        "\xed\xa0\x80",
+        "\xed\xbf\xbf",
+        "\xed\xa0\x80\xed\xb0\x80",
+        "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80",
+        "\xc2",
+        "\xe1\x80",
+        "\xf1\x80\x80",
+        "\xc2\xc2\xa9",
+        "\xe2\x28\xa1",
+        "\xf0\x28\x8c\xbc",
+        "\xf0\x90\x28\xbc",
+        "a\x80z",
+    };
+    static const char *const yes[] = {"\xc2\x80",     "\xdf\xbf",         "\xe0\xa0\x80",
+                                      "\xed\x9f\xbf", "\xee\x80\x80",     "\xef\xbf\xbd",
+                                      "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+    char text[64];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(no) + COUNT(yes); i++) {
+        const char *s = i < COUNT(no) ? no[i] : yes[i - COUNT(no)];
+        int want = i < COUNT(no) ? -1 : 0;
+        int n = snprintf(text, sizeof text, "{\"a\":\"%s\"}", s);
+        assert_int_equal(scan_exactly(text, (size_t)n), want);
+        n = snprintf(text, sizeof text, "{\"%s\":1}", s);
+        assert_int_equal(scan_exactly(text, (size_t)n), want);
+        assert_int_equal(text_utf8_ok(str_of(s)), want == 0);
+        for (size_t cut = 1; cut < strlen(s) && want == 0; cut++)
+            assert_false(text_utf8_ok(str_from(s, cut)));
+    }
 }
 
 static void nesting_by_the_million_is_refused(void **state)
@@ -379,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_is_taken_and_every_cut_refused),
         cmocka_unit_test(bad_is_refused),
+        cmocka_unit_test(what_is_no_utf8_is_refused),
         cmocka_unit_test(nesting_by_the_million_is_refused),
         cmocka_unit_test(keys_are_bounded),
         cmocka_unit_test(values_are_bounded),
