@@ -2,8 +2,8 @@
  *
  *   "countersign-keybox-1\n"  u32 t  u32 m_kib  salt[16]  nonce[24]  XChaCha20-Poly1305 box
  *
- * The key is Argon2id(NFC(password), salt, t, m); everything before the box is authenticated with it.
- * The same password opens it on any machine; a wrong one and a damaged file look alike. */
+ * The key is Argon2id(NFC(password), salt, t, m); everything before the box is authenticated with
+ * it. The same password opens it on any machine; a wrong one and a damaged file look alike. */
 #ifndef COMMON_CRYPTO_KEYBOX_H
 #define COMMON_CRYPTO_KEYBOX_H
 
