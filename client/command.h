@@ -11,7 +11,7 @@ struct call {
     const char *command; /* as typed */
     char **args;         /* behind the command, ended by NULL */
     int args_n;
-    bool json, follow, no_open, secret, delivered, plain;
+    bool json, follow, no_open, secret, ephemeral, delivered, plain;
     const char *since, *room, *name, *device, *history, *ca;
     enum link_kind link;   /* what conf.link points to */
     unsigned rsa_bits;     /* join; 0: 2048 */

@@ -354,7 +354,11 @@ static uint64_t room_create(struct job *j, char **arg)
 {
     bool all = j->call->history != NULL && strcmp(j->call->history, "all") == 0;
 
-    return engine_room_create(job_engine(j), str_of(arg[0]), j->call->secret, all, &j->err);
+    unsigned what = (j->call->secret ? ENGINE_CREATE_PRIVATE : 0U) |
+                    (all ? ENGINE_CREATE_HISTORY : 0U) |
+                    (j->call->ephemeral ? ENGINE_CREATE_EPHEMERAL : 0U);
+
+    return engine_room_create(job_engine(j), str_of(arg[0]), what, &j->err);
 }
 
 static uint64_t room_join(struct job *j, char **arg)

@@ -62,6 +62,11 @@ static const char schema[] =
     X(ARRIVAL_LAST, "SELECT coalesce(max(arrival), 0) FROM entry WHERE arrival > 0")               \
     X(OUT_PUT, "INSERT OR REPLACE INTO outbox VALUES (?1,?2,?3,?4,?5,?6,?7)")                      \
     X(OUT_DROP, "DELETE FROM outbox WHERE room = ?1 AND seq = ?2")                                 \
+    X(FORGET_OUTS, "DELETE FROM outbox WHERE room = ?1")                                           \
+    X(FORGET_ENTRIES, "DELETE FROM entry WHERE room = ?1"                                          \
+                      " AND arrival <> (SELECT max(arrival) FROM entry)")                          \
+    X(FORGET_LAST, "UPDATE entry SET fp = zeroblob(32), account = '', line = '', sig = X'',"       \
+                   " box = X'', proven = 0, refused = 'forgotten' WHERE room = ?1")                \
     X(OUT_EACH, "SELECT * FROM outbox ORDER BY room, seq")                                         \
     X(CERT_PUT, "INSERT OR IGNORE INTO cert VALUES (?1,?2,?3,?4,?5)")                              \
     X(CERT_GET, "SELECT * FROM cert WHERE fp = ?1")                                                \
@@ -332,6 +337,19 @@ static int disk_room_put(void *k, const struct keep_room *r, struct err *e)
     bind_hash(s, 10, &r->acked_line);
     bind_hash(s, 11, &r->prev);
     return run(k, s, e);
+}
+
+static int disk_room_forget(void *k, const struct room_id *id, struct err *e)
+{
+    static const int all[] = {S_FORGET_OUTS, S_FORGET_ENTRIES, S_FORGET_LAST};
+    int ret = 0;
+
+    for (size_t i = 0; i < COUNT(all) && ret == 0; i++) {
+        sqlite3_stmt *s = stmt(k, all[i]);
+        bind_room(s, 1, id);
+        ret = run(k, s, e);
+    }
+    return ret;
 }
 
 static int disk_entry_put(void *k, const struct keep_entry *t, bool news, struct err *e)
@@ -708,6 +726,7 @@ const struct keep_ops keep_sqlite_ops = {
     .value_put = disk_value_put,
     .room_get = disk_room_get,
     .room_put = disk_room_put,
+    .room_forget = disk_room_forget,
     .entry_put = disk_entry_put,
     .entry_get = disk_entry_get,
     .entry_last = disk_entry_last,

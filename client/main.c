@@ -56,6 +56,7 @@ enum option_id_2 {
     O_RSA,
     O_NO_OPEN,
     O_PRIVATE,
+    O_EPHEMERAL,
     O_HISTORY,
     O_PLAIN,
     O_LINK,
@@ -83,6 +84,7 @@ static const struct setting {
     {"link", "NAME", O_LINK, "", "tls, ecdhe or cianr; default: as joined, tls"},
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
+    {"ephemeral", NULL, O_EPHEMERAL, "room", "create: never on the relay's disk"},
     {"history", "all|joined", O_HISTORY, "room", "create: what new members may read"},
     {"ca", "FILE", O_CA, "verify", "the root certificate that you believe, PEM or DER"},
     {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
@@ -165,6 +167,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     case O_LINK: return link_take(c, value, e);
     case O_NO_OPEN: c->no_open = true; return 0;
     case O_PRIVATE: c->secret = true; return 0;
+    case O_EPHEMERAL: c->ephemeral = true; return 0;
     case O_HISTORY: c->history = value; return 0;
     case O_PLAIN: c->plain = true; return 0;
     case O_CA: c->ca = value; return 0;

@@ -141,27 +141,41 @@ static bool run_ME(struct act *a, struct str rest)
     return true;
 }
 
+static const struct {
+    const char *word;
+    unsigned what;
+} create_words[] = {
+    {"private", ENGINE_CREATE_PRIVATE},
+    {"history", ENGINE_CREATE_HISTORY},
+    {"ephemeral", ENGINE_CREATE_EPHEMERAL},
+};
+
+static unsigned create_what(struct str option)
+{
+    for (size_t i = 0; i < COUNT(create_words); i++)
+        if (str_is(option, create_words[i].word))
+            return create_words[i].what;
+    return 0;
+}
+
 static bool run_CREATE(struct act *a, struct str rest)
 {
     struct err e = {0};
     struct str name = without(word(&rest), '#');
-    bool secret = false, history = false;
-    char what[MODEL_TEXT_SHORT];
+    unsigned what = 0;
+    char text[MODEL_TEXT_SHORT];
 
     while (rest.p != NULL && rest.n > 0) {
-        struct str option = word(&rest);
-        if (str_is(option, "private"))
-            secret = true;
-        else if (str_is(option, "history"))
-            history = true;
-        else {
-            model_say(a->m, NULL, "/create ROOM [private] [history]: nothing else may follow");
-            return false;
-        }
+        unsigned one = create_what(word(&rest));
+        what |= one;
+        if (one != 0)
+            continue;
+        model_say(a->m, NULL,
+                  "/create ROOM [private] [history] [ephemeral]: nothing else may follow");
+        return false;
     }
-    snprintf(what, sizeof what, "create #%.*s", (int)name.n, name.p);
-    return ask_add(a, engine_room_create(a->g, name, secret, history, &e), ASK_OPEN, what,
-                   str_of(""), &e);
+    snprintf(text, sizeof text, "create #%.*s", (int)name.n, name.p);
+    return ask_add(a, engine_room_create(a->g, name, what, &e), ASK_OPEN, text, str_of(""), &e);
 }
 
 static bool run_JOIN(struct act *a, struct str rest)

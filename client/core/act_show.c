@@ -152,6 +152,7 @@ static void room_copy(struct window *w, const struct engine_room *r)
     model_clean(w->topic, sizeof w->topic, r->topic);
     w->kind = kind_of(r->kind);
     w->joined = r->joined;
+    w->ephemeral = r->ephemeral;
     w->broken = r->broken;
     w->read_only = r->read_only;
     w->begun = all_shown(w, r);

@@ -18,8 +18,9 @@ enum {
 #define COMMANDS(X)                                                                                \
     X(CLEAR, "clear", "", "empty this window; nothing is deleted", 0)                              \
     X(CONNECT, "connect", "", "connect now", 0)                                                    \
-    X(CREATE, "create", "ROOM [private] [history]",                                                \
-      "make a room; private: by invitation; history: newcomers read all of it",                    \
+    X(CREATE, "create", "ROOM [private history ephemeral]",                                        \
+      "make a room; private: by invitation; history: newcomers read all of it; "                   \
+      "ephemeral: never on the relay's disk",                                                      \
       NEED_ONLINE | NEED_ARG)                                                                      \
     X(DISCONNECT, "disconnect", "", "end the connection and stay offline", 0)                      \
     X(HELP, "help", "[COMMAND]", "commands and keys", 0)                                           \

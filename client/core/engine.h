@@ -81,7 +81,8 @@ struct engine_room {
     char name[NAME_MAX_LEN + 1];
     enum engine_kind kind;
     char topic[TOPIC_MAX + 1];
-    bool joined; /* false: we left it, or were never in */
+    bool joined;    /* false: we left it, or were never in */
+    bool ephemeral; /* in the relay's memory alone */
     bool broken; /* the relay's history does not continue what we verified: nothing new is shown */
     bool read_only;         /* the relay lost or changed our own lines: nothing is sent */
     bool begun;             /* the first entry we may read has been shown: nothing is older */
@@ -191,8 +192,9 @@ int engine_person(struct engine *g, const struct hash *fp, struct engine_person 
 
 /* --- what can be asked. Gives a request id (> 0) whose end is an ENGINE_ANSWER, or 0 and e. --- */
 
-uint64_t engine_room_create(struct engine *g, struct str name, bool secret, bool whole_history,
-                            struct err *e);
+/* What a new room is to be; without any: public, and newcomers read from their joining on. */
+enum { ENGINE_CREATE_PRIVATE = 1, ENGINE_CREATE_HISTORY = 2, ENGINE_CREATE_EPHEMERAL = 4 };
+uint64_t engine_room_create(struct engine *g, struct str name, unsigned what, struct err *e);
 uint64_t engine_room_list(struct engine *g, struct err *e);
 uint64_t engine_room_join(struct engine *g, struct str name, struct err *e);
 uint64_t engine_room_leave(struct engine *g, const struct room_id *room, struct err *e);

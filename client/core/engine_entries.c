@@ -330,12 +330,29 @@ static int one_forward(struct engine *g, struct room *r, const struct f_entry *t
     return 0; /* after a gap: asked for by number */
 }
 
+static int page_forward(struct engine *g, struct room *r, const struct f_history *h);
+
+/* The relay no longer has what follows on ours: we begin anew where it begins. */
+static int window_passed(struct engine *g, struct room *r, const struct f_history *h)
+{
+    event_text(g, ENGINE_NOTE, r,
+               "%s: messages %llu to %llu are gone: the relay keeps only the latest of this room",
+               r->pub.name, (unsigned long long)r->kept.number + 1,
+               (unsigned long long)h->first - 1);
+    r->kept.first = h->first;
+    r->kept.number = h->first - 1;
+    r->kept.base = r->kept.head = h->head;
+    return page_forward(g, r, h);
+}
+
 /* A page after what we have: it must begin where we stand, with the head we know. */
 static int page_forward(struct engine *g, struct room *r, const struct f_history *h)
 {
     struct hash known;
 
     r->asking = false;
+    if (r->pub.ephemeral && h->first > r->kept.number + 1 && h->first > 1)
+        return window_passed(g, r, h);
     if (h->first > r->kept.number + 1 ||
         (head_at(g, r, h->first - 1, &known) && !hash_same(&known, &h->head))) {
         room_break(g, r, "the relay's history does not continue what was verified at %llu",

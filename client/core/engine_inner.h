@@ -208,7 +208,14 @@ void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
                   struct engine_entry *out);
 int take_delivered(struct engine *g, struct frame *f);
 
+/* engine_ephemeral.c; -1: closing, or e */
+int ephemeral_load(struct engine *g, struct room *r, struct err *e); /* fills in pub.ephemeral */
+int ephemeral_take(struct engine *g, struct room *r, bool is);       /* as the relay says */
+int ephemeral_left(struct engine *g, struct room *r);
+int ephemeral_settle(struct engine *g); /* after a welcome: forgets those that are gone */
+
 /* engine_outbox.c */
+void outs_gone(struct engine *g, struct room *r); /* what waits is never sent: the room is gone */
 int outbox_load(struct engine *g, struct err *e);
 int room_send(struct engine *g, struct room *r); /* the next one, when it may go */
 struct out *out_find(struct room *r, uint64_t seq);

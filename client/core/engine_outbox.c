@@ -382,6 +382,20 @@ int take_again(struct engine *g, struct frame *f)
 }
 
 /* Not a member (any more): the bytes stay, for the day on which we are one again. */
+/* The keep has dropped them already. */
+void outs_gone(struct engine *g, struct room *r)
+{
+    struct out *o;
+
+    while ((o = TAILQ_FIRST(&r->outs)) != NULL) {
+        TAILQ_REMOVE(&r->outs, o, link);
+        state_event(g, r, o->seq, 0, 0, ENGINE_FAILED, "the room is gone");
+        out_free(o);
+    }
+    r->pub.queued = 0;
+    r->sending = 0;
+}
+
 void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why)
 {
     struct out *o = out_find(r, seq);

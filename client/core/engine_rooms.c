@@ -38,6 +38,10 @@ static struct room *room_new(struct engine *g, const struct room_id *id, struct 
         return NULL;
     }
     r->pub.id = r->kept.id = *id;
+    if (ephemeral_load(g, r, e) < 0) {
+        free(r);
+        return NULL;
+    }
     if (r->kept.based) {
         r->pub.first = r->kept.first;
         r->pub.number = r->kept.number;
@@ -127,10 +131,10 @@ static void position_check(struct engine *g, struct room *r)
     r->pub.broken = false;
     if (k->based && r->from > k->number + 1) {
         k->based = false;
-        event_text(g, ENGINE_NOTE, r,
-                   "%s: messages %llu to %llu are not yours to read: the relay says that you were "
-                   "no member then",
-                   r->pub.name, (unsigned long long)k->number + 1, (unsigned long long)r->from - 1);
+        event_text(g, ENGINE_NOTE, r, "%s: messages %llu to %llu are not yours to read: %s",
+                   r->pub.name, (unsigned long long)k->number + 1, (unsigned long long)r->from - 1,
+                   r->pub.ephemeral ? "the relay keeps only the latest of this room"
+                                    : "the relay says that you were no member then");
     }
     if (k->based && r->pub.last < k->number)
         room_break(g, r, "the relay has lost messages: it ends at %llu, we verified up to %llu",
@@ -279,6 +283,8 @@ int room_take(struct engine *g, const struct f_room_info *info)
     if (r == NULL)
         return engine_fail(g, e.code, false, "%s", e.text);
     room_copy(r, info);
+    if (ephemeral_take(g, r, info->ephemeral) < 0)
+        return -1;
     position_check(g, r);
     own_check(g, r, info);
     if (room_save(g, r) < 0)
@@ -533,6 +539,8 @@ int take_ok(struct engine *g, struct frame *f)
     if (a->type == F_ROOM_LEAVE && r != NULL) {
         r->pub.joined = false;
         batches_drop(r); /* their certificates and members are no longer told us: not a lie */
+        if (ephemeral_left(g, r) < 0)
+            return -1;
         event_room(g, ENGINE_ROOM, r);
     }
     if (a->type == F_ROOM_TOPIC && r != NULL) {
@@ -661,16 +669,20 @@ static struct str unsigned_name(struct str name, char sign)
     return name.n > 0 && name.p[0] == sign ? str_from(name.p + 1, name.n - 1) : name;
 }
 
-uint64_t engine_room_create(struct engine *g, struct str name, bool secret, bool whole_history,
-                            struct err *e)
+uint64_t engine_room_create(struct engine *g, struct str name, unsigned what, struct err *e)
 {
     name = unsigned_name(name, '#');
     struct ask *a = name_check(name, NAME_ROOM, e) < 0 ? NULL : ask_new(g, F_ROOM_CREATE, e);
 
     if (a == NULL)
         return 0;
-    const struct f_room_create f = {a->id, name, secret,
-                                    whole_history ? HISTORY_ALL : HISTORY_JOINED};
+    const struct f_room_create f = {
+        .id = a->id,
+        .name = name,
+        .is_private = (what & ENGINE_CREATE_PRIVATE) != 0,
+        .history = what & ENGINE_CREATE_HISTORY ? HISTORY_ALL : HISTORY_JOINED,
+        .ephemeral = (what & ENGINE_CREATE_EPHEMERAL) != 0,
+    };
     return ask_put(g, a, &f, e);
 }
 

@@ -147,6 +147,8 @@ static int since_each(void *ctx, const struct keep_entry *t)
     struct engine_entry out;
     struct content content;
 
+    if (t->line.n == 0)
+        return 0; /* what is left of a room that was forgotten */
     entry_of_kept(s->g, NULL, t, &out, &content);
     snprintf(author, sizeof author, "%.*s", (int)t->account.n, t->account.p);
     snprintf(refused, sizeof refused, "%.*s", (int)t->refused.n, t->refused.p);

@@ -94,6 +94,9 @@ struct keep_ops {
 
     int (*room_get)(void *k, const struct room_id *id, struct keep_room *out, struct err *e);
     int (*room_put)(void *k, const struct keep_room *room, struct err *e);
+    /* Its entries and its outbox go. One row may stay, without line, author and body: arrivals are
+     * counted on from it. The position of keep_room stays. */
+    int (*room_forget)(void *k, const struct room_id *id, struct err *e);
 
     /* entry_put draws arrival when `news`; an entry already there stays as it is. */
     int (*entry_put)(void *k, const struct keep_entry *entry, bool news, struct err *e);

@@ -453,6 +453,36 @@ static int memory_out_each(void *k, keep_each_out *each, void *ctx, struct err *
     return ret;
 }
 
+static void entries_forget(struct memory *m, const struct room_id *id)
+{
+    struct entry *t = m->entries.at;
+
+    for (size_t i = m->entries.n; i-- > 0;)
+        if (room_same(&t[i].e.room, id)) {
+            free(t[i].data);
+            t[i] = t[--m->entries.n];
+        }
+}
+
+static void outs_forget(struct memory *m, const struct room_id *id)
+{
+    struct out *o = m->outs.at;
+
+    for (size_t i = m->outs.n; i-- > 0;)
+        if (room_same(&o[i].o.room, id)) {
+            free(o[i].data);
+            o[i] = o[--m->outs.n];
+        }
+}
+
+static int memory_room_forget(void *k, const struct room_id *id, struct err *e)
+{
+    (void)e;
+    entries_forget(k, id);
+    outs_forget(k, id);
+    return 0;
+}
+
 static struct held_cert *cert_find(struct memory *m, const struct hash *fp)
 {
     struct held_cert *c = m->certs.at;
@@ -535,6 +565,7 @@ const struct keep_ops keep_memory_ops = {
     .value_put = memory_value_put,
     .room_get = memory_room_get,
     .room_put = memory_room_put,
+    .room_forget = memory_room_forget,
     .entry_put = memory_entry_put,
     .entry_get = memory_entry_get,
     .entry_last = memory_entry_last,

@@ -68,6 +68,7 @@ struct window {
     struct room_id id;
     char name[MODEL_TEXT_SHORT];
     char topic[TOPIC_MAX * 2];
+    bool ephemeral; /* its room is in the relay's memory alone */
     bool joined, broken, read_only, begun;
     bool loading;  /* an older page has been asked for */
     bool filled;   /* the first page of what is kept here has been asked for */

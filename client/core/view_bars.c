@@ -71,7 +71,8 @@ static void title_room(const struct model *m, const struct window *w, struct are
         snprintf(count, sizeof count, "only you");
     else
         snprintf(count, sizeof count, "%u people, %s", here, good);
-    snprintf(kind, sizeof kind, "%s, %s", w->kind == WINDOW_PRIVATE ? "private" : "public", count);
+    snprintf(kind, sizeof kind, "%s%s, %s", w->ephemeral ? "ephemeral, " : "",
+             w->kind == WINDOW_PRIVATE ? "private" : "public", count);
     segment_fitting(a, col, STYLE_BAR, texts, COUNT(texts));
 }
 

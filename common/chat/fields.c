@@ -282,6 +282,8 @@ static bool is_left_out(const struct field *f, const void *body)
         return false;
     if (f->kind == FIELD_U64)
         return *(const uint64_t *)in == 0;
+    if (f->kind == FIELD_BOOL)
+        return !*(const bool *)in;
     if (f->kind == FIELD_BYTES)
         return ((const struct span *)in)->n == 0;
     return ((const struct str *)in)->n == 0;

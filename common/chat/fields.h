@@ -24,7 +24,7 @@ enum field_kind {
 
 enum field_when {
     FIELD_ALWAYS,
-    FIELD_IF_ANY, /* left out when 0 or empty */
+    FIELD_IF_ANY, /* left out when 0, false or empty */
     FIELD_IF_HAS, /* left out when the bool at `extra` is false */
 };
 

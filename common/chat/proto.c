@@ -32,6 +32,10 @@
     {                                                                                              \
         .key = k, .kind = FIELD_BOOL, .at = AT(T, m, bool)                                         \
     }
+#define BOOL_ANY(T, k, m)                                                                          \
+    {                                                                                              \
+        .key = k, .kind = FIELD_BOOL, .when = FIELD_IF_ANY, .at = AT(T, m, bool)                   \
+    }
 #define STR(T, k, m, lo, hi)                                                                       \
     {                                                                                              \
         .key = k, .kind = FIELD_STR, .at = AT(T, m, struct str), .min = lo, .max = hi              \
@@ -154,6 +158,7 @@ static const struct field f_room_info_fields[] = {
     U64(f_room_info, "number", number, 0, JSON_INT_MAX),
     HEX(f_room_info, "head", head),
     OBJ_HAS(f_room_info, "own", own, f_own, has_own),
+    BOOL_ANY(f_room_info, "ephemeral", ephemeral),
 };
 PART(f_room_info);
 
@@ -219,6 +224,7 @@ static const struct field f_room_create_fields[] = {
     ASKED(f_room_create),
     BOOL(f_room_create, "private", is_private),
     WORD(f_room_create, "history", history, enum room_history, history_words),
+    BOOL_ANY(f_room_create, "ephemeral", ephemeral),
 };
 static const struct field f_room_list_fields[] = {
     ID(f_room_list),

@@ -115,6 +115,7 @@ struct f_room_info { /* ROOM */
     struct hash head; /* head(from - 1) */
     bool has_own;
     struct f_own own;
+    bool ephemeral;
 };
 
 struct f_room_row { /* of `rooms` */
@@ -179,6 +180,7 @@ struct f_room_create {
     struct str name;
     bool is_private;
     enum room_history history;
+    bool ephemeral; /* in the relay's memory alone */
 };
 struct f_room_list {
     uint64_t id;

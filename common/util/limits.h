@@ -89,16 +89,20 @@ enum {
     GUESSES_FREE = 5,                 /* failures without a wait; then it doubles */
     GUESS_WAIT_MS = 1000,
     GUESS_WAIT_MAX_MS = 15 * 60 * 1000,
-    PENALTIES_MAX = 10 * 1000, /* sources and accounts remembered */
-    AUDIT_SOURCES_MAX = 1000,  /* rows of refused strangers in one minute */
-    LOGIN_MS = 2 * 60 * 1000,  /* hello and login, or join, behind a good certificate */
-    JOBS_MAX = 64,             /* of one connection under way: then it is not read from */
-    LOGINS_MAX = 8,            /* challenges asked for on one connection */
-    HEADS_KEPT = 64,           /* last heads of a room in memory */
-    ROOMS_EVER_MAX = 1024,     /* rooms one was ever in: then no more are made */
-    INVITED_MAX = 128,         /* invitations to rooms that one has not followed */
-    ACCOUNT_CONNS_MAX = 32,    /* connections of one account, logged in */
-    FORMERS_MAX = 4096,        /* an account's lines that a new certificate may follow on */
+    PENALTIES_MAX = 10 * 1000,           /* sources and accounts remembered */
+    AUDIT_SOURCES_MAX = 1000,            /* rows of refused strangers in one minute */
+    LOGIN_MS = 2 * 60 * 1000,            /* hello and login, or join, behind a good certificate */
+    JOBS_MAX = 64,                       /* of one connection under way: then it is not read from */
+    LOGINS_MAX = 8,                      /* challenges asked for on one connection */
+    HEADS_KEPT = 64,                     /* last heads of a room in memory */
+    ROOMS_EVER_MAX = 1024,               /* rooms one was ever in: then no more are made */
+    INVITED_MAX = 128,                   /* invitations to rooms that one has not followed */
+    ACCOUNT_CONNS_MAX = 32,              /* connections of one account, logged in */
+    EPHEMERAL_ROOMS_MAX = 256,           /* at one time */
+    WINDOW_ENTRIES = 512,                /* of an ephemeral room that the relay still has */
+    WINDOW_BYTES = 256 * 1024,           /* ... and their memory, but for the latest one */
+    EPHEMERAL_BYTES = 128 * 1024 * 1024, /* of all of them: then no more are made */
+    FORMERS_MAX = 4096, /* an account's lines that a new certificate may follow on */
 };
 
 /* Links and connections */

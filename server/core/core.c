@@ -399,9 +399,11 @@ static int core_fill(struct core *c, const struct core_conf *conf)
     buf_init(&c->root, CERT_MAX);
     buf_init(&c->crl, CRL_MAX);
     buf_init(&c->out, FRAME_MAX + FRAME_HEAD);
+    c->window = (struct store){&store_window, store_window_new()};
     c->effects = calloc(256, sizeof *c->effects);
     c->effects_cap = 256;
-    if (c->effects == NULL || buf_add(&c->root, conf->root.p, conf->root.n) < 0 ||
+    if (c->window.db == NULL || c->effects == NULL ||
+        buf_add(&c->root, conf->root.p, conf->root.n) < 0 ||
         buf_add(&c->crl, conf->crl.p, conf->crl.n) < 0)
         return err_set(&c->failed, ERR_LOCAL, "no memory, or a root or revocation list too long");
     return 0;
@@ -434,6 +436,7 @@ void core_free(struct core *c)
     effects_drop(c);
     free(c->effects);
     state_free(c);
+    store_close(&c->window);
     buf_free(&c->root);
     buf_free(&c->crl);
     buf_free(&c->out);

@@ -175,7 +175,7 @@ static uint64_t page_fill(struct core *c, const struct member *m, const struct f
                           struct page *p)
 {
     struct room *r = m->room;
-    uint64_t from = m->row.from, first = f->after + 1, last = f->before - 1;
+    uint64_t from = member_from(c, m), first = f->after + 1, last = f->before - 1;
 
     if (f->has_after) {
         if (f->after < from)
@@ -183,7 +183,7 @@ static uint64_t page_fill(struct core *c, const struct member *m, const struct f
         if (f->after >= r->number)
             return r->number + 1;
         if (first <= r->number)
-            (void)STORE(c, message_range, &r->row.id, first, r->number, page_add, p);
+            (void)ROOM_STORE(c, r, message_range, &r->row.id, first, r->number, page_add, p);
         return first;
     }
     if (last > r->number)
@@ -192,9 +192,9 @@ static uint64_t page_fill(struct core *c, const struct member *m, const struct f
         return from;
     /* Downwards: one row more than asked for when first and last would look like upwards. */
     if (last == from)
-        (void)STORE(c, message_range, &r->row.id, from, from, page_add, p);
+        (void)ROOM_STORE(c, r, message_range, &r->row.id, from, from, page_add, p);
     else
-        (void)STORE(c, message_range, &r->row.id, last, from, page_add, p);
+        (void)ROOM_STORE(c, r, message_range, &r->row.id, last, from, page_add, p);
     page_turn(p);
     return p->n > 0 ? p->entries[0].number : from;
 }

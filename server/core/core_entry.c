@@ -68,8 +68,8 @@ static int author_first(struct entering *g)
 
     if (g->line->seq != 1 || hash_same(&g->line->prev, &none))
         return 0;
-    int found = STORE(g->a->c, message_former, &g->room->row.id, &g->a->k->account->row.id,
-                      former_is_prev, g);
+    int found = ROOM_STORE(g->a->c, g->room, message_former, &g->room->row.id,
+                           &g->a->k->account->row.id, former_is_prev, g);
     if (found == 1)
         g->chain.line = g->line->prev;
     return found < 0 ? -1 : 0;
@@ -82,8 +82,8 @@ static int author_load(struct entering *g)
         g->chain = g->author->chain;
         return 0;
     }
-    int found =
-        STORE(g->a->c, message_last, &g->room->row.id, &g->line->author, chain_of, &g->chain);
+    int found = ROOM_STORE(g->a->c, g->room, message_last, &g->room->row.id, &g->line->author,
+                           chain_of, &g->chain);
     return found == 0 ? author_first(g) : found < 0 ? -1 : 0;
 }
 
@@ -132,8 +132,8 @@ static int entry_known(void *ctx, const struct store_message *row)
 
 static void entry_resent(struct entering *g)
 {
-    int found =
-        STORE(g->a->c, message_seq, &g->line->room, &g->line->author, g->line->seq, entry_known, g);
+    int found = ROOM_STORE(g->a->c, g->room, message_seq, &g->line->room, &g->line->author,
+                           g->line->seq, entry_known, g);
     if (found != 0)
         return;
     err_set(&g->e, ERR_PEER, "a seq below the last one that is not here");
@@ -150,6 +150,8 @@ static bool seen_right(struct entering *g)
     int found = room_head(g->a->c, g->room, seen, &head);
     if (found < 0)
         return false;
+    if (found == 0 && g->room->row.ephemeral && seen < g->room->number)
+        return true; /* dropped from the window: its readers have it, and check */
     if (found == 0) {
         err_set(&g->e, ERR_PEER, "seen is a number that is not here yet");
         return false;
@@ -177,7 +179,7 @@ static void entry_number(struct entering *g)
     struct f_entry f = {row.number, row.time, row.line, row.sig, row.body, why};
 
     entry_head_next(&row.head, row.line, row.time);
-    if (STORE(c, message_add, &row) < 0 || author_step(g) < 0)
+    if (ROOM_STORE(c, r, message_add, &row) < 0 || author_step(g) < 0)
         return;
     room_step(r, &row.head);
     c->counts.entries++;

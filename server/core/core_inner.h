@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "server/core/core.h"
+#include "server/core/store_window.h"
 
 struct account;
 struct room;
@@ -76,6 +77,8 @@ struct penalty {
 
 struct core {
     struct core_conf conf;
+    struct store window; /* of ephemeral rooms */
+    unsigned ephemeral_n;
     struct buf root, crl, out; /* out: the frame being encoded */
     size_t made;               /* bytes encoded in this batch */
     struct err failed;         /* the store gave up: nothing more is done */
@@ -100,6 +103,10 @@ void core_fail(struct core *c, const struct err *e); /* the first one stays */
 /* Calls the store; a failure is the core's. */
 #define STORE(c, call, ...)                                                                        \
     core_stored((c), (c)->conf.store.ops->call((c)->conf.store.db, __VA_ARGS__, &(c)->failed))
+/* The same for what belongs to a room: an ephemeral one is in memory alone. */
+#define ROOM_STORE(c, r, call, ...)                                                                \
+    core_stored(                                                                                   \
+        (c), room_store((c), (r))->ops->call(room_store((c), (r))->db, __VA_ARGS__, &(c)->failed))
 int core_stored(struct core *c, int rc);
 
 struct effect *effect_add(struct core *c, enum effect_kind kind, uint64_t conn);
@@ -137,6 +144,10 @@ struct device *device_add(struct core *c, const struct store_device *row);
 struct device *device_find(struct core *c, const struct hash *fp);
 unsigned devices_good(const struct account *a);
 struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip);
+void room_remove(struct core *c, struct room *r); /* an ephemeral one that nobody is in */
+const struct store *room_store(const struct core *c, const struct room *r);
+/* The first number that this member may read and that is still here. */
+uint64_t member_from(const struct core *c, const struct member *m);
 struct room *room_by_id(struct core *c, const struct room_id *id);
 struct room *room_named(struct core *c, const char *canonical);
 struct room *room_like(struct core *c, const char *skeleton);

@@ -33,9 +33,10 @@ static int own_take(void *ctx, const struct store_message *row)
 static bool own_find(struct core *c, const struct member *m, const struct hash *fp,
                      struct own_take *t)
 {
-    int found = STORE(c, message_last, &m->room->row.id, fp, own_take, t);
+    int found = ROOM_STORE(c, m->room, message_last, &m->room->row.id, fp, own_take, t);
     if (found == 0)
-        found = STORE(c, message_former, &m->room->row.id, &m->account->row.id, own_take, t);
+        found = ROOM_STORE(c, m->room, message_former, &m->room->row.id, &m->account->row.id,
+                           own_take, t);
     return found == 1;
 }
 
@@ -51,16 +52,18 @@ struct str room_title(const struct core *c, const struct room *r, const struct a
     return str_of(reader->row.name);
 }
 
-static uint64_t first_number(const struct room *r)
+static uint64_t first_number(const struct core *c, const struct room *r)
 {
-    return r->row.history == HISTORY_ALL ? 1 : r->number + 1;
+    if (r->row.history != HISTORY_ALL)
+        return r->number + 1;
+    return r->row.ephemeral ? store_window_first(c->window.db, &r->row.id) : 1;
 }
 
 void room_info(struct core *c, const struct member *m, const struct hash *fp,
                struct f_room_info *out, struct own_copy *own)
 {
     struct room *r = m->room;
-    uint64_t from = m->row.state == STATE_MEMBER ? m->row.from : first_number(r);
+    uint64_t from = m->row.state == STATE_MEMBER ? member_from(c, m) : first_number(c, r);
     struct own_take take = {&out->own, own};
 
     *out = (struct f_room_info){.id = r->row.id,
@@ -69,7 +72,8 @@ void room_info(struct core *c, const struct member *m, const struct hash *fp,
                                 .history = r->row.history,
                                 .topic = str_of(r->row.topic),
                                 .from = from,
-                                .number = r->number};
+                                .number = r->number,
+                                .ephemeral = r->row.ephemeral};
     if (room_head(c, r, from - 1, &out->head) == 0)
         core_fail(c, &(struct err){ERR_DATA, "the store: a room's history has a hole"});
     out->has_own = own_find(c, m, fp, &take);
@@ -124,7 +128,7 @@ static struct member *member_enter(struct core *c, struct room *r, struct accoun
                                .account = a->row.id,
                                .state = STATE_MEMBER,
                                .role = role,
-                               .from = first_number(r),
+                               .from = first_number(c, r),
                                .delivered = old == NULL ? 0 : old->row.delivered,
                                .since = c->now};
     struct member *m = member_set(c, r, a, &row);
@@ -166,6 +170,8 @@ static void member_exit(struct ask *a, struct member *m)
         return;
     if (owner)
         owner_replace(c, m->room);
+    if (m->room->row.ephemeral && m->room->members_n == 0)
+        room_remove(c, m->room);
     (void)core_send(c, a->k->id, F_OKAY, &ok);
 }
 
@@ -180,8 +186,10 @@ static struct room *room_make(struct core *c, struct store_room *row)
         core_fail(c, &(struct err){ERR_OS, "no randomness"});
         return NULL;
     }
-    if (STORE(c, room_put, row) < 0)
+    const struct room as = {.row = *row};
+    if (ROOM_STORE(c, &as, room_put, row) < 0)
         return NULL;
+    c->ephemeral_n += row->ephemeral;
     return room_add(c, row, &empty);
 }
 
@@ -200,6 +208,16 @@ static bool rooms_spent(struct ask *a)
     if (a->k->account->ever_n < ROOMS_EVER_MAX)
         return false;
     ask_error(a, CODE_LIMIT, "you have been in too many rooms to make another");
+    return true;
+}
+
+/* They live in the relay's memory. */
+static bool ephemeral_full(struct ask *a)
+{
+    if (a->c->ephemeral_n < EPHEMERAL_ROOMS_MAX &&
+        store_window_bytes(a->c->window.db) < EPHEMERAL_BYTES)
+        return false;
+    ask_error(a, CODE_LIMIT, "there are too many ephemeral rooms");
     return true;
 }
 
@@ -222,8 +240,11 @@ void ask_room_create(struct ask *a)
 {
     const struct f_room_create *f = &a->j->frame.u.room_create;
     struct store_room row = {.kind = f->is_private ? ROOM_PRIVATE : ROOM_PUBLIC,
-                             .history = f->history};
+                             .history = f->history,
+                             .ephemeral = f->ephemeral};
 
+    if (f->ephemeral && ephemeral_full(a))
+        return;
     if (rooms_full(a, a->k->account) || rooms_spent(a) || !room_name_free(a, f->name, &row))
         return;
     struct room *r = room_make(a->c, &row);
@@ -401,7 +422,7 @@ void ask_room_topic(struct ask *a)
         ask_error(a, CODE_LIMIT, "a topic is one short line");
         return;
     }
-    if (STORE(a->c, room_put, &row) < 0)
+    if (ROOM_STORE(a->c, m->room, room_put, &row) < 0)
         return;
     memcpy(m->room->row.topic, row.topic, sizeof row.topic);
     struct f_topic t = {row.id, m->account->row.id, str_of(m->account->row.name),

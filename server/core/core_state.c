@@ -162,6 +162,20 @@ struct room *room_add(struct core *c, const struct store_room *row, const struct
     return r;
 }
 
+const struct store *room_store(const struct core *c, const struct room *r)
+{
+    return r->row.ephemeral ? &c->window : &c->conf.store;
+}
+
+uint64_t member_from(const struct core *c, const struct member *m)
+{
+    uint64_t first = 1, from = m->row.from;
+
+    if (m->room->row.ephemeral)
+        first = store_window_first(c->window.db, &m->room->row.id);
+    return from < first ? first : from;
+}
+
 struct room *room_by_id(struct core *c, const struct room_id *id)
 {
     struct room *r = NULL;
@@ -201,7 +215,7 @@ int room_head(struct core *c, const struct room *r, uint64_t number, struct hash
         return 1;
     }
     if (number != r->number && number <= r->heads_from)
-        return STORE(c, message_head, &r->row.id, number, out);
+        return ROOM_STORE(c, r, message_head, &r->row.id, number, out);
     *out = number == r->number ? r->head : r->heads[number % HEADS_KEPT];
     return 1;
 }
@@ -262,7 +276,7 @@ static struct member *member_keep(struct core *c, struct room *r, struct account
 struct member *member_set(struct core *c, struct room *r, struct account *a,
                           const struct store_member *row)
 {
-    if (STORE(c, member_put, row) < 0)
+    if (ROOM_STORE(c, r, member_put, row) < 0)
         return NULL;
     return member_keep(c, r, a, row);
 }
@@ -354,6 +368,28 @@ static void room_free(struct room *r)
         free(u);
     }
     free(r);
+}
+
+static void member_unlink(struct member *m)
+{
+    struct member **at = &m->account->members;
+
+    member_count(m, -1U);
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+}
+
+void room_remove(struct core *c, struct room *r)
+{
+    for (struct member *m = r->members; m != NULL; m = m->hh.next)
+        member_unlink(m);
+    HASH_DELETE(hh, c->rooms, r);
+    HASH_DELETE(hh_name, c->room_names, r);
+    HASH_DELETE(hh_like, c->room_likes, r);
+    store_window_drop(c->window.db, &r->row.id);
+    c->ephemeral_n--;
+    room_free(r);
 }
 
 #define FREE_ALL(type, head, release)                                                              \

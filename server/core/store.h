@@ -62,6 +62,7 @@ struct store_room {
     enum room_history history;
     char topic[TOPIC_MAX + 1];
     int64_t since;
+    bool ephemeral; /* in memory alone (store_window.h); false for every row of a store on disk */
 };
 
 /* Where a room's history ends. */

@@ -227,6 +227,48 @@ static void suite_rest(struct keep k)
     assert_int_equal(vb.at_ms, 77);
 }
 
+/* What is left of an entry of a room that was forgotten: its arrival alone. */
+static int see_stub(void *ctx, const struct keep_entry *t)
+{
+    ++*(unsigned *)ctx;
+    assert_int_equal(t->line.n + t->sig.n + t->body.n + t->account.n, 0);
+    return 0;
+}
+
+static void suite_forget(struct keep k)
+{
+    struct room_id id = stage_room_id(1), other = stage_room_id(2);
+    struct keep_entry t;
+    struct err e = {0};
+    uint64_t before = 0, after = 0, seqs[8] = {0};
+    unsigned stubs = 0;
+
+    t = entry_make_one(40, 9, 40);
+    t.room = other;
+    assert_int_equal(k.ops->entry_put(k.k, &t, true, &e), 0);
+    t = entry_make_one(41, 9, 41);
+    assert_int_equal(k.ops->entry_put(k.k, &t, true, &e), 0);
+    assert_int_equal(k.ops->arrival_last(k.k, &before, &e), 0);
+    const struct keep_out o = {
+        other,     1, KEEP_QUEUED, str_of("line"), span_of("s", 1), span_of(secret, sizeof secret),
+        str_of("")};
+    assert_int_equal(k.ops->out_put(k.k, &o, &e), 0);
+    assert_int_equal(k.ops->room_forget(k.k, &id, &e), 0);
+    assert_int_equal(k.ops->entry_last(k.k, &id, &t.fp, &t, &e), 0);
+    assert_int_equal(k.ops->entries_before(k.k, &id, 1000, 100, see_stub, &stubs, &e), 0);
+    assert_true(stubs <= 1);
+    assert_int_equal(k.ops->entry_get(k.k, &other, 40, &t, &e), 1); /* another room's stay */
+    assert_int_equal(t.body.n, sizeof secret);
+    assert_int_equal(k.ops->out_each(k.k, out_see, seqs, &e), 0);
+    assert_int_equal(seqs[0], 1);
+    assert_int_equal(k.ops->room_get(k.k, &id, &(struct keep_room){0}, &e), 1);
+    t = entry_make_one(42, 9, 42); /* no arrival is given twice: cursors point to them */
+    t.room = other;
+    assert_int_equal(k.ops->entry_put(k.k, &t, true, &e), 0);
+    assert_int_equal(k.ops->arrival_last(k.k, &after, &e), 0);
+    assert_int_equal(after, before + 1);
+}
+
 static void test_suite(void **state)
 {
     struct scratch t;
@@ -235,11 +277,13 @@ static void test_suite(void **state)
     (void)state;
     suite_entries(k);
     suite_rest(k);
+    suite_forget(k);
     k.ops->close(k.k);
     scratch_make(&t);
     k = (struct keep){&keep_sqlite_ops, scratch_open(&t)};
     suite_entries(k);
     suite_rest(k);
+    suite_forget(k);
     k.ops->close(k.k);
     scratch_end(&t);
 }

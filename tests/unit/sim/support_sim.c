@@ -103,7 +103,7 @@ static void act_rooms(struct world *w)
     if (r == NULL || !r->joined)
         (void)(dice_one_in(&w->dice, 2)
                    ? engine_room_join(w->m[who].g, str_of(name), &e)
-                   : engine_room_create(w->m[who].g, str_of(name), false, true, &e));
+                   : engine_room_create(w->m[who].g, str_of(name), ENGINE_CREATE_HISTORY, &e));
     else if (dice_one_in(&w->dice, 3))
         (void)engine_room_leave(w->m[who].g, &r->id, &e);
     else if (!cellar || other != PEOPLE - 1) /* the last one stays a stranger to the cellar */

@@ -1176,8 +1176,10 @@ void world_furnish(struct world *w)
         world_fail(w, "they do not all come online: %s", w->m[0].why);
     if (!world_good(w))
         return;
-    must(engine_room_create(w->m[0].g, str_of("hall"), false, true, &e) != 0, e.text);
-    must(engine_room_create(w->m[0].g, str_of("cellar"), true, true, &e) != 0, e.text);
+    must(engine_room_create(w->m[0].g, str_of("hall"), ENGINE_CREATE_HISTORY, &e) != 0, e.text);
+    must(engine_room_create(w->m[0].g, str_of("cellar"),
+                            ENGINE_CREATE_PRIVATE | ENGINE_CREATE_HISTORY, &e) != 0,
+         e.text);
     member_flush(w, 0);
     wait_room(w, 0, "cellar");
     for (int i = 1; i < PEOPLE && world_good(w); i++) {

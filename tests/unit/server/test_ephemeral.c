@@ -1,0 +1,308 @@
+/* Ephemeral rooms: the same entries, numbers and heads, in memory alone, and only the latest. */
+#include <stdio.h>
+
+#include "server/core/store_window.h"
+#include "tests/unit/server/support_relay.h"
+
+static struct relay *r;
+
+static int setup(void **state)
+{
+    (void)state;
+    relay_store = "sqlite";
+    r = relay_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    relay_free(r);
+    return 0;
+}
+
+static const struct f_room_info *create(struct client *c, const char *name)
+{
+    const struct f_room_create f = {
+        .id = ++c->id, .name = str_of(name), .history = HISTORY_ALL, .ephemeral = true};
+
+    client_say(c, F_ROOM_CREATE, &f);
+    return &client_got(c, F_ROOM)->u.room.room;
+}
+
+static struct f_history page(struct client *c, struct room_id room, uint64_t after)
+{
+    const struct f_history_ask f = {
+        .id = ++c->id, .room = room, .has_after = true, .after = after, .count = HISTORY_MAX};
+
+    client_flush(c);
+    client_say(c, F_HISTORY_ASK, &f);
+    return client_got(c, F_HISTORY)->u.history;
+}
+
+static int count_room(void *ctx, const struct store_room *row, const struct store_tip *tip)
+{
+    (void)row;
+    (void)tip;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+static int count_member(void *ctx, const struct store_member *row)
+{
+    (void)row;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+/* How many rooms and members are on the disk. */
+static unsigned stored(void)
+{
+    struct err e = {0};
+    unsigned n = 0;
+
+    assert_int_equal(r->store.ops->room_each(r->store.db, count_room, &n, &e), 0);
+    assert_int_equal(r->store.ops->member_each(r->store.db, count_member, &n, &e), 0);
+    return n;
+}
+
+static void nothing_of_it_is_stored(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bert");
+    (void)state;
+
+    const struct f_room_info *info = create(a, "smoke");
+    struct room_id room = info->id;
+    assert_true(info->ephemeral);
+    client_enter(b, "smoke");
+    client_flush(a);
+    client_flush(b);
+    struct pen pen = pen_of(a, room);
+    uint64_t n = pen_say(&pen, "unwritten");
+    assert_int_equal(client_got(b, F_ENTRY)->u.entry.number, n);
+    struct f_history h = page(b, room, 0);
+    assert_int_equal(h.entries_n, n);
+    assert_int_equal(stored(), 0);
+    assert_int_equal(
+        r->store.ops->message_range(r->store.db, &room, 1, n, NULL, NULL, &(struct err){0}),
+        0); /* no row: nobody was called */
+}
+
+static void the_restart_is_its_end(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    struct room_id before = create(a, "smoke")->id;
+    struct pen pen = pen_of(a, before);
+    (void)state;
+
+    (void)pen_say(&pen, "gone tomorrow");
+    relay_restart(r);
+    a = client_again(a);
+    client_login(a);
+    assert_int_equal(client_got(a, F_WELCOME)->u.welcome.rooms_n, 0);
+    struct room_id after = create(a, "smoke")->id; /* the name is free, the room another */
+    assert_memory_not_equal(&before, &after, sizeof before);
+    assert_int_equal(page(a, after, 0).entries_n, 0);
+    pen.seen = 0;
+    struct entry_made m = pen_write(&pen, "to the old one");
+    entry_send(a, &m);
+    client_error(a, CODE_DENIED);
+    entry_made_free(&m);
+}
+
+static void the_last_one_out_ends_it(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bert");
+    struct room_id room = create(a, "smoke")->id;
+    struct core_counts counts;
+    (void)state;
+
+    client_enter(b, "smoke");
+    client_flush(a);
+    client_flush(b);
+    client_say(a, F_ROOM_LEAVE, &(struct f_room_leave){++a->id, room});
+    core_counts(r->core, &counts);
+    assert_int_equal(counts.rooms, 1);
+    client_say(b, F_ROOM_LEAVE, &(struct f_room_leave){++b->id, room});
+    core_counts(r->core, &counts);
+    assert_int_equal(counts.rooms, 0);
+    client_flush(a);
+    client_say(a, F_ROOM_JOIN, &(struct f_room_join){++a->id, str_of("smoke")});
+    client_error(a, CODE_NO_SUCH);
+}
+
+static void others_are_kept_from_it_as_ever(void **state)
+{
+    struct client *a = client_member(r, "alice"), *m = client_member(r, "mallory");
+    struct room_id room = create(a, "smoke")->id;
+    (void)state;
+
+    client_say(m, F_HISTORY_ASK,
+               &(struct f_history_ask){.id = ++m->id, .room = room, .has_after = true, .count = 1});
+    client_error(m, CODE_NO_SUCH);
+    client_say(m, F_ROOM_CREATE,
+               &(struct f_room_create){.id = ++m->id, .name = str_of("smoke"), .ephemeral = true});
+    client_error(m, CODE_TAKEN);
+}
+
+/* What an author saw long ago cannot be compared any more; what nobody has seen is still a lie. */
+static void an_old_view_is_accepted_and_a_future_one_is_not(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bert");
+    struct room_id room = create(a, "smoke")->id;
+    struct pen pa = pen_of(a, room), pb;
+    char big[40 * 1024];
+    (void)state;
+
+    client_enter(b, "smoke");
+    client_flush(a);
+    client_flush(b);
+    pb = pen_of(b, room);
+    (void)pen_say(&pb, "early");
+    client_flush(a);
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    for (unsigned i = 0; i < HEADS_KEPT + 8; i++)
+        (void)pen_say(&pa, big);
+    client_flush(b);
+    pb.seen = 1; /* as he was told then; its head is gone from the window */
+    memset(pb.head.b, 7, sizeof pb.head.b);
+    (void)pen_say(&pb, "late");
+    client_flush(b);
+    pb.seen = 100000;
+    struct entry_made m = pen_write(&pb, "from tomorrow");
+    entry_send(b, &m);
+    client_error(b, CODE_BAD_ENTRY);
+    entry_made_free(&m);
+}
+
+static void there_is_room_for_so_many(void **state)
+{
+    struct client *c[3] = {client_member(r, "alice"), client_member(r, "bert"),
+                           client_member(r, "carla")};
+    unsigned made = 0;
+    (void)state;
+
+    for (unsigned i = 0; i < EPHEMERAL_ROOMS_MAX; i++, made++) {
+        char name[32];
+        snprintf(name, sizeof name, "%c%c%c", 'b' + (int)(i / 64), "bcdefghk"[i / 8 % 8],
+                 "bcdefghk"[i % 8]);
+        (void)create(c[i / (ROOMS_MAX - 1)], name);
+    }
+    const struct f_room_create f = {
+        .id = ++c[2]->id, .name = str_of("onemore"), .history = HISTORY_ALL, .ephemeral = true};
+    client_flush(c[2]);
+    client_say(c[2], F_ROOM_CREATE, &f);
+    client_error(c[2], CODE_LIMIT);
+    const struct f_room_create stored_one = {
+        .id = ++c[2]->id, .name = str_of("onemore"), .history = HISTORY_ALL};
+    client_say(c[2], F_ROOM_CREATE, &stored_one);
+    assert_false(client_got(c[2], F_ROOM)->u.room.room.ephemeral);
+}
+
+/* --- the window alone: its bounds, and what outlives an entry --- */
+
+static struct store_message message(uint64_t number, uint8_t author, size_t body)
+{
+    static const uint8_t zeros[BODY_MAX];
+    struct store_message row = {.room = {{1}},
+                                .number = number,
+                                .time = (int64_t)number,
+                                .account = {{author}},
+                                .fp = {{author}},
+                                .seq = number,
+                                .line = str_of("line"),
+                                .sig = span_of("sig", 3),
+                                .body = span_of(zeros, body)};
+
+    memcpy(row.head.b, &number, sizeof number);
+    return row;
+}
+
+static int note(void *ctx, const struct store_message *row)
+{
+    struct store_message *got = ctx;
+
+    *got = *row;
+    return 0;
+}
+
+static void only_the_latest_are_there(void **state)
+{
+    const struct store_ops *ops = &store_window;
+    void *w = store_window_new();
+    struct room_id room = {{1}};
+    struct store_message got = {0};
+    struct err e = {0};
+    struct hash head;
+    uint64_t n = 1;
+    (void)state;
+
+    struct store_message first = message(n++, 7, 100);
+    assert_int_equal(ops->message_add(w, &first, &e), 0);
+    for (; n <= WINDOW_ENTRIES + 3; n++) {
+        struct store_message m = message(n, 8, 100);
+        assert_int_equal(ops->message_add(w, &m, &e), 0);
+    }
+    assert_int_equal(store_window_first(w, &room), 4);
+    assert_int_equal(ops->message_head(w, &room, 2, &head, &e), 0);
+    assert_int_equal(ops->message_head(w, &room, 3, &head, &e), 1); /* a page begins with it */
+    assert_int_equal(head.b[0], 3);
+    assert_int_equal(ops->message_head(w, &room, n - 1, &head, &e), 1);
+    assert_int_equal(ops->message_head(w, &room, n, &head, &e), 0);
+    assert_int_equal(ops->message_range(w, &room, 1, 3, note, &got, &e), 0);
+    assert_int_equal(got.number, 0);
+    assert_int_equal(ops->message_range(w, &room, 5, 4, note, &got, &e), 0);
+    assert_int_equal(got.number, 4);
+    /* the author who spoke long ago still has his line, without its body */
+    assert_int_equal(ops->message_last(w, &room, &first.fp, note, &got, &e), 1);
+    assert_int_equal(got.number, 1);
+    assert_int_equal(got.body.n, 0);
+    assert_int_equal(ops->message_seq(w, &room, &first.fp, 1, note, &got, &e), 1);
+    assert_int_equal(ops->message_former(w, &room, &first.account, note, &got, &e), 0);
+    assert_int_equal(got.number, 1);
+    struct store_message hole = message(n + 1, 8, 100);
+    assert_int_equal(ops->message_add(w, &hole, &e), -1);
+    ops->close(w);
+}
+
+static void big_ones_push_the_others_out(void **state)
+{
+    const struct store_ops *ops = &store_window;
+    void *w = store_window_new();
+    struct room_id room = {{1}};
+    struct err e = {0};
+    (void)state;
+
+    for (uint64_t n = 1; n <= 20; n++) {
+        struct store_message m = message(n, 8, WINDOW_BYTES / 8);
+        assert_int_equal(ops->message_add(w, &m, &e), 0);
+        assert_true(store_window_bytes(w) <= WINDOW_BYTES + 1024);
+    }
+    struct store_message m = message(21, 8, BODY_MAX);
+    assert_int_equal(ops->message_add(w, &m, &e), 0);
+    assert_int_equal(store_window_first(w, &room), 21); /* the latest is always there */
+    m = message(22, 8, 10);
+    assert_int_equal(ops->message_add(w, &m, &e), 0);
+    assert_int_equal(store_window_first(w, &room), 22);
+    store_window_drop(w, &room);
+    assert_int_equal(store_window_bytes(w), 0);
+    assert_int_equal(store_window_first(w, &room), 1);
+    ops->close(w);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_of_it_is_stored),
+        TEST(the_restart_is_its_end),
+        TEST(the_last_one_out_ends_it),
+        TEST(others_are_kept_from_it_as_ever),
+        TEST(an_old_view_is_accepted_and_a_future_one_is_not),
+        TEST(there_is_room_for_so_many),
+        cmocka_unit_test(only_the_latest_are_there),
+        cmocka_unit_test(big_ones_push_the_others_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
