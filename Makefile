@@ -101,7 +101,9 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$
 
 # What `make bench` needs besides libssl-dev: the generator, those who enrol its members, and three
 # servers that are not the product: the limit, our relay without its core, and without one check.
-bench_programs := $(addprefix $(BUILD)/bench/,load enrol limit opaque unchecked)
+# Those without OpenSSL are built with the tests, so that a change of the relay does not break them unseen.
+bench_ours     := $(addprefix $(BUILD)/bench/,enrol opaque unchecked)
+bench_programs := $(bench_ours) $(addprefix $(BUILD)/bench/,load limit)
 $(eval $(call program_rule,bench/load,$(wildcard tests/bench/load/*.c),$(below_chat),-lssl -lcrypto))
 $(eval $(call program_rule,bench/limit,tests/bench/limit.c,$(below_util),-lssl -lcrypto))
 $(eval $(call program_rule,bench/enrol,tests/bench/enrol.c,$(below_server)))
@@ -146,6 +148,7 @@ help: ## this list
 
 all: $(call archives,$(layers)) $(programs) ## build the three programs
 
+tests: $(bench_ours)
 tests: all $(unit_programs) $(fuzz_programs) $(preloads) $(BUILD)/judge ## build the tests without running them
 
 demo: deps all ## a relay on loopback and the client in it
@@ -238,7 +241,7 @@ headers: $(addsuffix .alone,$(headers))
 	@printf '#include "$<"\nextern int alone;\n' | \
 	    $(compile) -Werror -fsyntax-only -MF /dev/null -x c -
 
-$(call objects,$(wildcard tests/bench/*.c tests/bench/load/*.c)): | bench-there
+$(call objects,tests/bench/limit.c $(wildcard tests/bench/load/*.c)): | bench-there
 
 bench-there:
 	@printf '#include <openssl/ssl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 || \

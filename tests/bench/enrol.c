@@ -296,7 +296,7 @@ static int enrol(struct enrol *w, char *dir, unsigned count, struct err *e)
     int left, ret = -1;
 
     if (crypto_init(e) < 0 || conf_load(&w->conf, IN_INVITE, 2, argv, &left, e) < 0 ||
-        books_open(&w->conf, &w->store, e) < 0)
+        books_open(&w->conf, STORE_BESIDE, &w->store, e) < 0)
         return -1;
     w->key = pkey_generate(PKEY_RSA_2048, &w->rng, e);
     if (w->key != NULL && key_write(w, e) == 0)

@@ -273,7 +273,7 @@ static int roll_fill(const struct sequencer_conf *c, struct err *e)
 {
     struct store s;
 
-    if (books_open(c->conf, &s, e) < 0)
+    if (books_open(c->conf, STORE_BESIDE, &s, e) < 0)
         return -1;
     int rc = s.ops->device_each(s.db, known, c->roll, e);
     store_close(&s);

@@ -144,12 +144,14 @@ static void on_welcome(struct conn *c, const struct frame *f)
 static void own_join(struct conn *c)
 {
     char name[32];
+    struct f_room_create create = {.id = ID_ROOM, .ephemeral = c->load->conf.ephemeral};
 
     room_name(c, name);
+    create.name = str_of(name);
     if (own_of(c)->is_member)
         conn_joined(c);
     else if (c->place == 0)
-        send_frame(c, F_ROOM_CREATE, &(struct f_room_create){.id = ID_ROOM, .name = str_of(name)});
+        send_frame(c, F_ROOM_CREATE, &create);
     else
         send_frame(c, F_ROOM_JOIN, &(struct f_room_join){.id = ID_ROOM, .name = str_of(name)});
 }
