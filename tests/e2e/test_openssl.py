@@ -253,3 +253,23 @@ def test_a_server_that_leaves_lets_nobody_in(relay):
         out, err = p.communicate(timeout=SECONDS)
     assert p.returncode != 0
     assert "cut: " in err, (out, err)
+
+
+def test_no_two_connections_have_a_key_in_common(relay, alice, tmp_path):
+    """H16: a nonce is the key's IV with the number of its record, and numbers begin anew with each
+    key; so it comes twice only under another key. Side by side, one after the other, and after a
+    restart: never the same secret, in either direction, and never one for both."""
+    log = f"{tmp_path}/keys"
+    for _ in range(2):
+        for _ in range(3):
+            with client(alice, "-keylogfile", log) as one, client(alice, "-keylogfile", log) as two:
+                ping(one, 1)
+                ping(two, 1)
+        relay.restart()
+    with open(log, encoding="ascii") as f:
+        rows = [line.split() for line in f if "TRAFFIC_SECRET" in line]
+    secrets = [secret for _, _, secret in rows]
+    assert len(rows) == 12 * 4 and len(set(secrets)) == len(secrets), rows
+    assert {kind for kind, _, _ in rows} == {
+        f"{side}_{what}" for side in ("CLIENT", "SERVER")
+        for what in ("HANDSHAKE_TRAFFIC_SECRET", "TRAFFIC_SECRET_0")}
