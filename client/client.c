@@ -38,6 +38,7 @@ struct client {
     struct engine *engine;
     struct wire *wire;
     struct link_conf link;
+    struct link_nonces nonces;
     struct span chain[2];
     struct rng rng;
     int lock;
@@ -170,6 +171,7 @@ struct client *client_open(const struct client_conf *conf, struct str password, 
         .chain_n = COUNT(c->chain),
         .key = c->keys.key,
         .trust = c->trust,
+        .nonces = &c->nonces,
         .host = c->profile.host,
         .rng = c->rng,
         .now = clock_wall_ms,

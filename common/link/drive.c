@@ -96,6 +96,7 @@ void *drive_ready_new(const struct link_proto *p, enum role role, const struct l
     r->link = p;
     r->role = role;
     r->join = c->join && role == ROLE_CLIENT;
+    r->nonces = c->nonces;
     r->suites = c->suites != 0 ? c->suites : ~0U;
     r->rng = c->rng;
     r->mono = c->mono;
@@ -252,6 +253,34 @@ int drive_fail(struct drive *d, enum err_code code, const char *fmt, ...)
     return err_set(&d->err, code, "%s", text);
 }
 
+void drive_arrange(struct drive *d, size_t first, const uint8_t *rows, size_t n)
+{
+    memcpy(d->shake->order + first, rows, n);
+}
+
+const char *drive_name(const struct drive *d, size_t place)
+{
+    return d->link->rows[d->shake->order[place]].name;
+}
+
+const char *drive_due_name(const struct drive *d)
+{
+    return drive_row(d)->name;
+}
+
+bool drive_fresh(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN])
+{
+    struct link_nonces *seen = d->shake->ready->nonces;
+
+    if (seen == NULL)
+        return true;
+    for (size_t i = 0; i < seen->n && i < LINK_NONCES_MAX; i++)
+        if (memcmp(seen->b[i], nonce, LINK_NONCE_LEN) == 0)
+            return false;
+    memcpy(seen->b[seen->n++ % LINK_NONCES_MAX], nonce, LINK_NONCE_LEN);
+    return true;
+}
+
 bool drive_joins(const struct drive *d)
 {
     return d->join;
@@ -350,6 +379,14 @@ static int greet(struct drive *d)
                : 0;
 }
 
+/* What both sides compute behind the frame that has just become part of the transcript. */
+static int step_behind(struct drive *d)
+{
+    const struct drive_step *step = drive_due(d);
+
+    return step->work == NULL ? 0 : step->work(d);
+}
+
 static int step_build(struct drive *d)
 {
     const struct drive_step *step = drive_due(d);
@@ -374,6 +411,8 @@ static int step_build(struct drive *d)
     if (drive_seal(d, wr_span(&h), payload, w.len) < 0)
         return drive_fail(d, ERR_LOCAL, "%s: not sealed", drive_row(d)->name);
     buf_cut(&d->out, (size_t)(payload - buf_span(&d->out).p) + n);
+    if (step_behind(d) < 0)
+        return -1;
     happened(d, true, d->out.len - before, began);
     return 0;
 }
@@ -403,6 +442,8 @@ static int step_take(struct drive *d, struct span head, uint8_t *payload, size_t
     if (!rd_done(&in))
         return drive_fail(d, ERR_PEER, "%s: wrong length", drive_row(d)->name);
     drive_transcribe(d, type_of(d), plain); /* a handler sees what came before its own frame */
+    if (step_behind(d) < 0)
+        return -1;
     happened(d, false, d->shake->lead + head.n + n, began);
     d->shake->lead = 0;
     return 0;
@@ -419,6 +460,7 @@ static int result_take(struct drive *d, const struct drive_result *r)
         .secret_in = span_of(r->secret[other(d->role)].b, sizeof r->secret[0].b),
         .secret_out = span_of(r->secret[d->role].b, sizeof r->secret[0].b),
         .before = buf_span(&d->out),
+        .ratchet = r->ratchet,
         .cbc = d->link->drive->cbc,
         .now = d->shake->ready->peer.now_ms,
         .clock_ctx = d->clock_ctx,

@@ -32,7 +32,9 @@ struct drive_step {
     size_t max;     /* bytes of its content at most */
     int (*build)(struct drive *d, struct wr *out) MUST_USE; /* the writer's half */
     int (*take)(struct drive *d, struct rd *in) MUST_USE;   /* the reader's half */
-    int (*work)(struct drive *d) MUST_USE; /* instead of both: computed by each side for itself */
+    /* What each side computes for itself: behind this frame, once it is in the transcript; or, in a
+     * row without these two, as a step of its own. NULL: nothing. */
+    int (*work)(struct drive *d) MUST_USE;
     /* What was seen, for people; after the step. NULL: nothing to say. */
     void (*tell)(const struct drive *d, bool out, char *text, size_t cap);
 };
@@ -42,6 +44,7 @@ struct drive_result {
     enum aead_kind aead;
     struct key secret[2]; /* of records, by enum role of who sends */
     struct key exporter;  /* of LINK_EXPORTER_LOGIN */
+    bool ratchet;         /* see record.h */
 };
 
 struct drive_proto {
@@ -107,6 +110,15 @@ int drive_fail(struct drive *d, enum err_code code, const char *fmt, ...) PRINTF
 void drive_purpose_put(struct drive *d, struct wr *out);
 int drive_purpose_take(struct drive *d, struct rd *in) MUST_USE;
 bool drive_joins(const struct drive *d);
+
+/* The steps from place `first` on are these rows, in this order. Only steps that are still to come.
+ */
+void drive_arrange(struct drive *d, size_t first, const uint8_t *rows, size_t n);
+const char *drive_name(const struct drive *d, size_t place); /* of the step at that place */
+const char *drive_due_name(const struct drive *d);           /* of the one that is due */
+enum drive_who drive_writer(const struct drive *d);          /* who writes it */
+/* false: the program's memory of nonces has it already (or else it has now). */
+bool drive_fresh(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN]);
 
 /* --- for handlers: transcript, contexts, keys (drive_keys.c) --- */
 

@@ -16,6 +16,7 @@ struct drive_ready {
     const struct link_proto *link;
     enum role role;
     bool join; /* client: what it comes for */
+    struct link_nonces *nonces;
     unsigned suites;
     struct buf der; /* own chain, one behind the other */
     struct span chain[CHAIN_MAX + 1];
@@ -74,7 +75,6 @@ struct drive {
 
 const struct link_row *drive_row(const struct drive *d);    /* of the step that is due */
 const struct drive_step *drive_due(const struct drive *d);  /* NULL: none is left */
-enum drive_who drive_writer(const struct drive *d);         /* of the step that is due */
 struct drive_ready *drive_ready_ref(struct drive_ready *r); /* any thread */
 
 /* drive_keys.c */

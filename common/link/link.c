@@ -30,6 +30,7 @@ static const struct link_proto *proto_of(enum link_kind kind)
         [LINK_TLS] = &link_proto_tls,
         [LINK_ECDHE] = &link_proto_ecdhe,
         [LINK_CIANR] = &link_proto_cianr,
+        [LINK_SOVEREIGN] = &link_proto_sovereign,
     };
 
     return protos[kind];

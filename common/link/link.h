@@ -39,7 +39,8 @@
 #define LINK_KINDS(X)                                                                              \
     X(LINK_TLS, "tls")                                                                             \
     X(LINK_ECDHE, "ecdhe")                                                                         \
-    X(LINK_CIANR, "cianr")
+    X(LINK_CIANR, "cianr")                                                                         \
+    X(LINK_SOVEREIGN, "sovereign")
 
 #define X(id, name) id,
 enum link_kind { LINK_KINDS(X) LINK_KIND_COUNT };
@@ -47,21 +48,30 @@ enum link_kind { LINK_KINDS(X) LINK_KIND_COUNT };
 
 enum role { ROLE_CLIENT, ROLE_RELAY };
 
+/* A client's memory of what relays have drawn for it (sovereign): the last ones, over all its
+ * links. Zero at first; the program's, one thread at a time. */
+struct link_nonces {
+    uint8_t b[LINK_NONCES_MAX][LINK_NONCE_LEN];
+    size_t n; /* ever seen */
+};
+
 struct link_ready; /* parsed keys of one conf: see link_ready_new */
 
 /* Everything a link needs. The struct and what it points to is borrowed until link_new (with
- * `ready`: link_ready_new) returns, except trust, clock and judge: those must outlive every link.
+ * `ready`: link_ready_new) returns, except trust, nonces, clock and judge: those must outlive every
+ * link.
  */
 struct link_conf {
     enum link_kind kind;
     const struct span *chain; /* own certificates, DER, leaf first. Relay: leaf, intermediate and
                                  root. Client: leaf and intermediate; none when joining. */
     size_t chain_n;
-    const struct pkey *key;    /* the leaf's private key; NULL without chain */
-    const struct trust *trust; /* whom we believe, with CRLs; or, client only: */
-    const struct hash *pin;    /* join: the anchor is the presented certificate of this SHA-256 */
-    const char *host;          /* client: DNS name or address (without brackets) asked for */
-    bool join;                 /* client: countersign-join/1 instead of countersign/1 */
+    const struct pkey *key;     /* the leaf's private key; NULL without chain */
+    const struct trust *trust;  /* whom we believe, with CRLs; or, client only: */
+    const struct hash *pin;     /* join: the anchor is the presented certificate of this SHA-256 */
+    struct link_nonces *nonces; /* client; NULL: it has no memory. Outlives every link. */
+    const char *host;           /* client: DNS name or address (without brackets) asked for */
+    bool join;                  /* client: countersign-join/1 instead of countersign/1 */
     struct rng rng;
     int64_t (*now)(void *ctx);   /* milliseconds since 1970: certificate dates */
     uint64_t (*mono)(void *ctx); /* microseconds, monotonic: times of steps */

@@ -37,6 +37,7 @@ struct link_proto {
     int (*exporter)(const void *end, const char *label, struct key *out) MUST_USE;
 };
 
-extern const struct link_proto link_proto_tls, link_proto_ecdhe, link_proto_cianr;
+extern const struct link_proto link_proto_tls, link_proto_ecdhe, link_proto_cianr,
+    link_proto_sovereign;
 
 #endif

@@ -82,6 +82,14 @@ static int side_next(const struct record *r, struct record_side *s)
     return ret;
 }
 
+/* One record went under this key. With a ratchet it was the only one, and the secret it came from
+ * is gone: who learns the present one opens nothing that was before. */
+static int side_spent(const struct record *r, struct record_side *s)
+{
+    s->seq++;
+    return r->ratchet ? side_next(r, s) : 0;
+}
+
 /* A counter that came to its end gives no nonce: none is ever used twice. */
 static int side_nonce(const struct record_side *s, uint8_t nonce[RECORD_IV])
 {
@@ -126,6 +134,7 @@ struct record *record_new(const struct record_conf *c, struct err *e)
     r->aead = c->aead;
     r->tickets = c->tickets;
     r->verdict = c->verdict;
+    r->ratchet = c->ratchet;
     r->alert = ALERT_NONE;
     if (c->cbc && clock_start(r, c) < 0) {
         err_set(e, ERR_LOCAL, "no memory for a link");
@@ -238,9 +247,8 @@ static int seal(struct record *r, uint8_t type)
     head_put(rec, size - RECORD_HEAD);
     if ((cbc(r) ? seal_cbc(r, rec, n + 1) : seal_aead(r, rec, n + 1)) < 0)
         return -1;
-    r->sides[OUT].seq++;
     r->sealed = r->out.len;
-    return 0;
+    return side_spent(r, &r->sides[OUT]) < 0 ? fail(r, ERR_LOCAL, "no next key") : 0;
 }
 
 static int seal_data(struct record *r)
@@ -563,7 +571,8 @@ static int open_record(struct record *r, struct span rec)
         buf_cut(&r->plain, before);
         return give_up(r, ALERT_BAD_RECORD, ERR_PEER, "a record was damaged or forged on the way");
     }
-    r->sides[IN].seq++;
+    if (side_spent(r, &r->sides[IN]) < 0)
+        return fail(r, ERR_LOCAL, "no next key");
     while (n > 0 && to[n - 1] == 0)
         n--;
     int type = n > 0 ? to[--n] : 0;

@@ -30,6 +30,7 @@ struct record_conf {
     unsigned tickets;                  /* NewSessionTickets that are dropped; 0: one is fatal */
     bool verdict; /* nothing may be sent before the peer's first data, and a close before it is
                      a failure: so a client is let in */
+    bool ratchet; /* a key for every record: behind each, its secret gives way to the next one */
     bool cbc;     /* instead of aead: AES-128-CBC and HMAC (crypto/cbc.h), every record with a time
                      of this clock, milliseconds since 1970, callable from any thread */
     int64_t (*now)(void *ctx);

@@ -38,6 +38,7 @@ struct record {
     unsigned first[2]; /* see record_first */
     unsigned barren;   /* records in a row that carried no data */
     unsigned tickets, alert;
+    bool ratchet; /* see record_conf */
     bool verdict, failed, closing, closed;
     bool owed, ask; /* our KeyUpdate is due: as an answer; to ask for the peer's */
     bool asked;     /* ... and that was done under its present key */

@@ -109,6 +109,8 @@ enum {
 enum {
     LINK_EARLY_MAX = 64 * 1024,     /* bytes from a peer not yet proven, handshake in all */
     LINK_SHAKE_MAX = 16 * 1024,     /* the same where the handshake is our own */
+    LINK_NONCE_LEN = 16,            /* of a seed code */
+    LINK_NONCES_MAX = 64,           /* of these a client remembers */
     LINK_OUT_MAX = 4 * 1024 * 1024, /* waiting for one reader before it is too slow (F1) */
     LINK_IN_MAX = 4 * 1024 * 1024,  /* opened and not yet taken by the program */
     LINK_TICKETS_MAX = 8,           /* session tickets dropped in the client's role */
