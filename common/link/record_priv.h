@@ -38,8 +38,8 @@ struct record {
     unsigned first[2]; /* see record_first */
     unsigned barren;   /* records in a row that carried no data */
     unsigned tickets, alert;
-    bool ratchet; /* see record_conf */
-    bool verdict, failed, closing, closed;
+    bool ratchet : 1, verdict : 1; /* see record_conf */
+    bool failed, closing, closed;
     bool owed, ask; /* our KeyUpdate is due: as an answer; to ask for the peer's */
     bool asked;     /* ... and that was done under its present key */
     bool busy;      /* since the last record_rest */

@@ -466,7 +466,7 @@ static void a_lie_in_one_place_ends_it(void **state)
         {ROLE_CLIENT, {.row = KEY_CONFIRM2, .at = 0}, "KeyConfirm2: another order"},
         {ROLE_CLIENT, {.row = KEY_CONFIRM2, .at = 32}, "KeyConfirm2: the client saw another"},
         {ROLE_CLIENT, {.row = CLIENT_AUTH, .at = 9}, "signature is not over what we saw"},
-        {ROLE_CLIENT, {.row = CLIENT_AUTH, .at = 1}, "wrong length"},
+        {ROLE_CLIENT, {.row = CLIENT_AUTH, .at = 1}, "no signature of a possible length"},
         {ROLE_RELAY, {.row = SERVER_AUTH, .at = 9, .back = true}, "signature is not over"},
         {ROLE_RELAY, {.row = SECURE_ACK, .at = 31}, "SecureAck: the relay saw another handshake"},
     };
