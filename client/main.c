@@ -81,7 +81,7 @@ static const struct setting {
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
-    {"link", "NAME", O_LINK, "", "tls, ecdhe or cianr; default: as joined, tls"},
+    {"link", "NAME", O_LINK, "", "tls, ecdhe, cianr, sovereign; default: as joined"},
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
     {"ephemeral", NULL, O_EPHEMERAL, "room", "create: never on the relay's disk"},

@@ -125,6 +125,26 @@ def test_the_view_shows_them_too(relay):
     assert "established: ecdhe 1, AES-GCM-256, X25519, for countersign/1" in said
 
 
+THIRTEEN = ["ClientHello", "ServerHello", "ServerCertSend", "ClientCertRequest", "ClientCertSend",
+            "SeedCode", "KeyExchange1", "KeyExchange2", "KeyConfirm1", "KeyConfirm2", "ClientAuth",
+            "ServerAuth", "SecureAck"]
+
+
+def test_the_thirteen_steps_and_a_talk_over_them(relay):
+    relay.restart("--links", "tls sovereign")
+    alice, bob = member(relay, "alice", "tls", "--admin"), member(relay, "bob", "sovereign")
+    alice("room", "create", "ops", "--history", "all")
+    bob("room", "join", "ops")
+    bob("send", "ops", "over thirteen steps")
+    assert texts(alice) == ["over thirteen steps"]
+    rows = [json.loads(line) for line in bob("handshake", "--json").splitlines()]
+    names = [r["name"] for r in rows if r["event"] == "step" and not r["waiting"]]
+    assert sorted(names) == sorted(THIRTEEN)
+    assert names[:6] == THIRTEEN[:6] and names[10:] == THIRTEEN[10:]
+    drawn = next(r["detail"] for r in rows if r.get("name") == "SeedCode")
+    assert drawn.endswith(": " + " ".join(names[6:10]))
+
+
 def test_no_such_link(relay):
     m = Member(relay, "x")
     assert "there is no link" in m.run("--link", "telnet", "me").stderr
