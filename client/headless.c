@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "client/ask.h"
+#include "client/core/sentence.h"
 #include "client/job.h"
 #include "client/print.h"
 #include "common/util/text.h"
@@ -424,12 +425,14 @@ static int room_ready(struct job *j)
 
 static int print_member(struct job *j, const struct engine_member *m)
 {
-    struct clean name = {0};
+    struct clean name = {0}, by = {0};
     struct row row;
 
     if (!j->call->json) {
-        print_line("%-20s %-7s %s", clean(&name, m->name), m->owner ? "owner" : "member",
-                   m->online ? "online" : "");
+        print_line("%-20s %-7s %-8s %s%s%s", clean(&name, m->name), m->owner ? "owner" : "member",
+                   m->online ? "online" : "", sentence_proof(m->proof),
+                   m->by[0] != '\0' ? ", invited by " : "", clean(&by, m->by));
+        clean_free(&by);
         clean_free(&name);
         return print_flush(&j->err);
     }
@@ -438,6 +441,10 @@ static int print_member(struct job *j, const struct engine_member *m)
     row_text(&row, "role", m->owner ? "owner" : "member");
     jput_bool(&row.j, "online", m->online);
     jput_u64(&row.j, "delivered", m->delivered);
+    row_text(&row, "proof", sentence_proof(m->proof));
+    if (m->joined != 0)
+        jput_u64(&row.j, "joined", m->joined);
+    row_text(&row, "by", m->by[0] != '\0' ? m->by : NULL);
     jput_open(&row.j, "devices", '[');
     for (unsigned i = 0; i < m->devices_n; i++) {
         jput_open(&row.j, NULL, '{');

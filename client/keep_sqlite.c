@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STORE_APPLICATION = 0x43535443, STORE_VERSION = 1, SEAL_OVER = 24 + AEAD_TAG_LEN };
+enum { STORE_APPLICATION = 0x43535443, SEAL_OVER = 24 + AEAD_TAG_LEN }; /* "CSTC" */
 
-static const char schema[] =
+/* Step n brings a store of version n to n + 1. Steps are never changed, only added. */
+static const char *const migrations[] = {
+    /* 0: a new file */
     "CREATE TABLE value (name TEXT PRIMARY KEY, box BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE room (id BLOB PRIMARY KEY, based INT NOT NULL, first INT NOT NULL,"
     " number INT NOT NULL, base BLOB NOT NULL, head BLOB NOT NULL, seq INT NOT NULL,"
@@ -29,7 +32,16 @@ static const char schema[] =
     " PRIMARY KEY (room, seq)) WITHOUT ROWID;"
     "CREATE TABLE cert (fp BLOB PRIMARY KEY, account TEXT NOT NULL, device TEXT NOT NULL,"
     " leaf BLOB NOT NULL, issuer BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE vouch (fp BLOB PRIMARY KEY, at INT NOT NULL) WITHOUT ROWID;";
+    "CREATE TABLE vouch (fp BLOB PRIMARY KEY, at INT NOT NULL) WITHOUT ROWID;",
+    /* 1: who is a member, as signed entries say it */
+    "ALTER TABLE room ADD COLUMN since INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE room ADD COLUMN upto INT NOT NULL DEFAULT 0;"
+    "CREATE TABLE roster (room BLOB NOT NULL, number INT NOT NULL, box BLOB NOT NULL,"
+    " PRIMARY KEY (room, number)) WITHOUT ROWID;"
+    "CREATE TABLE known (fp BLOB PRIMARY KEY, box BLOB NOT NULL) WITHOUT ROWID;",
+};
+
+enum { STORE_VERSION = COUNT(migrations) };
 
 #define ENTRY_COLUMNS                                                                              \
     "room, number, time, arrival, head, fp, seq, line_hash, account, line, sig, box, proven, "     \
@@ -43,7 +55,11 @@ static const char schema[] =
     X(VALUE_GET, "SELECT box FROM value WHERE name = ?1")                                          \
     X(VALUE_PUT, "INSERT OR REPLACE INTO value VALUES (?1, ?2)")                                   \
     X(ROOM_GET, "SELECT * FROM room WHERE id = ?1")                                                \
-    X(ROOM_PUT, "INSERT OR REPLACE INTO room VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")         \
+    X(ROOM_PUT, "INSERT OR REPLACE INTO room VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"      \
+                "?13)")                                                                            \
+    X(ROSTER_PUT, "INSERT OR REPLACE INTO roster VALUES (?1,?2,?3)")                               \
+    X(ROSTER_DROP, "DELETE FROM roster WHERE room = ?1 AND number = ?2")                           \
+    X(ROSTER_EACH, "SELECT number, box FROM roster WHERE room = ?1 ORDER BY number")               \
     X(ENTRY_PUT, "INSERT OR IGNORE INTO entry VALUES (?1,?2,?3,"                                   \
                  " CASE ?4 WHEN 0 THEN 0 ELSE (SELECT coalesce(max(arrival), 0) + 1 FROM entry"    \
                  " WHERE arrival > 0) END, ?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)")                   \
@@ -62,6 +78,7 @@ static const char schema[] =
     X(ARRIVAL_LAST, "SELECT coalesce(max(arrival), 0) FROM entry WHERE arrival > 0")               \
     X(OUT_PUT, "INSERT OR REPLACE INTO outbox VALUES (?1,?2,?3,?4,?5,?6,?7)")                      \
     X(OUT_DROP, "DELETE FROM outbox WHERE room = ?1 AND seq = ?2")                                 \
+    X(FORGET_ROSTER, "DELETE FROM roster WHERE room = ?1")                                         \
     X(FORGET_OUTS, "DELETE FROM outbox WHERE room = ?1")                                           \
     X(FORGET_ENTRIES, "DELETE FROM entry WHERE room = ?1"                                          \
                       " AND arrival <> (SELECT max(arrival) FROM entry)")                          \
@@ -316,6 +333,8 @@ static int disk_room_get(void *k, const struct room_id *id, struct keep_room *ou
             .acked = col_u64(s, 8),
             .acked_line = col_hash(s, 9),
             .prev = col_hash(s, 10),
+            .since = col_u64(s, 11),
+            .upto = col_u64(s, 12),
         };
     sqlite3_reset(s);
     return found;
@@ -336,12 +355,14 @@ static int disk_room_put(void *k, const struct keep_room *r, struct err *e)
     bind_u64(s, 9, r->acked);
     bind_hash(s, 10, &r->acked_line);
     bind_hash(s, 11, &r->prev);
+    bind_u64(s, 12, r->since);
+    bind_u64(s, 13, r->upto);
     return run(k, s, e);
 }
 
 static int disk_room_forget(void *k, const struct room_id *id, struct err *e)
 {
-    static const int all[] = {S_FORGET_OUTS, S_FORGET_ENTRIES, S_FORGET_LAST};
+    static const int all[] = {S_FORGET_OUTS, S_FORGET_ENTRIES, S_FORGET_LAST, S_FORGET_ROSTER};
     int ret = 0;
 
     for (size_t i = 0; i < COUNT(all) && ret == 0; i++) {
@@ -349,6 +370,108 @@ static int disk_room_forget(void *k, const struct room_id *id, struct err *e)
         bind_room(s, 1, id);
         ret = run(k, s, e);
     }
+    return ret;
+}
+
+/* A row of a roster as it is sealed: fields of fixed width, then the two names. */
+static void row_pack(const struct roster_row *row, struct wr *w)
+{
+    wr_u8(w, row->invitation);
+    wr_put(w, row->account.b, sizeof row->account.b);
+    wr_put(w, row->fp.b, sizeof row->fp.b);
+    wr_put(w, row->line.b, sizeof row->line.b);
+    wr_u64(w, row->from);
+    wr_u64(w, row->end);
+    wr_u64(w, row->at);
+    wr_put(w, row->roster.b, sizeof row->roster.b);
+    wr_u8(w, (uint8_t)strlen(row->name));
+    wr_put(w, row->name, strlen(row->name));
+    wr_u8(w, (uint8_t)strlen(row->by));
+    wr_put(w, row->by, strlen(row->by));
+}
+
+static void rd_bytes(struct rd *r, void *out, size_t n)
+{
+    const uint8_t *p = rd_take(r, n);
+
+    if (p != NULL)
+        memcpy(out, p, n);
+}
+
+static void rd_name(struct rd *r, char out[NAME_MAX_LEN + 1])
+{
+    size_t n = rd_u8(r);
+    const uint8_t *p = rd_take(r, n);
+
+    if (p == NULL || str_copy(out, NAME_MAX_LEN + 1, str_from(p, n)) < 0)
+        r->bad = true;
+}
+
+static int row_unpack(struct roster_row *row, struct span box, struct err *e)
+{
+    struct rd r = rd_of(box);
+
+    row->invitation = rd_u8(&r) != 0;
+    rd_bytes(&r, row->account.b, sizeof row->account.b);
+    rd_bytes(&r, row->fp.b, sizeof row->fp.b);
+    rd_bytes(&r, row->line.b, sizeof row->line.b);
+    row->from = rd_u64(&r);
+    row->end = rd_u64(&r);
+    row->at = rd_u64(&r);
+    rd_bytes(&r, row->roster.b, sizeof row->roster.b);
+    rd_name(&r, row->name);
+    rd_name(&r, row->by);
+    return rd_done(&r) ? 0 : err_set(e, ERR_DATA, "the store: a member's row is damaged");
+}
+
+static int disk_roster_put(void *k, const struct room_id *room, const struct roster_row *row,
+                           struct err *e)
+{
+    struct disk *d = k;
+    uint8_t plain[sizeof *row];
+    struct wr w = wr_of(plain, sizeof plain);
+    size_t n;
+
+    row_pack(row, &w);
+    uint8_t *box = box_seal(d, &(struct place){'m', room, row->number, NULL}, wr_span(&w), &n, e);
+    sqlite3_stmt *s = stmt(d, S_ROSTER_PUT);
+    if (box == NULL)
+        return -1;
+    bind_room(s, 1, room);
+    bind_u64(s, 2, row->number);
+    bind_span(s, 3, span_of(box, n));
+    int ret = run(d, s, e);
+    free(box);
+    return ret;
+}
+
+static int disk_roster_drop(void *k, const struct room_id *room, uint64_t number, struct err *e)
+{
+    sqlite3_stmt *s = stmt(k, S_ROSTER_DROP);
+
+    bind_room(s, 1, room);
+    bind_u64(s, 2, number);
+    return run(k, s, e);
+}
+
+static int disk_roster_each(void *k, const struct room_id *room, keep_each_row *each, void *ctx,
+                            struct err *e)
+{
+    sqlite3_stmt *s = stmt(k, S_ROSTER_EACH);
+    int found, ret = 0;
+
+    bind_room(s, 1, room);
+    while (ret == 0 && (found = row(k, s, e)) != 0) {
+        struct roster_row got = {.number = found < 0 ? 0 : col_u64(s, 0)};
+        struct span plain;
+        ret = found < 0 ||
+                      box_open(k, &(struct place){'m', room, got.number, NULL}, col_span(s, 1),
+                               &plain, e) < 0 ||
+                      row_unpack(&got, plain, e) < 0
+                  ? -1
+                  : each(ctx, &got);
+    }
+    sqlite3_reset(s);
     return ret;
 }
 
@@ -654,6 +777,22 @@ static int exec(struct disk *d, const char *text, struct err *e)
     return sqlite3_exec(d->db, text, NULL, NULL, NULL) == SQLITE_OK ? 0 : disk_fail(d, e);
 }
 
+static int migrate(struct disk *d, int64_t from, struct err *e)
+{
+    char text[64];
+
+    if (exec(d, "BEGIN IMMEDIATE", e) < 0)
+        return -1;
+    for (int64_t v = from; v < STORE_VERSION; v++)
+        if (exec(d, migrations[v], e) < 0)
+            return -1;
+    snprintf(text, sizeof text, "PRAGMA application_id = %d", (int)STORE_APPLICATION);
+    if (exec(d, text, e) < 0)
+        return -1;
+    snprintf(text, sizeof text, "PRAGMA user_version = %d", (int)STORE_VERSION);
+    return exec(d, text, e) < 0 || exec(d, "COMMIT", e) < 0 ? -1 : 0;
+}
+
 /* An empty file becomes a store; anything else must be one of ours and not newer than we are. */
 static int schema_ready(struct disk *d, const char *path, struct err *e)
 {
@@ -663,19 +802,13 @@ static int schema_ready(struct disk *d, const char *path, struct err *e)
         pragma_number(d, "PRAGMA user_version", &version, e) < 0 ||
         pragma_number(d, "SELECT count(*) FROM sqlite_master", &tables, e) < 0)
         return err_in(e, "%s", path);
-    if (tables == 0 && app == 0 && version == 0) {
-        /* application_id 0x43535443 "CSTC", user_version 1 */
-        return exec(d, "BEGIN IMMEDIATE", e) < 0 || exec(d, schema, e) < 0 ||
-                       exec(d, "PRAGMA application_id = 1129534531", e) < 0 ||
-                       exec(d, "PRAGMA user_version = 1", e) < 0 || exec(d, "COMMIT", e) < 0
-                   ? -1
-                   : 0;
-    }
-    if (app != STORE_APPLICATION)
+    if (tables == 0 && app == 0 && version == 0)
+        return migrate(d, 0, e);
+    if (app != STORE_APPLICATION || version < 1)
         return err_set(e, ERR_DATA, "%s is a database of another program: move it away", path);
-    if (version != STORE_VERSION)
+    if (version > STORE_VERSION)
         return err_set(e, ERR_DATA, "%s was written by a newer countersign: upgrade", path);
-    return 0;
+    return version < STORE_VERSION ? migrate(d, version, e) : 0;
 }
 
 void *keep_sqlite_open(const char *path, const struct key *key, const struct rng *rng,
@@ -727,6 +860,9 @@ const struct keep_ops keep_sqlite_ops = {
     .room_get = disk_room_get,
     .room_put = disk_room_put,
     .room_forget = disk_room_forget,
+    .roster_put = disk_roster_put,
+    .roster_drop = disk_roster_drop,
+    .roster_each = disk_roster_each,
     .entry_put = disk_entry_put,
     .entry_get = disk_entry_get,
     .entry_last = disk_entry_last,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/core/sentence.h"
 #include "common/util/text.h"
 #include "common/util/time.h"
 
@@ -204,7 +205,7 @@ static char *lines_indented(const char *text)
 
 static void entry_people(const struct engine_entry *t, const char *room)
 {
-    char time[TIME_TEXT];
+    char time[TIME_TEXT], sentence[3 * NAME_MAX_LEN];
     struct clean author = {0}, text = {0}, why = {0}, name = {0};
     char *said = NULL;
 
@@ -215,6 +216,8 @@ static void entry_people(const struct engine_entry *t, const char *room)
     else if (t->voided != NULL)
         print_line("%s %s %s: [%s]", time, clean(&name, room), clean(&author, t->author),
                    clean(&why, t->voided));
+    else if (sentence_of(t, sentence, sizeof sentence)) /* no member's name is "--" */
+        print_line("%s %s -- %s", time, clean(&name, room), clean(&text, sentence));
     else if (strcmp(t->kind, "say") != 0)
         print_line("%s %s %s%s: [kind %s, needs a newer client]", time, clean(&name, room),
                    clean(&author, t->author), t->vouched ? "" : "?", clean(&why, t->kind));
@@ -231,14 +234,14 @@ static void entry_people(const struct engine_entry *t, const char *room)
 int print_entry(const struct engine_entry *t, const char *room, bool json, struct err *e)
 {
     struct row r;
-    char cursor[32];
+    char cursor[32], sentence[3 * NAME_MAX_LEN];
 
     if (!json) {
         entry_people(t, room);
         return print_flush(e);
     }
     snprintf(cursor, sizeof cursor, "k1-%llu", (unsigned long long)t->arrival);
-    row_begin(&r, "entry");
+    row_begin(&r, sentence_of(t, sentence, sizeof sentence) ? "membership" : "entry");
     row_text(&r, "cursor", cursor);
     row_text(&r, "room", room);
     jput_hex(&r.j, "room-id", span_of(t->room.b, sizeof t->room.b));
@@ -258,6 +261,7 @@ int print_entry(const struct engine_entry *t, const char *room, bool json, struc
         row_text(&r, "kind", t->kind);
         if (strcmp(t->kind, "say") == 0)
             jput_str(&r.j, "text", t->text);
+        row_text(&r, "whom", t->whom[0] != '\0' ? t->whom : NULL);
     }
     return row_end(&r, e);
 }

@@ -50,6 +50,12 @@ static const char *const migrations[] = {
     "CREATE UNIQUE INDEX audit_folded ON audit_log (event, reason, address, time) WHERE folded;",
     /* 1: the audit log is read by time */
     "CREATE INDEX audit_time ON audit_log (time);",
+    /* 2: members sign for themselves; those of before are let in again when they do (3: admitted)
+     */
+    "ALTER TABLE messages ADD COLUMN seats INT NOT NULL DEFAULT 0;"
+    "CREATE INDEX messages_seats ON messages (room, number) WHERE seats;"
+    "ALTER TABLE members ADD COLUMN joined INT NOT NULL DEFAULT 0;"
+    "UPDATE members SET state = 3 WHERE state = 1;",
 };
 
 enum { STORE_VERSION = COUNT(migrations) };
@@ -57,7 +63,8 @@ enum { STORE_VERSION = COUNT(migrations) };
 #define USER                                                                                       \
     "id, name, canonical, skeleton, email, salt, t, m, sealed, disabled, admin, since FROM users"
 #define SESSION "id, current, former, fp, account, until, ended FROM sessions"
-#define MESSAGE "room, number, time, account, fp, seq, head, line, sig, body, why FROM messages"
+#define MESSAGE                                                                                    \
+    "room, number, time, account, fp, seq, head, line, sig, body, why, seats FROM messages"
 #define INVITE                                                                                     \
     "token, bound, for_user, keep_devices, admin, made, expires, used_at, used_key, fp FROM "      \
     "invites"
@@ -94,21 +101,24 @@ enum { STORE_VERSION = COUNT(migrations) };
                  " AND m.number = (SELECT max(number) FROM messages WHERE room = r.id)"            \
                  " ORDER BY r.rowid")                                                              \
     X(MEMBER_PUT,                                                                                  \
-      "INSERT INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (room,account)"            \
+      "INSERT INTO members VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT (room,account)"         \
       " DO UPDATE SET state=?3, role=?4, from_number=?5, delivered=?6, since=?7,"                  \
-      " invited=?8")                                                                               \
-    X(MEMBER_EACH, "SELECT room, account, state, role, from_number, delivered, since, invited"     \
-                   " FROM members")                                                                \
-    X(MESSAGE_ADD, "INSERT INTO messages VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
+      " invited=?8, joined=?9")                                                                    \
+    X(MEMBER_EACH, "SELECT room, account, state, role, from_number, delivered, since, invited,"    \
+                   " joined FROM members")                                                         \
+    X(MESSAGE_ADD, "INSERT INTO messages VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")         \
     X(MESSAGE_SEQ, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 AND seq = ?3")                  \
     X(MESSAGE_LAST, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 ORDER BY seq DESC LIMIT 1")    \
-    X(MESSAGE_FORMER, "SELECT room, number, time, account, fp, seq, head, line, sig, NULL, NULL"   \
-                      " FROM messages WHERE room = ?1 AND account = ?2 ORDER BY number DESC")      \
+    X(MESSAGE_FORMER,                                                                              \
+      "SELECT room, number, time, account, fp, seq, head, line, sig, NULL, NULL,"                  \
+      " seats FROM messages WHERE room = ?1 AND account = ?2 ORDER BY number DESC")                \
     X(MESSAGE_HEAD, "SELECT head FROM messages WHERE room = ?1 AND number = ?2")                   \
     X(MESSAGE_UP, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?2 AND ?3"                \
                   " ORDER BY number")                                                              \
     X(MESSAGE_DOWN, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?3 AND ?2"              \
                     " ORDER BY number DESC")                                                       \
+    X(MESSAGE_SEATS, "SELECT " MESSAGE " WHERE room = ?1 AND number > ?2 AND seats"                \
+                     " ORDER BY number")                                                           \
     X(INVITE_PUT, "INSERT OR REPLACE INTO invites VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")        \
     X(INVITE_GET, "SELECT " INVITE " WHERE token = ?1")                                            \
     X(INVITE_USE, "UPDATE invites SET for_user = ?3, used_at = ?8, used_key = ?9, fp = ?10"        \
@@ -594,6 +604,7 @@ static int disk_member_put(void *db, const struct store_member *m, struct err *e
     bind_u64(s, 6, m->delivered);
     bind_int(s, 7, m->since);
     BIND(s, 8, m->by);
+    bind_u64(s, 9, m->joined);
     return run(db, s, e);
 }
 
@@ -604,7 +615,8 @@ static int member_each_take(sqlite3_stmt *s, void *ctx)
                              .role = (enum member_role)col_int(s, 3),
                              .from = col_u64(s, 4),
                              .delivered = col_u64(s, 5),
-                             .since = col_int(s, 6)};
+                             .since = col_int(s, 6),
+                             .joined = col_u64(s, 8)};
 
     COL(s, 0, m.room);
     COL(s, 1, m.account);
@@ -637,6 +649,7 @@ static int disk_message_add(void *db, const struct store_message *m, struct err 
         bind_bytes(s, 10, m->body.p, m->body.n);
     else
         bind_str(s, 11, m->why);
+    bind_int(s, 12, m->seats);
     return run(db, s, e);
 }
 
@@ -649,7 +662,8 @@ static int message_take(sqlite3_stmt *s, void *ctx)
                               .line = col_str(s, 7),
                               .sig = col_span(s, 8),
                               .body = col_span(s, 9),
-                              .why = col_str(s, 10)};
+                              .why = col_str(s, 10),
+                              .seats = col_int(s, 11) != 0};
 
     COL(s, 0, m.room);
     COL(s, 3, m.account);
@@ -710,6 +724,15 @@ static int disk_message_range(void *db, const struct room_id *room, uint64_t fir
     BIND(s, 1, *room);
     bind_u64(s, 2, first);
     bind_u64(s, 3, last);
+    return rows(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+}
+
+static int disk_message_seats(void *db, const struct room_id *room, uint64_t after,
+                              store_each_message *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_SEATS);
+    BIND(s, 1, *room);
+    bind_u64(s, 2, after);
     return rows(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
 }
 
@@ -1039,6 +1062,7 @@ const struct store_ops store_sqlite = {
     .message_former = disk_message_former,
     .message_head = disk_message_head,
     .message_range = disk_message_range,
+    .message_seats = disk_message_seats,
     .invite_put = disk_invite_put,
     .invite_get = disk_invite_get,
     .invite_use = disk_invite_use,

@@ -252,8 +252,8 @@ static bool run_NAMES(struct act *a, struct str rest)
     for (size_t i = 0; i < n; i++) {
         const struct person p = model_current(a->m)->people[i];
         if (!p.left)
-            model_say(a->m, NULL, "%s  %s  %s%s", p.name, p.online ? "online" : "offline",
-                      p.verified ? "verified" : "not verified", p.owner ? "  owner" : "");
+            model_say(a->m, NULL, "%s  %s  %s%s  %s", p.name, p.online ? "online" : "offline",
+                      p.verified ? "verified" : "not verified", p.owner ? "  owner" : "", p.proof);
     }
     return true;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/core/act_inner.h"
+#include "client/core/sentence.h"
 #include "common/util/text.h"
 
 static const struct hash no_hash;
@@ -129,6 +130,11 @@ static void people_copy(struct act *a, struct window *w, const struct engine_roo
         people[i] = (struct person){.online = p->online, .owner = p->owner, .left = p->left};
         model_clean(people[i].name, sizeof people[i].name, p->name);
         people[i].devices = p->devices_n;
+        people[i].proven = p->proof != ENGINE_UNPROVEN;
+        char proof[3 * NAME_MAX_LEN];
+        snprintf(proof, sizeof proof, "%s%s%s", sentence_proof(p->proof),
+                 p->by[0] != '\0' ? ", invited by " : "", p->by);
+        model_clean(people[i].proof, sizeof people[i].proof, proof);
         people[i].verified = self || all_verified(a, p);
         if (r->kind == ENGINE_DIRECT && !self)
             peer_copy(a, w, p);
@@ -211,23 +217,26 @@ static const char *note_of(const struct engine_entry *t, char *out, size_t cap)
 
 static void show_entry(struct act *a, struct window *w, const struct engine_entry *t)
 {
-    char note[400];
-    const struct message_in in = {
+    char note[400], sentence[3 * NAME_MAX_LEN];
+    bool system = sentence_of(t, sentence, sizeof sentence);
+    struct message_in in = {
         .number = t->number,
         .seq = t->seq,
         .at = (int64_t)(t->time != 0 ? t->time : t->sent),
-        .mark = mark_of(t),
+        .system = system,
+        .mark = system ? MARK_NONE : mark_of(t),
         .own = t->own,
         .older = t->older,
         .delivered = t->delivered,
         .members = t->members,
         .fp = t->fp,
         .sender = t->author,
-        .text = t->text,
-        .note = note_of(t, note, sizeof note),
+        .text = system ? str_of(sentence) : t->text,
+        .note = system ? NULL : note_of(t, note, sizeof note),
     };
 
-    model_message(a->m, w, &in);
+    if (!system || !a->m->quiet)
+        model_message(a->m, w, &in);
 }
 
 static void show_state(struct act *a, struct window *w, const struct engine_event *ev)

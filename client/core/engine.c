@@ -52,6 +52,7 @@ void event_add(struct engine *g, const struct engine_event *ev)
     t->author = own_text(h, t->author);
     t->device = own_text(h, t->device);
     t->kind = own_text(h, t->kind);
+    t->whom = own_text(h, t->whom);
     t->refused = own_text(h, t->refused);
     t->voided = own_text(h, t->voided);
     if (t->text.n > 0)
@@ -200,6 +201,17 @@ void ask_done(struct engine *g, struct ask *a, enum err_code code, const char *t
     a->id = 0;
 }
 
+uint64_t ask_put(struct engine *g, struct ask *a, const void *body, struct err *e)
+{
+    struct err why = {0};
+
+    if (frame_put(&g->out, a->type, body, &why) == 0)
+        return a->id;
+    a->id = 0;
+    err_set(e, ERR_DATA, "nothing was asked: %s", why.text);
+    return 0;
+}
+
 /* --- the connection --- */
 
 int engine_put(struct engine *g, enum frame_type type, const void *body)
@@ -240,7 +252,7 @@ void engine_lost(struct engine *g)
             ask_done(g, g->asks + i, ERR_UNAVAILABLE, "the connection was lost before the answer");
     authors_lost(g);
     for (size_t i = 0; i < g->rooms_n; i++)
-        room_lost(g->rooms[i]);
+        room_lost(g, g->rooms[i]);
 }
 
 static int take_ping(struct engine *g, struct frame *f)
@@ -269,10 +281,11 @@ static int (*const handlers[FRAME_TYPES])(struct engine *g, struct frame *f) = {
     [F_OKAY] = take_ok,
     [F_ROOM] = take_room,
     [F_ROOMS] = take_rooms,
+    [F_PERSON] = take_person,
     [F_MEMBERS] = take_members,
+    [F_ROLL] = take_roll,
     [F_CERT] = take_cert,
     [F_HISTORY] = take_history,
-    [F_MEMBER] = take_member,
     [F_TOPIC] = take_topic,
     [F_PRESENCE] = take_presence,
     [F_DEVICE] = take_device,
@@ -307,7 +320,7 @@ static int report_delivered(struct engine *g)
 {
     for (size_t i = 0; g->conf.follow && i < g->rooms_n; i++) {
         struct room *r = g->rooms[i];
-        if (!r->pub.joined || !r->kept.based || r->kept.number <= r->reported ||
+        if (!r->is_signed || !r->pub.joined || !r->kept.based || r->kept.number <= r->reported ||
             r->kept.number < r->from)
             continue;
         r->reported = r->kept.number;

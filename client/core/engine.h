@@ -64,11 +64,21 @@ struct engine_device {
     int64_t since, revoked; /* revoked 0: not */
 };
 
+/* What bears out that somebody is a member. */
+enum engine_proof {
+    ENGINE_UNPROVEN, /* the relay alone says so */
+    ENGINE_SIGNED,   /* a join that he signed, and an invitation where one is needed */
+    ENGINE_UNINVITED /* he signed, but was a member before members signed: nobody invited him */
+};
+
 struct engine_member {
     struct account_id id;
     char name[NAME_MAX_LEN + 1];
     bool owner, online, left;
-    uint64_t delivered; /* everything up to this number is on one of his devices */
+    enum engine_proof proof;
+    uint64_t joined;           /* number of that join; 0: none */
+    char by[NAME_MAX_LEN + 1]; /* who invited him; "": nobody */
+    uint64_t delivered;        /* everything up to this number is on one of his devices */
     struct engine_device devices[DEVICES_MAX];
     unsigned devices_n;
 };
@@ -105,11 +115,13 @@ struct engine_entry {
     struct hash fp;
     const char *author; /* name in the certificate; "" when unknown */
     const char *device;
-    bool own, vouched;           /* our account's; the user compared this fingerprint */
-    bool older;                  /* loaded by engine_older: belongs above what is shown */
-    bool is_signed;              /* by the certificate that it names, for this room */
-    bool skewed;                 /* sender's and relay's time differ by more than SKEW_SHOWN_MS */
-    const char *kind;            /* "say"; another kind is shown as needing a newer client */
+    bool own, vouched; /* our account's; the user compared this fingerprint */
+    bool older;        /* loaded by engine_older: belongs above what is shown */
+    bool is_signed;    /* by the certificate that it names, for this room */
+    bool skewed;       /* sender's and relay's time differ by more than SKEW_SHOWN_MS */
+    /* "say"; "join", "leave", "invite": who is a member; another kind needs a newer client */
+    const char *kind;
+    const char *whom;            /* of an invite: the guest; else "" */
     struct str text;             /* of a say; empty otherwise */
     const char *refused;         /* NULL: good. Why the text is withheld; text is then empty */
     const char *voided;          /* the relay's policy dropped the body: why; else NULL */

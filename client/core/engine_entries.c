@@ -5,17 +5,6 @@
 
 #include "client/core/engine_inner.h"
 
-/* What one entry is found to be. */
-struct verdict {
-    const struct f_entry *t;
-    uint64_t number;
-    struct entry_line line;
-    bool parsed, proven;
-    struct hash line_hash, head;
-    const struct author *by;
-    struct err why; /* ERR_NONE: good */
-};
-
 /* Heads of a page that is not on our disk yet: head[i] is that of number first - 1 + i. */
 struct heads {
     uint64_t first;
@@ -45,6 +34,10 @@ static const struct f_entry *batch_entries(const struct batch *b, size_t *n)
         return &b->own;
     if (b->kind == BATCH_PUSH)
         return &b->frame.u.entry;
+    if (b->kind == BATCH_ROLL) {
+        *n = b->frame.u.roll.entries_n;
+        return b->frame.u.roll.entries;
+    }
     *n = b->frame.u.history.entries_n;
     return b->frame.u.history.entries;
 }
@@ -121,17 +114,26 @@ static int check_author(struct engine *g, const struct room *r, struct verdict *
 static int check_body(struct verdict *v)
 {
     struct span content;
-    struct content c = {0};
 
     if (v->line.epoch != 0)
         return err_set(&v->why, ERR_PEER, "it is encrypted in a way that needs a newer client");
     if (v->t->why.n > 0)
         return 0; /* the relay's policy dropped it; the line stands */
     if (entry_body_open(&v->line, v->t->body, &content, &v->why) < 0 ||
-        content_take(&c, content, &v->why) < 0)
+        content_take(&v->what, content, &v->why) < 0)
         return -1;
-    content_free(&c);
     return 0;
+}
+
+int verdict_signed(struct engine *g, const struct room *r, struct verdict *v)
+{
+    v->what.kind = CONTENT_UNKNOWN;
+    return check_author(g, r, v) < 0 || check_body(v) < 0 ? -1 : 0;
+}
+
+void verdict_done(struct verdict *v)
+{
+    content_free(&v->what);
 }
 
 /* A certificate's first line follows a line of its account or none (protocol.md 6). Gives false
@@ -226,7 +228,7 @@ static void judge(struct engine *g, const struct room *r, struct verdict *v,
                   const struct heads *page)
 {
     entry_line_hash(v->t->line, &v->line_hash);
-    if (check_author(g, r, v) < 0 || check_body(v) < 0 ||
+    if (verdict_signed(g, r, v) < 0 ||
         (page != NULL ? check_order_back(g, r, v, page->first) : check_order(g, r, v)) < 0)
         return;
     (void)!check_seen(g, r, v, page);
@@ -299,23 +301,23 @@ static void check_own(struct engine *g, struct room *r, const struct verdict *v)
     r->kept.line = r->kept.acked_line = v->line_hash;
 }
 
-static int next_one(struct engine *g, struct room *r, const struct f_entry *t, bool stranger)
+static int next_one(struct engine *g, struct room *r, const struct f_entry *t, bool pushed)
 {
     struct verdict v = {.t = t, .number = t->number, .head = r->kept.head};
 
     judge(g, r, &v, NULL);
-    if (stranger && v.why.code == ERR_NONE) {
-        err_set(&v.why, ERR_PEER, "its author is not a member of this room");
+    if (v.why.code == ERR_NONE && seats_check(g, r, &v, pushed, &v.why) < 0)
         v.proven = false;
-    }
     entry_head_next(&v.head, t->line, t->time);
     r->kept.number = v.number;
     r->kept.head = v.head;
     check_own(g, r, &v);
-    return verdict_keep(g, r, &v, true, false);
+    int ret = verdict_keep(g, r, &v, true, false) < 0 || seats_take(g, r, &v) < 0 ? -1 : 0;
+    verdict_done(&v);
+    return ret;
 }
 
-static int one_forward(struct engine *g, struct room *r, const struct f_entry *t, bool stranger)
+static int one_forward(struct engine *g, struct room *r, const struct f_entry *t, bool pushed)
 {
     if (t->number > r->pub.last)
         r->pub.last = t->number;
@@ -324,13 +326,11 @@ static int one_forward(struct engine *g, struct room *r, const struct f_entry *t
     if (t->number <= r->kept.number)
         known_again(g, r, t);
     else if (t->number == r->kept.number + 1 && !r->pub.broken)
-        return next_one(g, r, t, stranger);
+        return next_one(g, r, t, pushed);
     else if (r->pub.broken)
         r->pub.refused++;
     return 0; /* after a gap: asked for by number */
 }
-
-static int page_forward(struct engine *g, struct room *r, const struct f_history *h);
 
 /* The relay no longer has what follows on ours: we begin anew where it begins. */
 static int window_passed(struct engine *g, struct room *r, const struct f_history *h)
@@ -342,7 +342,7 @@ static int window_passed(struct engine *g, struct room *r, const struct f_histor
     r->kept.first = h->first;
     r->kept.number = h->first - 1;
     r->kept.base = r->kept.head = h->head;
-    return page_forward(g, r, h);
+    return 0; /* what follows is asked for again, behind the roll: members came and went */
 }
 
 /* A page after what we have: it must begin where we stand, with the head we know. */
@@ -438,6 +438,7 @@ static int page_older(struct engine *g, struct room *r, const struct f_history *
             .t = h->entries + i, .number = h->entries[i].number, .head = head[i + 1]};
         judge(g, r, &v, &page);
         ret = verdict_keep(g, r, &v, false, true);
+        verdict_done(&v);
     }
     r->kept.first = h->first;
     r->kept.base = h->head;
@@ -447,8 +448,7 @@ static int page_older(struct engine *g, struct room *r, const struct f_history *
 
 /* --- what waits in a room --- */
 
-/* Certificates that are asked for now; true when one of them is still to come. */
-static bool certs_wait(struct engine *g, const struct batch *b)
+bool certs_wait(struct engine *g, const struct batch *b)
 {
     size_t n;
     const struct f_entry *t = batch_entries(b, &n);
@@ -465,48 +465,28 @@ static bool certs_wait(struct engine *g, const struct batch *b)
     return waits;
 }
 
-/* Is the author of a new entry somebody of this room? Asks once for the members when he is not. */
-enum belongs { BELONGS, STRANGER, UNKNOWN };
-
-static enum belongs belongs(struct engine *g, struct room *r, struct batch *b)
-{
-    struct entry_line l;
-    struct err e = {0};
-
-    if (b->kind != BATCH_PUSH || entry_line_take(&l, b->frame.u.entry.line, &e) < 0)
-        return BELONGS;
-    const struct author *a = author_get(g, &l.author);
-    if (a == NULL || a->state != AUTHOR_HERE || strcmp(a->account, g->account) == 0 ||
-        member_by_name(r, a->account) != NULL)
-        return BELONGS;
-    if (b->asked_members)
-        return r->asking_members ? UNKNOWN : STRANGER;
-    b->asked_members = true;
-    members_ask(g, r);
-    return r->asking_members ? UNKNOWN : STRANGER;
-}
-
-static int batch_do(struct engine *g, struct room *r, struct batch *b, bool stranger)
+static int batch_do(struct engine *g, struct room *r, struct batch *b)
 {
     switch (b->kind) {
-    case BATCH_PUSH: return one_forward(g, r, &b->frame.u.entry, stranger);
+    case BATCH_PUSH: return one_forward(g, r, &b->frame.u.entry, true);
     case BATCH_OWN: return one_forward(g, r, &b->own, false);
     case BATCH_FORWARD: return page_forward(g, r, &b->frame.u.history);
     case BATCH_LAST: return page_last(g, r, &b->frame.u.history);
     case BATCH_OLDER: return page_older(g, r, &b->frame.u.history);
+    case BATCH_ROLL: break; /* not in this queue: seats_settle */
     }
     return 0;
 }
 
 /* One batch is one transaction: the entries and the room's position belong together. */
-static int batch_work(struct engine *g, struct room *r, struct batch *b, bool stranger)
+static int batch_work(struct engine *g, struct room *r, struct batch *b)
 {
     const struct keep *k = &g->conf.keep;
     struct err e = {0};
 
     if (k->ops->begin(k->k, &e) < 0)
         return engine_fail(g, e.code, false, "%s", e.text);
-    if (batch_do(g, r, b, stranger) < 0 || room_save(g, r) < 0) {
+    if (batch_do(g, r, b) < 0 || room_save(g, r) < 0) {
         k->ops->rollback(k->k);
         return -1;
     }
@@ -539,45 +519,55 @@ static int history_ask(struct engine *g, struct room *r, enum batch_kind kind, u
     return engine_put(g, F_HISTORY_ASK, &ask);
 }
 
+/* The relay told of our join, and its number comes in the next frame. */
+static bool joining(const struct room *r)
+{
+    const struct out *o = TAILQ_FIRST(&r->outs);
+
+    return o != NULL && o->kind == CONTENT_JOIN && o->seq == r->sending;
+}
+
 /* Asks for what is missing at the end, or says that nothing is. */
 static int room_catch(struct engine *g, struct room *r)
 {
-    if (!g->conf.follow || !r->pub.joined || r->pub.broken || r->asking ||
-        g->phase != ENGINE_ONLINE)
+    if (!g->conf.follow || !r->is_signed || !r->pub.joined || r->pub.broken || r->asking ||
+        g->phase != ENGINE_ONLINE || joining(r))
         return 0;
     if (!r->kept.based)
         return history_ask(g, r, BATCH_LAST, PAGE_FIRST);
     if (r->pub.last > r->kept.number)
         return history_ask(g, r, BATCH_FORWARD, HISTORY_MAX);
-    if (!r->caught) {
-        r->caught = true;
-        event_room(g, ENGINE_CAUGHT, r);
-    }
-    return 0;
+    if (r->caught)
+        return 0;
+    r->caught = true;
+    event_room(g, ENGINE_CAUGHT, r);
+    if (seats_known(r) && roster_member(&r->roster, g->account, r->roster.upto) == NULL)
+        r->is_signed = false; /* the relay says that our join is there: it is not */
+    return room_send(g, r);
 }
 
 int room_settle(struct engine *g, struct room *r)
 {
     struct batch *b;
 
+    if (seats_settle(g, r) < 0)
+        return -1;
     while ((b = STAILQ_FIRST(&r->batches)) != NULL) {
-        enum belongs who = UNKNOWN;
-        if (certs_wait(g, b) || (who = belongs(g, r, b)) == UNKNOWN)
+        if (r->roll != NULL || r->asking_roll || certs_wait(g, b))
             return 0;
         if (crl_check(g) < 0)
             return -1;
         STAILQ_REMOVE_HEAD(&r->batches, link);
         r->batches_n--;
-        int ret = batch_work(g, r, b, who == STRANGER);
+        int ret = batch_work(g, r, b);
         batch_free(b);
         if (ret < 0)
             return -1;
     }
-    return room_catch(g, r);
+    return seats_settle(g, r) < 0 ? -1 : room_catch(g, r);
 }
 
-/* Takes the frame's contents over into a batch. */
-static struct batch *batch_new(enum batch_kind kind, struct frame *f)
+struct batch *batch_new(enum batch_kind kind, struct frame *f)
 {
     struct batch *b = calloc(1, sizeof *b);
 

@@ -67,6 +67,8 @@ static int forget(struct engine *g, struct room *r)
     if (g->conf.keep.ops->room_forget(g->conf.keep.k, &r->pub.id, &e) < 0)
         return engine_fail(g, e.code, false, "%s", e.text);
     outs_gone(g, r);
+    roster_free(&r->roster);
+    r->kept.since = r->kept.upto = 0;
     r->kept.based = false;
     return room_save(g, r);
 }

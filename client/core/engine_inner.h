@@ -7,6 +7,7 @@
 
 #include "client/core/engine.h"
 #include "common/chat/account.h"
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "common/chat/frame.h"
 #include "common/chat/proto.h"
@@ -41,7 +42,7 @@ struct ask {
 };
 
 /* Entries that wait for certificates, in the order in which they came. */
-enum batch_kind { BATCH_PUSH, BATCH_FORWARD, BATCH_LAST, BATCH_OLDER, BATCH_OWN };
+enum batch_kind { BATCH_PUSH, BATCH_FORWARD, BATCH_LAST, BATCH_OLDER, BATCH_OWN, BATCH_ROLL };
 
 struct batch {
     STAILQ_ENTRY(batch) link;
@@ -50,14 +51,15 @@ struct batch {
     struct f_entry own; /* BATCH_OWN */
     uint8_t *data;      /* BATCH_OWN */
     uint64_t id;        /* request to answer when done; 0: none */
-    bool asked_members; /* of this batch's room, to know its author */
 };
 
 /* An own entry that the relay has not acknowledged. */
 struct out {
     TAILQ_ENTRY(out) link;
     uint64_t seq;
-    bool failed; /* not a member: kept, and sent when we are one again */
+    enum content_kind kind;
+    uint64_t ask; /* request that is answered when the relay has it; 0: none */
+    bool failed;  /* not a member: kept, and sent when we are one again */
     char why[256];
     size_t line_n, sig_n, body_n;
     uint8_t *data; /* line, sig, body */
@@ -65,6 +67,14 @@ struct out {
 
 struct mine {
     uint64_t seq, number;
+};
+
+/* Somebody to be invited, once we know who is a member. */
+struct guest {
+    STAILQ_ENTRY(guest) link;
+    uint64_t ask; /* request to answer */
+    struct account_id account;
+    char name[NAME_MAX_LEN + 1];
 };
 
 struct room {
@@ -75,6 +85,18 @@ struct room {
     uint64_t shown;        /* lowest number given out in this run; 0: none */
     uint64_t reported;     /* last `delivered` we said */
     bool asking, asking_older, asking_members, caught, denied;
+    struct roster roster;
+    struct account_id with; /* direct: the other's account */
+    bool is_signed;         /* the relay has our join, it says */
+    bool sign_tried;        /* on this connection one was void: no other is made */
+    uint64_t join_ask;      /* request that is answered when our join is in; 0: none */
+    bool asking_roll, roll_wanted;
+    struct batch *roll; /* owned: a page of it waits for certificates */
+    uint64_t listed;    /* the relay's list of members is that behind this number ... */
+    bool list_due;      /* ... and has not been compared yet */
+    unsigned list_odd;  /* differences that were said already */
+    uint64_t list_ask;  /* request that is answered then; 0: none */
+    STAILQ_HEAD(, guest) guests;
     bool own_pending;                /* the account's former line waits for its certificate */
     char topic_asked[TOPIC_MAX + 1]; /* by us; the relay tells it only to the others */
     char own_line[LINE_MAX_LEN + 1];
@@ -95,13 +117,14 @@ struct room {
 struct happened {
     STAILQ_ENTRY(happened) link;
     struct engine_event ev;
-    char *owned[8];
+    char *owned[10];
     size_t owned_n;
 };
 
 struct engine {
     struct engine_conf conf;
     char account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
+    struct account_id id; /* of our account, as the relay says */
     enum engine_phase phase;
     bool closing, admin;
     struct engine_peer peer;
@@ -144,6 +167,8 @@ int64_t engine_mono(const struct engine *g);
 struct ask *ask_new(struct engine *g, enum frame_type type, struct err *e);
 struct ask *ask_find(struct engine *g, uint64_t id, enum frame_type type); /* NULL: none */
 void ask_done(struct engine *g, struct ask *a, enum err_code code, const char *text);
+/* Puts a request whose id is the first member of body; gives the id, or 0 and e. */
+uint64_t ask_put(struct engine *g, struct ask *a, const void *body, struct err *e);
 
 /* engine_login.c */
 int login_hello(struct engine *g, struct frame *f);
@@ -159,20 +184,25 @@ int crl_check(struct engine *g); /* is a valid list here? -1: closing */
 struct room *room_find(const struct engine *g, const struct room_id *id);
 int room_take(struct engine *g, const struct f_room_info *info); /* -1: closing */
 void room_free(struct room *r);
-void room_lost(struct room *r);
+void batches_drop(struct room *r); /* what waits; it is fetched again */
+void room_lost(struct engine *g, struct room *r);
 int room_save(struct engine *g, struct room *r); /* keeps r->kept; -1: closing */
 void room_begun(struct room *r);                 /* is there nothing older to be shown? */
 void room_own_settle(struct engine *g, struct room *r);
 struct engine_member *member_by_id(struct room *r, const struct account_id *id);
 struct engine_member *member_by_name(struct room *r, const char *name);
+struct engine_member *member_new(struct room *r); /* NULL: too many, or no memory */
+void room_gone(struct engine *g, struct room *r); /* we are no member any more */
+/* People write "#ops" and "@bob"; the names are ops and bob. */
+struct str unsigned_name(struct str name, char sign);
 void members_ask(struct engine *g, struct room *r);
 int take_room(struct engine *g, struct frame *f);
 int take_rooms(struct engine *g, struct frame *f);
 int take_members(struct engine *g, struct frame *f);
-int take_member(struct engine *g, struct frame *f);
 int take_topic(struct engine *g, struct frame *f);
 int take_presence(struct engine *g, struct frame *f);
 int take_device(struct engine *g, struct frame *f);
+int take_person(struct engine *g, struct frame *f);
 int take_ok(struct engine *g, struct frame *f);
 int take_error(struct engine *g, struct frame *f);
 
@@ -195,8 +225,45 @@ int take_history(struct engine *g, struct frame *f);
 int room_settle(struct engine *g, struct room *r);
 void room_break(struct engine *g, struct room *r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int batch_add(struct engine *g, struct room *r, struct batch *b); /* takes b */
+struct batch *batch_new(enum batch_kind kind, struct frame *f);   /* takes what is in f */
 void batch_free(struct batch *b);
 bool head_at(struct engine *g, const struct room *r, uint64_t number, struct hash *out);
+
+/* What one entry is found to be. */
+struct verdict {
+    const struct f_entry *t;
+    uint64_t number;
+    struct entry_line line;
+    bool parsed, proven;
+    struct hash line_hash, head;
+    const struct author *by;
+    struct content what; /* owned: verdict_done */
+    struct err why;      /* ERR_NONE: good */
+};
+
+/* Who signed it, and what it says: all that needs neither members nor history. */
+int verdict_signed(struct engine *g, const struct room *r, struct verdict *v);
+void verdict_done(struct verdict *v);
+/* Are the certificates of its authors here? Asks for those that are not. */
+bool certs_wait(struct engine *g, const struct batch *b);
+
+/* engine_roster.c */
+int seats_load(struct engine *g, struct room *r, struct err *e);
+/* May its author say so there? pushed: it was said just now. */
+int seats_check(struct engine *g, struct room *r, const struct verdict *v, bool pushed,
+                struct err *e);
+/* Behind the judgement, within the transaction of the entry. -1: closing */
+int seats_take(struct engine *g, struct room *r, const struct verdict *v);
+bool seats_known(const struct room *r);             /* as far as entries are verified */
+int seats_settle(struct engine *g, struct room *r); /* works off the roll, asks for more of it */
+void seats_lost(struct room *r);
+int take_roll(struct engine *g, struct frame *f);
+
+/* engine_seats.c */
+int seat_sign(struct engine *g, struct room *r); /* our join, when it is due */
+void seat_asked(struct room *r, uint64_t id);    /* this request is answered when our join is in */
+void seat_invite(struct engine *g, struct room *r);
+void guests_drop(struct engine *g, struct room *r, enum err_code code, const char *why);
 
 /* engine_show.c */
 void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, bool older);
@@ -219,6 +286,11 @@ void outs_gone(struct engine *g, struct room *r); /* what waits is never sent: t
 int outbox_load(struct engine *g, struct err *e);
 int room_send(struct engine *g, struct room *r); /* the next one, when it may go */
 struct out *out_find(struct room *r, uint64_t seq);
+/* Signs it, keeps it, queues it; room_send sends it. NULL and e: nothing was sent or kept. */
+struct out *out_make(struct engine *g, struct room *r, struct span content, struct err *e);
+bool out_waits(const struct room *r, enum content_kind kind);
+void out_answer(struct engine *g, const struct room *r, uint64_t id, enum err_code code,
+                const char *text); /* id 0: nobody asked */
 void out_free(struct out *o);
 int take_numbered(struct engine *g, struct frame *f);
 int take_again(struct engine *g, struct frame *f);

@@ -192,6 +192,7 @@ int login_welcome(struct engine *g, struct frame *f)
     memcpy(g->token, w->token, sizeof g->token);
     g->has_token = true;
     g->admin = w->account.admin;
+    g->id = w->account.id;
     g->login_id = 0;
     g->phase = ENGINE_ONLINE;
     g->ready_due = true;

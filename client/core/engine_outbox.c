@@ -36,6 +36,41 @@ static struct span out_body(const struct out *o)
     return span_of(o->data + o->line_n + o->sig_n, o->body_n);
 }
 
+static enum content_kind kind_of(struct span body)
+{
+    struct content c;
+    struct err e = {0};
+
+    if (body.n < OPENING_LEN ||
+        content_take(&c, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e) < 0)
+        return CONTENT_UNKNOWN;
+    enum content_kind kind = c.kind;
+    content_free(&c);
+    return kind;
+}
+
+bool out_waits(const struct room *r, enum content_kind kind)
+{
+    const struct out *o;
+
+    TAILQ_FOREACH(o, &r->outs, link)
+    if (o->kind == kind)
+        return true;
+    return false;
+}
+
+void out_answer(struct engine *g, const struct room *r, uint64_t id, enum err_code code,
+                const char *text)
+{
+    if (id != 0)
+        event_add(g, &(struct engine_event){.kind = ENGINE_ANSWER,
+                                            .id = id,
+                                            .room = r->pub.id,
+                                            .roomed = true,
+                                            .code = code,
+                                            .text = text});
+}
+
 /* A copy of what is to be sent, in order of seq behind the others. */
 static struct out *out_add(struct room *r, const struct keep_out *k)
 {
@@ -51,6 +86,7 @@ static struct out *out_add(struct room *r, const struct keep_out *k)
     memcpy(data + k->line.n, k->sig.p, k->sig.n);
     memcpy(data + k->line.n + k->sig.n, k->body.p, k->body.n);
     *o = (struct out){.seq = k->seq,
+                      .kind = kind_of(k->body),
                       .failed = k->state == KEEP_FAILED,
                       .line_n = k->line.n,
                       .sig_n = k->sig.n,
@@ -70,7 +106,7 @@ static void out_show(struct engine *g, struct room *r, const struct out *o)
     struct span content;
     struct err e = {0};
 
-    if (entry_line_take(&l, out_line(o), &e) < 0 ||
+    if (content_seats(o->kind) || entry_line_take(&l, out_line(o), &e) < 0 ||
         entry_body_open(&l, out_body(o), &content, &e) < 0 || content_take(&c, content, &e) < 0)
         return;
     ev.entry = (struct engine_entry){
@@ -115,10 +151,28 @@ static void state_event(struct engine *g, struct room *r, uint64_t seq, uint64_t
     event_add(g, &ev);
 }
 
+/* The rooms first: they are read from the same disk, and a row lives until its next use. */
+struct load_rooms {
+    struct room_id id[ROOMS_MAX];
+    size_t n;
+};
+
+static int load_room(void *ctx, const struct keep_out *k)
+{
+    struct load_rooms *l = ctx;
+
+    if (l->n > 0 && memcmp(&l->id[l->n - 1], &k->room, sizeof k->room) == 0)
+        return 0; /* rows come in order of room */
+    if (l->n == COUNT(l->id))
+        return -1;
+    l->id[l->n++] = k->room;
+    return 0;
+}
+
 static int load_one(void *ctx, const struct keep_out *k)
 {
     struct engine *g = ctx;
-    struct room *r = room_offline(g, &k->room);
+    struct room *r = room_find(g, &k->room);
     struct out *o = r == NULL ? NULL : out_add(r, k);
 
     if (o == NULL)
@@ -129,7 +183,13 @@ static int load_one(void *ctx, const struct keep_out *k)
 
 int outbox_load(struct engine *g, struct err *e)
 {
-    if (g->conf.keep.ops->out_each(g->conf.keep.k, load_one, g, e) < 0)
+    const struct keep *k = &g->conf.keep;
+    struct load_rooms l = {.n = 0};
+    int ret = k->ops->out_each(k->k, load_room, &l, e);
+
+    for (size_t i = 0; ret == 0 && i < l.n; i++)
+        ret = room_offline(g, &l.id[i]) == NULL ? -1 : 0;
+    if (ret < 0 || k->ops->out_each(k->k, load_one, g, e) < 0)
         return err_set(e, ERR_IO, "the outbox cannot be read");
     return 0;
 }
@@ -149,10 +209,13 @@ static int say_put(struct engine *g, const struct f_entry_say *say)
  * must not overtake it. The bytes are those on our disk. */
 int room_send(struct engine *g, struct room *r)
 {
+    if (g->phase != ENGINE_ONLINE || g->closing || g->ready_due || !r->pub.joined || r->denied ||
+        r->pub.read_only || r->own_pending)
+        return 0;
+    if (seat_sign(g, r) < 0)
+        return -1;
     struct out *o = TAILQ_FIRST(&r->outs);
-
-    if (o == NULL || g->phase != ENGINE_ONLINE || g->closing || g->ready_due || !r->pub.joined ||
-        r->denied || r->pub.read_only || r->own_pending || r->sending != 0 || r->send_at != 0)
+    if (o == NULL || r->sending != 0 || r->send_at != 0)
         return 0;
     r->sending = o->seq;
     const struct f_entry_say say = {out_line(o), out_sig(o), out_body(o)};
@@ -193,8 +256,8 @@ static int may_say(const struct engine *g, const struct room *r, struct str text
     return clock_check(g, e);
 }
 
-static int entry_build(struct engine *g, struct room *r, struct str text, struct entry_made *made,
-                       struct err *e)
+static int entry_build(struct engine *g, struct room *r, struct span content,
+                       struct entry_made *made, struct err *e)
 {
     const struct keep_room *k = &r->kept;
     struct entry_line l = {
@@ -204,20 +267,12 @@ static int entry_build(struct engine *g, struct room *r, struct str text, struct
         .author = g->conf.fp,
         .prev = k->seq > 0 ? k->line : k->prev,
     };
-    struct buf content;
-    int ret = -1;
 
     if (k->based && !r->pub.broken) {
         l.seen_number = k->number;
         l.seen_head = k->number == 0 ? (struct hash){{0}} : k->head;
     }
-    buf_init(&content, CONTENT_MAX);
-    if (content_say_put(&content, text, e) < 0)
-        err_set(e, ERR_DATA, "the text is not UTF-8: nothing was sent");
-    else
-        ret = entry_make(made, &l, buf_span(&content), g->conf.key, &g->conf.rng, e);
-    buf_free(&content);
-    return ret;
+    return entry_make(made, &l, content, g->conf.key, &g->conf.rng, e);
 }
 
 /* Line and body are on our disk, with the new end of our chain, before the first byte leaves. */
@@ -239,15 +294,12 @@ static int out_commit(struct engine *g, struct room *r, const struct keep_out *o
     return 0;
 }
 
-uint64_t engine_say(struct engine *g, const struct room_id *room, struct str text, struct err *e)
+struct out *out_make(struct engine *g, struct room *r, struct span content, struct err *e)
 {
-    struct room *r = room_find(g, room);
     struct entry_made made = {0};
-    uint64_t seq = 0;
+    struct out *o = NULL;
 
-    if (may_say(g, r, text, e) < 0)
-        return 0;
-    if (entry_build(g, r, text, &made, e) < 0)
+    if (entry_build(g, r, content, &made, e) < 0)
         goto out;
     const struct keep_out k = {
         .room = r->pub.id,
@@ -259,18 +311,37 @@ uint64_t engine_say(struct engine *g, const struct room_id *room, struct str tex
     };
     if (out_commit(g, r, &k, e) < 0)
         goto out;
-    seq = k.seq;
-    struct out *o = out_add(r, &k);
-    if (o == NULL) {
-        event_text(g, ENGINE_NOTE, r, "no memory: it is kept and will be sent at the next start");
+    o = out_add(r, &k);
+    if (o == NULL)
+        err_set(e, ERR_OS, "no memory: it is kept and will be sent at the next start");
+out:
+    entry_made_free(&made);
+    return o;
+}
+
+uint64_t engine_say(struct engine *g, const struct room_id *room, struct str text, struct err *e)
+{
+    struct room *r = room_find(g, room);
+    struct out *o = NULL;
+    struct buf content;
+    uint64_t seq = 0;
+
+    buf_init(&content, CONTENT_MAX);
+    if (may_say(g, r, text, e) < 0)
         goto out;
-    }
+    if (content_say_put(&content, text, e) < 0)
+        err_set(e, ERR_DATA, "the text is not UTF-8: nothing was sent");
+    else
+        o = out_make(g, r, buf_span(&content), e);
+    if (o == NULL)
+        goto out;
+    seq = o->seq;
     out_show(g, r, o);
     if (r->pub.members_n == 0)
         members_ask(g, r); /* to tell whom it reached */
     (void)!room_send(g, r);
 out:
-    entry_made_free(&made);
+    buf_free(&content);
     return seq;
 }
 
@@ -341,10 +412,22 @@ int take_numbered(struct engine *g, struct frame *f)
 
     if (o == NULL || out_done(g, r, o) < 0)
         return -1;
+    uint64_t id = o->ask;
+    bool leave = o->kind == CONTENT_LEAVE;
+    bool join = o->kind == CONTENT_JOIN;
+    if (join)
+        r->is_signed = true;
     state_event(g, r, x->seq, x->number, (uint64_t)x->time, ENGINE_RELAY, NULL);
     mine_add(r, x->seq, x->number);
     if (out_place(g, r, o, x->number, x->time, NULL) < 0)
         return -1;
+    if (join && g->conf.follow)
+        members_ask(g, r);
+    if (leave) {
+        batches_drop(r); /* their certificates and members are no longer told us: not a lie */
+        room_gone(g, r);
+    }
+    out_answer(g, r, id, ERR_NONE, NULL);
     return room_send(g, r);
 }
 
@@ -357,7 +440,11 @@ int take_voided(struct engine *g, struct frame *f)
 
     if (o == NULL || out_done(g, r, o) < 0)
         return -1;
+    uint64_t id = o->ask;
+    if (o->kind == CONTENT_JOIN)
+        r->is_signed = r->sign_tried = true; /* it says that we are in: then let us see */
     snprintf(why, sizeof why, "%.*s", (int)x->text.n, x->text.p);
+    out_answer(g, r, id, ERR_AUTH, why);
     state_event(g, r, x->seq, x->number, (uint64_t)x->time, ENGINE_FAILED, why);
     if (out_place(g, r, o, x->number, x->time, "policy") < 0)
         return -1;
@@ -406,6 +493,8 @@ void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why)
     r->sending = 0;
     r->denied = true;
     o->failed = true;
+    out_answer(g, r, o->ask, ERR_AUTH, "you are not a member of that room");
+    o->ask = 0;
     snprintf(o->why, sizeof o->why, "%.*s", (int)why.n, why.p);
     const struct keep_out k = {r->pub.id,  seq,         KEEP_FAILED,   out_line(o),
                                out_sig(o), out_body(o), str_of(o->why)};

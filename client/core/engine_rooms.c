@@ -38,7 +38,9 @@ static struct room *room_new(struct engine *g, const struct room_id *id, struct 
         return NULL;
     }
     r->pub.id = r->kept.id = *id;
-    if (ephemeral_load(g, r, e) < 0) {
+    STAILQ_INIT(&r->guests);
+    if (ephemeral_load(g, r, e) < 0 || seats_load(g, r, e) < 0) {
+        roster_free(&r->roster);
         free(r);
         return NULL;
     }
@@ -63,6 +65,7 @@ struct room *room_offline(struct engine *g, const struct room_id *id)
 void room_free(struct room *r)
 {
     struct batch *b;
+    struct guest *guest;
     struct out *o;
 
     while ((b = STAILQ_FIRST(&r->batches)) != NULL) {
@@ -73,12 +76,18 @@ void room_free(struct room *r)
         TAILQ_REMOVE(&r->outs, o, link);
         out_free(o);
     }
+    seats_lost(r);
+    while ((guest = STAILQ_FIRST(&r->guests)) != NULL) {
+        STAILQ_REMOVE_HEAD(&r->guests, link);
+        free(guest);
+    }
+    roster_free(&r->roster);
     free(r->members);
     free(r);
 }
 
 /* What hung on the connection; entries that waited are fetched again. */
-static void batches_drop(struct room *r)
+void batches_drop(struct room *r)
 {
     struct batch *b;
 
@@ -89,9 +98,22 @@ static void batches_drop(struct room *r)
     r->batches_n = 0;
 }
 
-void room_lost(struct room *r)
+void room_lost(struct engine *g, struct room *r)
 {
+    static const char why[] = "the connection was lost before the answer";
+    struct out *o;
+
     batches_drop(r);
+    seats_lost(r);
+    guests_drop(g, r, ERR_UNAVAILABLE, why);
+    out_answer(g, r, r->join_ask, ERR_UNAVAILABLE, why);
+    out_answer(g, r, r->list_ask, ERR_UNAVAILABLE, why);
+    TAILQ_FOREACH(o, &r->outs, link)
+    {
+        out_answer(g, r, o->ask, ERR_UNAVAILABLE, why);
+        o->ask = 0;
+    }
+    r->join_ask = r->list_ask = 0;
     r->asking = r->asking_older = r->asking_members = r->own_pending = false;
     r->sending = 0;
     r->send_at = 0; /* that was the other connection's wait */
@@ -131,10 +153,12 @@ static void position_check(struct engine *g, struct room *r)
     r->pub.broken = false;
     if (k->based && r->from > k->number + 1) {
         k->based = false;
-        event_text(g, ENGINE_NOTE, r, "%s: messages %llu to %llu are not yours to read: %s",
-                   r->pub.name, (unsigned long long)k->number + 1, (unsigned long long)r->from - 1,
-                   r->pub.ephemeral ? "the relay keeps only the latest of this room"
-                                    : "the relay says that you were no member then");
+        if (k->number >= k->first) /* else nothing was read there */
+            event_text(g, ENGINE_NOTE, r, "%s: messages %llu to %llu are not yours to read: %s",
+                       r->pub.name, (unsigned long long)k->number + 1,
+                       (unsigned long long)r->from - 1,
+                       r->pub.ephemeral ? "the relay keeps only the latest of this room"
+                                        : "the relay says that you were no member then");
     }
     if (k->based && r->pub.last < k->number)
         room_break(g, r, "the relay has lost messages: it ends at %llu, we verified up to %llu",
@@ -270,6 +294,8 @@ static void room_copy(struct room *r, const struct f_room_info *info)
     r->pub.last = info->number;
     r->from = info->from == 0 ? 1 : info->from;
     r->from_head = r->from > 1 ? info->head : (struct hash){{0}};
+    r->is_signed = info->is_signed;
+    r->with = info->with;
     r->denied = r->caught = false;
 }
 
@@ -296,6 +322,15 @@ int room_take(struct engine *g, const struct f_room_info *info)
     return room_settle(g, r);
 }
 
+void room_gone(struct engine *g, struct room *r)
+{
+    if (!r->pub.joined)
+        return;
+    r->pub.joined = r->is_signed = false;
+    (void)!ephemeral_left(g, r); /* a failure shows as ENGINE_CLOSE */
+    event_room(g, ENGINE_ROOM, r);
+}
+
 /* --- members --- */
 
 struct engine_member *member_by_id(struct room *r, const struct account_id *id)
@@ -314,7 +349,7 @@ struct engine_member *member_by_name(struct room *r, const char *name)
     return NULL;
 }
 
-static struct engine_member *member_new(struct room *r)
+struct engine_member *member_new(struct room *r)
 {
     if (r->pub.members_n == r->members_cap) {
         size_t cap = r->members_cap == 0 ? 8 : r->members_cap * 2;
@@ -334,7 +369,7 @@ void members_ask(struct engine *g, struct room *r)
 {
     struct err e = {0};
 
-    if (r->asking_members || !r->pub.joined)
+    if (r->asking_members || !r->pub.joined || !r->is_signed)
         return;
     struct ask *a = ask_new(g, F_MEMBERS_ASK, &e);
     if (a == NULL)
@@ -348,14 +383,17 @@ void members_ask(struct engine *g, struct room *r)
 
 static void member_copy(struct engine_member *m, const struct f_member_info *info)
 {
-    uint64_t delivered = m->delivered;
+    struct engine_member old = *m;
 
     *m = (struct engine_member){
         .id = info->account,
         .owner = info->role == ROLE_OWNER,
         .online = info->online,
-        .delivered = info->delivered > delivered ? info->delivered : delivered,
+        .delivered = info->delivered > old.delivered ? info->delivered : old.delivered,
+        .proof = old.proof,
+        .joined = old.joined,
     };
+    memcpy(m->by, old.by, sizeof m->by);
     snprintf(m->name, sizeof m->name, "%.*s", (int)info->name.n, info->name.p);
     for (size_t i = 0; i < info->devices_n && m->devices_n < DEVICES_MAX; i++) {
         const struct f_device_info *from = info->devices + i;
@@ -388,32 +426,20 @@ int take_members(struct engine *g, struct frame *f)
         mine_delivered(g, r, before, m->delivered);
     }
     r->asking_members = false;
+    r->listed = x->number;
+    r->list_due = true;
+    if (x->number > r->pub.last)
+        r->pub.last = x->number;
     event_room(g, ENGINE_MEMBERS, r);
-    ask_done(g, a, ERR_NONE, NULL);
-    return room_settle(g, r);
-}
-
-int take_member(struct engine *g, struct frame *f)
-{
-    const struct f_member *x = &f->u.member;
-    struct room *r = room_find(g, &x->room);
-
-    if (r == NULL)
-        return 0; /* a room we left a moment ago */
-    struct engine_member *m = member_by_id(r, &x->account);
-    if (m == NULL && x->what == MEMBER_JOINED && (m = member_new(r)) != NULL) {
-        m->id = x->account;
-        m->online = true;
-        snprintf(m->name, sizeof m->name, "%.*s", (int)x->name.n, x->name.p);
+    if (a->quiet) {
+        a->id = 0;
+    } else { /* who asks wants to know what bears it out, too */
+        out_answer(g, r, r->list_ask, ERR_NONE, NULL);
+        r->list_ask = a->id;
+        r->roll_wanted = true;
+        a->id = 0;
     }
-    if (m != NULL)
-        m->left = x->what == MEMBER_LEFT;
-    event_text(g, ENGINE_NOTE, r, "%.*s %s %s", (int)x->name.n, x->name.p,
-               x->what == MEMBER_LEFT ? "left" : "joined", r->pub.name);
-    event_room(g, ENGINE_MEMBERS, r);
-    if (x->what == MEMBER_JOINED && g->conf.follow)
-        members_ask(g, r); /* his devices */
-    return 0;
+    return room_settle(g, r);
 }
 
 int take_topic(struct engine *g, struct frame *f)
@@ -498,9 +524,12 @@ int take_room(struct engine *g, struct frame *f)
                        r->pub.kind == ENGINE_DIRECT ? "" : r->pub.name);
         return room_send(g, r);
     }
-    event_add(g, &(struct engine_event){
-                     .kind = ENGINE_ANSWER, .id = a->id, .room = r->pub.id, .roomed = true});
+    uint64_t id = a->id;
     a->id = 0;
+    if (r->is_signed)
+        out_answer(g, r, id, ERR_NONE, NULL);
+    else
+        seat_asked(r, id); /* in is who has signed that he is */
     return room_send(g, r);
 }
 
@@ -532,18 +561,10 @@ int take_ok(struct engine *g, struct frame *f)
 {
     struct ask *a = ask_find(g, f->u.ok.re, FRAME_TYPES);
 
-    if (a == NULL ||
-        (a->type != F_ROOM_LEAVE && a->type != F_ROOM_INVITE && a->type != F_ROOM_TOPIC))
+    if (a == NULL || a->type != F_ROOM_TOPIC)
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray ok");
     struct room *r = room_find(g, &a->room);
-    if (a->type == F_ROOM_LEAVE && r != NULL) {
-        r->pub.joined = false;
-        batches_drop(r); /* their certificates and members are no longer told us: not a lie */
-        if (ephemeral_left(g, r) < 0)
-            return -1;
-        event_room(g, ENGINE_ROOM, r);
-    }
-    if (a->type == F_ROOM_TOPIC && r != NULL) {
+    if (r != NULL) {
         snprintf(r->pub.topic, sizeof r->pub.topic, "%s", r->topic_asked);
         event_room(g, ENGINE_ROOM, r);
     }
@@ -587,6 +608,8 @@ static int ask_failed(struct engine *g, struct ask *a)
         return 0;
     if (a->type == F_MEMBERS_ASK)
         r->asking_members = false;
+    if (a->type == F_ROLL_ASK)
+        r->asking_roll = false;
     if (a->type == F_HISTORY_ASK)
         r->asking = r->asking_older = false;
     return a->type == F_MEMBERS_ASK ? room_settle(g, r) : 0;
@@ -651,20 +674,7 @@ const struct engine_room *engine_room_named(const struct engine *g, struct str n
     return NULL;
 }
 
-/* Puts a request whose id is the first member of body; gives the id, or 0. */
-static uint64_t ask_put(struct engine *g, struct ask *a, const void *body, struct err *e)
-{
-    struct err why = {0};
-
-    if (frame_put(&g->out, a->type, body, &why) == 0)
-        return a->id;
-    a->id = 0;
-    err_set(e, ERR_DATA, "nothing was asked: %s", why.text);
-    return 0;
-}
-
-/* People write "#ops" and "@bob"; the names are ops and bob. */
-static struct str unsigned_name(struct str name, char sign)
+struct str unsigned_name(struct str name, char sign)
 {
     return name.n > 0 && name.p[0] == sign ? str_from(name.p + 1, name.n - 1) : name;
 }
@@ -703,29 +713,6 @@ uint64_t engine_room_join(struct engine *g, struct str name, struct err *e)
     if (a == NULL)
         return 0;
     const struct f_room_join f = {a->id, unsigned_name(name, '#')};
-    return ask_put(g, a, &f, e);
-}
-
-uint64_t engine_room_leave(struct engine *g, const struct room_id *room, struct err *e)
-{
-    struct ask *a = ask_new(g, F_ROOM_LEAVE, e);
-
-    if (a == NULL)
-        return 0;
-    a->room = *room;
-    const struct f_room_leave f = {a->id, *room};
-    return ask_put(g, a, &f, e);
-}
-
-uint64_t engine_room_invite(struct engine *g, const struct room_id *room, struct str name,
-                            struct err *e)
-{
-    struct ask *a = ask_new(g, F_ROOM_INVITE, e);
-
-    if (a == NULL)
-        return 0;
-    a->room = *room;
-    const struct f_room_invite f = {a->id, *room, unsigned_name(name, '@')};
     return ask_put(g, a, &f, e);
 }
 

@@ -57,6 +57,8 @@ int take_delivered(struct engine *g, struct frame *f)
     struct room *r = room_find(g, &x->room);
     struct engine_member *m = r == NULL ? NULL : member_by_id(r, &x->account);
 
+    if (r != NULL && m == NULL)
+        members_ask(g, r); /* came since we asked; the list says what he has */
     if (m == NULL || strcmp(m->name, g->account) == 0 || x->number <= m->delivered)
         return 0;
     uint64_t before = m->delivered;
@@ -87,6 +89,7 @@ void entry_of_kept(struct engine *g, const struct room *r, const struct keep_ent
         .vouched = hash_same(&t->fp, &g->conf.fp) || vouched(g, &t->fp),
         .arrival = t->arrival,
         .kind = "",
+        .whom = "",
         .state = ENGINE_RELAY,
     };
     if (entry_line_take(&l, t->line, &e) == 0)
@@ -103,9 +106,17 @@ void entry_of_kept(struct engine *g, const struct room *r, const struct keep_ent
         delivered_of(g, r, t->number, out);
 }
 
+static void whom_of(const struct content *c, char out[NAME_MAX_LEN + 1])
+{
+    struct str name = c->kind == CONTENT_INVITE ? c->who.name : str_of("");
+
+    snprintf(out, NAME_MAX_LEN + 1, "%.*s", (int)name.n, name.p);
+}
+
 void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, bool older)
 {
     char author[NAME_MAX_LEN + 1], refused[256], kind[CONTENT_KIND_MAX + 1];
+    char whom[NAME_MAX_LEN + 1];
     struct engine_event ev = {.kind = ENGINE_ENTRY, .room = r->pub.id, .roomed = true};
     struct content content;
 
@@ -118,6 +129,8 @@ void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, boo
     if (content.tree != NULL) {
         snprintf(kind, sizeof kind, "%.*s", (int)content.name.n, content.name.p);
         ev.entry.kind = kind;
+        whom_of(&content, whom);
+        ev.entry.whom = whom;
     }
     if (t->refused.n > 0)
         ev.entry.refused = refused;
@@ -144,6 +157,7 @@ static int since_each(void *ctx, const struct keep_entry *t)
 {
     struct since *s = ctx;
     char author[NAME_MAX_LEN + 1], refused[256], kind[CONTENT_KIND_MAX + 1];
+    char whom[NAME_MAX_LEN + 1];
     struct engine_entry out;
     struct content content;
 
@@ -156,6 +170,8 @@ static int since_each(void *ctx, const struct keep_entry *t)
     out.author = author;
     out.own = t->proven && strcmp(author, s->g->account) == 0;
     out.kind = kind;
+    whom_of(&content, whom);
+    out.whom = whom;
     out.refused = t->refused.n > 0 ? refused : NULL;
     out.voided = t->refused.n == 0 && t->body.n == 0
                      ? "the relay's policy refused it and dropped its text"

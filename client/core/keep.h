@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/core/roster.h"
 #include "common/chat/id.h"
 #include "common/crypto/crypto.h"
 #include "common/util/bytes.h"
@@ -35,6 +36,7 @@ struct keep_room {
     uint64_t acked; /* own last line that the relay acknowledged; 0: none */
     struct hash acked_line;
     struct hash prev; /* seq 0: what our first line follows (the account's former device), or 0 */
+    uint64_t since, upto; /* of the roster */
 };
 
 /* A verified or refused entry under its number. Spans are borrowed: for the call in keep_entry_put,
@@ -77,6 +79,7 @@ struct keep_vouch {
 };
 
 /* Called for one row after the other: 0 goes on, else stops. */
+typedef int keep_each_row(void *ctx, const struct roster_row *row);
 typedef int keep_each_entry(void *ctx, const struct keep_entry *entry);
 typedef int keep_each_out(void *ctx, const struct keep_out *out);
 
@@ -97,6 +100,13 @@ struct keep_ops {
     /* Its entries and its outbox go. One row may stay, without line, author and body: arrivals are
      * counted on from it. The position of keep_room stays. */
     int (*room_forget)(void *k, const struct room_id *id, struct err *e);
+
+    /* Rows of a room's roster, by number. */
+    int (*roster_put)(void *k, const struct room_id *room, const struct roster_row *row,
+                      struct err *e);
+    int (*roster_drop)(void *k, const struct room_id *room, uint64_t number, struct err *e);
+    int (*roster_each)(void *k, const struct room_id *room, keep_each_row *each, void *ctx,
+                       struct err *e);
 
     /* entry_put draws arrival when `news`; an entry already there stays as it is. */
     int (*entry_put)(void *k, const struct keep_entry *entry, bool news, struct err *e);

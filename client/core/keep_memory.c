@@ -26,13 +26,18 @@ struct held_cert {
     uint8_t *data;
 };
 
+struct seat {
+    struct room_id room;
+    struct roster_row row;
+};
+
 struct list {
     void *at;
     size_t n, cap;
 };
 
 struct memory {
-    struct list values, rooms, entries, outs, certs, vouches;
+    struct list values, rooms, rosters, entries, outs, certs, vouches;
     uint64_t arrival;
 };
 
@@ -110,6 +115,7 @@ static void memory_close(void *k)
         free(certs[i].data);
     free(m->values.at);
     free(m->rooms.at);
+    free(m->rosters.at);
     free(m->entries.at);
     free(m->outs.at);
     free(m->certs.at);
@@ -204,6 +210,62 @@ static int memory_room_put(void *k, const struct keep_room *room, struct err *e)
         return no_memory(e);
     *r = *room;
     return 0;
+}
+
+static struct seat *seat_find(struct memory *m, const struct room_id *room, uint64_t number)
+{
+    struct seat *s = m->rosters.at;
+    for (size_t i = 0; i < m->rosters.n; i++)
+        if (s[i].row.number == number && room_same(&s[i].room, room))
+            return s + i;
+    return NULL;
+}
+
+static int memory_roster_put(void *k, const struct room_id *room, const struct roster_row *row,
+                             struct err *e)
+{
+    struct memory *m = k;
+    struct seat *s = seat_find(m, room, row->number);
+
+    if (s == NULL)
+        s = list_add(&m->rosters, sizeof *s);
+    if (s == NULL)
+        return no_memory(e);
+    *s = (struct seat){*room, *row};
+    return 0;
+}
+
+static int memory_roster_drop(void *k, const struct room_id *room, uint64_t number, struct err *e)
+{
+    struct memory *m = k;
+    struct seat *s = seat_find(m, room, number), *all = m->rosters.at;
+
+    (void)e;
+    if (s != NULL)
+        *s = all[--m->rosters.n];
+    return 0;
+}
+
+static int seat_order(const void *a, const void *b)
+{
+    const struct seat *x = a, *y = b;
+    return (x->row.number > y->row.number) - (x->row.number < y->row.number);
+}
+
+static int memory_roster_each(void *k, const struct room_id *room, keep_each_row *each, void *ctx,
+                              struct err *e)
+{
+    struct memory *m = k;
+    struct seat *s = m->rosters.at;
+    int ret = 0;
+
+    (void)e;
+    if (m->rosters.n > 0)
+        qsort(s, m->rosters.n, sizeof *s, seat_order);
+    for (size_t i = 0; i < m->rosters.n && ret == 0; i++)
+        if (room_same(&s[i].room, room))
+            ret = each(ctx, &s[i].row);
+    return ret;
 }
 
 static struct entry *entry_find(struct memory *m, const struct room_id *room, uint64_t number)
@@ -477,7 +539,13 @@ static void outs_forget(struct memory *m, const struct room_id *id)
 
 static int memory_room_forget(void *k, const struct room_id *id, struct err *e)
 {
+    struct memory *m = k;
+    struct seat *all = m->rosters.at;
+
     (void)e;
+    for (size_t i = m->rosters.n; i-- > 0;)
+        if (room_same(&all[i].room, id))
+            all[i] = all[--m->rosters.n];
     entries_forget(k, id);
     outs_forget(k, id);
     return 0;
@@ -566,6 +634,9 @@ const struct keep_ops keep_memory_ops = {
     .room_get = memory_room_get,
     .room_put = memory_room_put,
     .room_forget = memory_room_forget,
+    .roster_put = memory_roster_put,
+    .roster_drop = memory_roster_drop,
+    .roster_each = memory_roster_each,
     .entry_put = memory_entry_put,
     .entry_get = memory_entry_get,
     .entry_last = memory_entry_last,

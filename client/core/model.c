@@ -271,7 +271,7 @@ struct message *model_find(struct window *w, const struct hash *fp, uint64_t seq
 {
     for (size_t i = w->messages_n; i-- > 0;) {
         struct message *msg = &w->messages[i];
-        if (!msg->system && msg->mark != MARK_REFUSED && msg->seq == seq && hash_same(&msg->fp, fp))
+        if (seq > 0 && msg->mark != MARK_REFUSED && msg->seq == seq && hash_same(&msg->fp, fp))
             return msg;
     }
     return NULL;
@@ -287,7 +287,7 @@ static size_t place_of(const struct window *w, uint64_t number)
         return at;
     while (at > 0 && (w->messages[at - 1].number == 0 || w->messages[at - 1].number > number))
         at--;
-    while (at < w->messages_n && w->messages[at].system)
+    while (at < w->messages_n && w->messages[at].system && w->messages[at].number == 0)
         at++;
     return at;
 }
@@ -386,6 +386,7 @@ void model_message(struct model *m, struct window *w, const struct message_in *i
         .at = in->at,
         .mark = in->mark,
         .own = in->own,
+        .system = in->system,
         .delivered = in->delivered,
         .members = in->members,
         .fp = in->fp,

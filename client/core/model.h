@@ -46,7 +46,7 @@ struct message {
     int64_t at;           /* ms since 1970 */
     struct stamp when;    /* the same in local time */
     enum mark mark;
-    bool own, system, alarm;
+    bool own, system, alarm;     /* system: a sentence of ours; with a number: on a signed entry */
     unsigned delivered, members; /* 0, 0: not told */
     struct hash fp;
     char *sender; /* "" for system lines: they are shown as from "--" */
@@ -58,6 +58,8 @@ struct person {
     char name[MODEL_TEXT_SHORT];
     bool online, owner, left, verified;
     unsigned devices;
+    char proof[MODEL_TEXT_SHORT]; /* what bears out that he is a member */
+    bool proven;
 };
 
 enum window_kind { WINDOW_STATUS, WINDOW_PUBLIC, WINDOW_PRIVATE, WINDOW_DIRECT };
@@ -242,6 +244,7 @@ struct message_in {
     int64_t at;
     enum mark mark;
     bool own, older, silent; /* silent: counts as read */
+    bool system;             /* text is a sentence of ours on what the sender signed */
     unsigned delivered, members;
     struct hash fp;
     const char *sender;

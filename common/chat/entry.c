@@ -176,54 +176,6 @@ int entry_body_open(const struct entry_line *l, struct span body, struct span *c
     return 0;
 }
 
-/* --- the content --- */
-
-int content_take(struct content *c, struct span json, struct err *e)
-{
-    struct err why = {0};
-    struct jget g;
-
-    memset(c, 0, sizeof *c);
-    if (json.n > CONTENT_MAX)
-        return err_set(e, ERR_LIMIT, "the content is too long");
-    c->tree = json_parse(json, &why);
-    if (c->tree == NULL)
-        goto out;
-    g = jget_of(c->tree, &why);
-    c->name = jget_str(&g, "kind", 1, CONTENT_KIND_MAX);
-    c->kind = str_is(c->name, "say") ? CONTENT_SAY : CONTENT_UNKNOWN;
-    if (c->kind == CONTENT_SAY)
-        c->text = jget_str(&g, "text", 1, TEXT_MAX);
-out:
-    if (why.code == ERR_NONE)
-        return 0;
-    content_free(c);
-    return err_set(e, why.code, "content: %s", why.text);
-}
-
-void content_free(struct content *c)
-{
-    json_free(c->tree);
-    memset(c, 0, sizeof *c);
-}
-
-int content_say_put(struct buf *b, struct str text, struct err *e)
-{
-    struct jput w = jput_of(b);
-    size_t before = b->len;
-
-    if (text.n < 1 || text.n > TEXT_MAX)
-        return err_set(e, ERR_LIMIT, "a message has 1 to %d bytes, this one %zu", TEXT_MAX, text.n);
-    jput_open(&w, NULL, '{');
-    jput_str(&w, "kind", str_of("say"));
-    jput_str(&w, "text", text);
-    jput_close(&w, '}');
-    if (jput_done(&w) == 0)
-        return 0;
-    buf_cut(b, before);
-    return err_set(e, ERR_DATA, "the message is not UTF-8 or holds a NUL");
-}
-
 /* --- chains --- */
 
 enum entry_order entry_order(const struct entry_chain *c, const struct entry_line *l,

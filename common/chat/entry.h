@@ -47,24 +47,6 @@ int entry_body_open(const struct entry_line *l, struct span body, struct span *c
                     struct err *e) MUST_USE;
 void entry_commit(struct hash *out, const uint8_t opening[OPENING_LEN], struct span content);
 
-/* --- the content --- */
-
-enum content_kind { CONTENT_SAY, CONTENT_UNKNOWN };
-
-struct content {
-    enum content_kind kind;
-    struct str name; /* of the kind, as written */
-    struct str text; /* CONTENT_SAY */
-    struct json *tree;
-};
-
-enum { CONTENT_KIND_MAX = 64 };
-
-/* Strict JSON with a kind. Text of say: 1 to TEXT_MAX bytes. -1 and e: nothing needs freeing. */
-int content_take(struct content *c, struct span json, struct err *e) MUST_USE;
-void content_free(struct content *c);                                        /* zeros are fine */
-int content_say_put(struct buf *b, struct str text, struct err *e) MUST_USE; /* appends */
-
 /* --- one author's chain in one room, for relay, recipient and author --- */
 
 struct entry_chain {

@@ -132,7 +132,6 @@
 static const char *const kind_words[] = {"public", "private", "direct", NULL};
 static const char *const history_words[] = {"joined", "all", NULL};
 static const char *const role_words[] = {"owner", "member", NULL};
-static const char *const what_words[] = {"joined", "left", NULL};
 static const char *const entry_words[] = {"entry", NULL};
 
 #define X(id, word, closes) word,
@@ -157,6 +156,8 @@ static const struct field f_room_info_fields[] = {
     U64(f_room_info, "from", from, 1, JSON_INT_MAX),
     U64(f_room_info, "number", number, 0, JSON_INT_MAX),
     HEX(f_room_info, "head", head),
+    BOOL(f_room_info, "signed", is_signed),
+    HEX_HAS(f_room_info, "with", with, has_with),
     OBJ_HAS(f_room_info, "own", own, f_own, has_own),
     BOOL_ANY(f_room_info, "ephemeral", ephemeral),
 };
@@ -233,15 +234,6 @@ static const struct field f_room_join_fields[] = {
     ID(f_room_join),
     ASKED(f_room_join),
 };
-static const struct field f_room_leave_fields[] = {
-    ID(f_room_leave),
-    ROOM_IS(f_room_leave),
-};
-static const struct field f_room_invite_fields[] = {
-    ID(f_room_invite),
-    ROOM_IS(f_room_invite),
-    ASKED(f_room_invite),
-};
 static const struct field f_room_topic_fields[] = {
     ID(f_room_topic),
     ROOM_IS(f_room_topic),
@@ -250,6 +242,15 @@ static const struct field f_room_topic_fields[] = {
 static const struct field f_room_open_fields[] = {
     ID(f_room_open),
     ASKED(f_room_open),
+};
+static const struct field f_person_ask_fields[] = {
+    ID(f_person_ask),
+    ASKED(f_person_ask),
+};
+static const struct field f_roll_ask_fields[] = {
+    ID(f_roll_ask),
+    ROOM_IS(f_roll_ask),
+    U64(f_roll_ask, "after", after, 0, JSON_INT_MAX),
 };
 static const struct field f_members_ask_fields[] = {
     ID(f_members_ask),
@@ -328,9 +329,15 @@ static const struct field f_rooms_fields[] = {
     RE(f_rooms),
     OBJS(f_rooms, "rooms", rooms, f_room_row, f_room_row_shape, ROOM_ROWS_MAX),
 };
+static const struct field f_person_fields[] = {
+    RE(f_person),
+    ACCOUNT_IS(f_person),
+    NAMED(f_person),
+};
 static const struct field f_members_fields[] = {
     RE(f_members),
     ROOM_IS(f_members),
+    U64(f_members, "number", number, 0, JSON_INT_MAX),
     OBJS(f_members, "members", members, f_member_info, f_member_info_shape, MEMBERS_MAX),
 };
 static const struct field f_cert_fields[] = {
@@ -368,10 +375,11 @@ static const struct field f_history_fields[] = {
     HEX(f_history, "head", head),
     OBJS(f_history, "entries", entries, f_entry, entry_part_shape, HISTORY_MAX),
 };
-static const struct field f_member_fields[] = {
-    ROOM_IS(f_member), ACCOUNT_IS(f_member),
-    NAMED(f_member),   WORD(f_member, "what", what, enum member_what, what_words),
-    TIME(f_member),
+static const struct field f_roll_fields[] = {
+    RE(f_roll),
+    ROOM_IS(f_roll),
+    U64(f_roll, "upto", upto, 0, JSON_INT_MAX),
+    OBJS(f_roll, "entries", entries, f_entry, entry_part_shape, HISTORY_MAX),
 };
 static const struct field f_topic_fields[] = {
     ROOM_IS(f_topic),

@@ -31,11 +31,11 @@ enum {
     X(F_ROOM_CREATE, room_create, "room-create", FROM_CLIENT, IN_CHAT)                             \
     X(F_ROOM_LIST, room_list, "room-list", FROM_CLIENT, IN_CHAT)                                   \
     X(F_ROOM_JOIN, room_join, "room-join", FROM_CLIENT, IN_CHAT)                                   \
-    X(F_ROOM_LEAVE, room_leave, "room-leave", FROM_CLIENT, IN_CHAT)                                \
-    X(F_ROOM_INVITE, room_invite, "room-invite", FROM_CLIENT, IN_CHAT)                             \
     X(F_ROOM_TOPIC, room_topic, "room-topic", FROM_CLIENT, IN_CHAT)                                \
     X(F_ROOM_OPEN, room_open, "room-open", FROM_CLIENT, IN_CHAT)                                   \
+    X(F_PERSON_ASK, person_ask, "person", FROM_CLIENT, IN_CHAT)                                    \
     X(F_MEMBERS_ASK, members_ask, "members", FROM_CLIENT, IN_CHAT)                                 \
+    X(F_ROLL_ASK, roll_ask, "roll", FROM_CLIENT, IN_CHAT)                                          \
     X(F_CERT_ASK, cert_ask, "cert", FROM_CLIENT, IN_CHAT)                                          \
     X(F_HISTORY_ASK, history_ask, "history", FROM_CLIENT, IN_CHAT)                                 \
     X(F_DELIVERED_SAY, delivered_say, "delivered", FROM_CLIENT, IN_CHAT)                           \
@@ -50,10 +50,11 @@ enum {
     X(F_OKAY, ok, "ok", FROM_RELAY, IN_CHAT)                                                       \
     X(F_ROOM, room, "room", FROM_RELAY, IN_CHAT)                                                   \
     X(F_ROOMS, rooms, "rooms", FROM_RELAY, IN_CHAT)                                                \
+    X(F_PERSON, person, "person", FROM_RELAY, IN_CHAT)                                             \
     X(F_MEMBERS, members, "members", FROM_RELAY, IN_CHAT)                                          \
+    X(F_ROLL, roll, "roll", FROM_RELAY, IN_CHAT)                                                   \
     X(F_CERT, cert, "cert", FROM_RELAY, IN_CHAT)                                                   \
     X(F_HISTORY, history, "history", FROM_RELAY, IN_CHAT)                                          \
-    X(F_MEMBER, member, "member", FROM_RELAY, IN_CHAT)                                             \
     X(F_TOPIC, topic, "topic", FROM_RELAY, IN_CHAT)                                                \
     X(F_PRESENCE, presence, "presence", FROM_RELAY, IN_CHAT)                                       \
     X(F_DEVICE, device, "device", FROM_RELAY, IN_CHAT)                                             \
@@ -94,7 +95,6 @@ bool proto_code_closes(enum proto_code c);
 enum room_kind { ROOM_PUBLIC, ROOM_PRIVATE, ROOM_DIRECT };
 enum room_history { HISTORY_JOINED, HISTORY_ALL };
 enum member_role { ROLE_OWNER, ROLE_MEMBER };
-enum member_what { MEMBER_JOINED, MEMBER_LEFT };
 
 /* --- parts of frames. Times are ms; `has_x` says whether x is there --- */
 
@@ -112,7 +112,10 @@ struct f_room_info { /* ROOM */
     enum room_history history;
     struct str topic;
     uint64_t from, number;
-    struct hash head; /* head(from - 1) */
+    struct hash head;       /* head(from - 1) */
+    bool is_signed;         /* the reader's own signed join is in force */
+    bool has_with;          /* a direct room: */
+    struct account_id with; /* the other's account */
     bool has_own;
     struct f_own own;
     bool ephemeral;
@@ -189,15 +192,6 @@ struct f_room_join {
     uint64_t id;
     struct str name;
 };
-struct f_room_leave {
-    uint64_t id;
-    struct room_id room;
-};
-struct f_room_invite {
-    uint64_t id;
-    struct room_id room;
-    struct str name;
-};
 struct f_room_topic {
     uint64_t id;
     struct room_id room;
@@ -207,9 +201,18 @@ struct f_room_open {
     uint64_t id;
     struct str name;
 };
+struct f_person_ask {
+    uint64_t id;
+    struct str name;
+};
 struct f_members_ask {
     uint64_t id;
     struct room_id room;
+};
+struct f_roll_ask {
+    uint64_t id;
+    struct room_id room;
+    uint64_t after;
 };
 struct f_cert_ask {
     uint64_t id;
@@ -288,9 +291,15 @@ struct f_rooms {
     const struct f_room_row *rooms;
     size_t rooms_n;
 };
+struct f_person {
+    uint64_t re;
+    struct account_id account;
+    struct str name;
+};
 struct f_members {
     uint64_t re;
     struct room_id room;
+    uint64_t number; /* the room's last one when this was so */
     const struct f_member_info *members;
     size_t members_n;
 };
@@ -318,12 +327,12 @@ struct f_history {
     const struct f_entry *entries;
     size_t entries_n;
 };
-struct f_member {
+struct f_roll { /* joins, leaves and invitations, ascending */
+    uint64_t re;
     struct room_id room;
-    struct account_id account;
-    struct str name;
-    enum member_what what;
-    int64_t time;
+    uint64_t upto; /* there are no others up to this number */
+    const struct f_entry *entries;
+    size_t entries_n;
 };
 struct f_topic {
     struct room_id room;

@@ -28,9 +28,11 @@ enum {
     HISTORY_BYTES = FRAME_MAX * 3 / 4, /* JSON bytes of entries in one page */
     ROOMS_MAX = 128,                   /* rooms of one account */
     MEMBERS_MAX = 1000,                /* members of one room */
-    DEVICES_MAX = 8,                   /* devices of one account */
-    DELIVERED_MEMBERS_MAX = 32,        /* larger rooms do not report deliveries */
-    TS_FUTURE_MS = 5 * 60 * 1000,      /* how far ahead of the relay's clock an entry may be */
+    ROSTER_ROWS_MAX =
+        16 * MEMBERS_MAX,         /* stays and invitations of a room that a client remembers */
+    DEVICES_MAX = 8,              /* devices of one account */
+    DELIVERED_MEMBERS_MAX = 32,   /* larger rooms do not report deliveries */
+    TS_FUTURE_MS = 5 * 60 * 1000, /* how far ahead of the relay's clock an entry may be */
     SKEW_SHOWN_MS = 2 * 60 * 1000,
 };
 
@@ -173,6 +175,8 @@ static_assert(CRL_ENTRIES_MAX * 51 + 1024 <= CRL_MAX, "a full revocation list ca
 static_assert(LINK_REKEY <= LINK_KEY_MAX / 2, "a peer who is asked for a new key has time for it");
 
 static_assert(POOL_BLOCK_MAX >= 2 * WRITE_SLICE, "a slice's block is kept, grown by doubling");
+
+static_assert(ROSTER_ROWS_MAX > MEMBERS_MAX, "whoever is a member now is never forgotten");
 
 static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");
 

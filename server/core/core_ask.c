@@ -62,7 +62,8 @@ static int roll_send(struct ask *a, const struct room *r, struct roll *l, bool p
     for (const struct member *m = r->members; m != NULL; m = m->hh.next)
         if (m->row.state == STATE_MEMBER)
             roll_add(l, m, past);
-    struct f_members f = {a->j->frame.u.members_ask.id, r->row.id, l->members, l->members_n};
+    struct f_members f = {a->j->frame.u.members_ask.id, r->row.id, r->number, l->members,
+                          l->members_n};
     return core_send(a->c, a->k->id, F_MEMBERS, &f);
 }
 
@@ -85,7 +86,8 @@ void ask_members(struct ask *a)
 
 /* --- certificates --- */
 
-/* One's own, and those of whoever is or was with us in a room that we are in. */
+/* One's own, and those of whoever writes or wrote in a room that we are in: who is admitted may
+ * have entries from before that are voided now. */
 static bool cert_visible(const struct account *me, const struct account *other)
 {
     if (me == other)
@@ -94,7 +96,7 @@ static bool cert_visible(const struct account *me, const struct account *other)
         if (m->row.state != STATE_MEMBER)
             continue;
         const struct member *o = member_find(m->room, other);
-        if (o != NULL && o->row.from > 0)
+        if (o != NULL && (o->row.from > 0 || o->row.joined > 0 || o->row.state == STATE_ADMITTED))
             return true;
     }
     return false;
@@ -156,6 +158,13 @@ static int page_add(void *ctx, const struct store_message *row)
     p->blocks[p->n++] = b;
     p->bytes += entry_bytes(row);
     return 0;
+}
+
+static void page_free(struct page *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->blocks[i]);
+    free(p);
 }
 
 static void page_turn(struct page *p)
@@ -221,9 +230,35 @@ void ask_history(struct ask *a)
     out.entries_n = p->n;
     if (core_send(a->c, a->k->id, F_HISTORY, &out) < 0)
         ask_error(a, CODE_LIMIT, "the page does not fit one frame");
-    for (size_t i = 0; i < p->n; i++)
-        free(p->blocks[i]);
-    free(p);
+    page_free(p);
+}
+
+/* Who is a member since when, in their own words: all of the room's, since before a member's first
+ * number others came. */
+void ask_roll(struct ask *a)
+{
+    const struct f_roll_ask *f = &a->j->frame.u.roll_ask;
+    struct member *m = ask_member(a, &f->room);
+    struct page *p = m == NULL ? NULL : calloc(1, sizeof *p);
+
+    if (m == NULL) {
+        ask_error(a, CODE_NO_SUCH, no_room);
+        return;
+    }
+    if (p == NULL) {
+        core_fail(a->c, &(struct err){0});
+        return;
+    }
+    p->max = HISTORY_MAX;
+    bool cut = ROOM_STORE(a->c, m->room, message_seats, &f->room, f->after, page_add, p) > 0;
+    struct f_roll out = {.re = f->id,
+                         .room = f->room,
+                         .upto = cut ? p->entries[p->n - 1].number : m->room->number,
+                         .entries = p->entries,
+                         .entries_n = p->n};
+    if (core_send(a->c, a->k->id, F_ROLL, &out) < 0)
+        ask_error(a, CODE_LIMIT, "the page does not fit one frame");
+    page_free(p);
 }
 
 /* --- delivered --- */

@@ -12,6 +12,7 @@ struct entering {
     const struct f_entry_say *say;
     struct entry_chain chain;
     struct author *author; /* NULL: not met since the start */
+    struct member *member; /* who belongs to the room */
     unsigned formers;      /* lines looked at for the one that prev names */
     struct err e;
 };
@@ -164,7 +165,11 @@ static void entry_number(struct entering *g)
     struct core *c = g->a->c;
     struct room *r = g->room;
     struct conn *k = g->a->k;
-    struct str why = str_of(g->a->j->policy);
+    const struct content *what = &g->a->j->what;
+    const char *policy = g->a->j->policy;
+    if (policy[0] == '\0')
+        policy = seat_policy(c, g->member, what);
+    struct str why = str_of(policy);
     struct store_message row = {.room = r->row.id,
                                 .number = r->number + 1,
                                 .time = c->now,
@@ -175,7 +180,8 @@ static void entry_number(struct entering *g)
                                 .line = g->say->line,
                                 .sig = g->say->sig,
                                 .body = why.n > 0 ? span_of(NULL, 0) : g->say->body,
-                                .why = why};
+                                .why = why,
+                                .seats = why.n == 0 && content_seats(what->kind)};
     struct f_entry f = {row.number, row.time, row.line, row.sig, row.body, why};
 
     entry_head_next(&row.head, row.line, row.time);
@@ -183,8 +189,25 @@ static void entry_number(struct entering *g)
         return;
     room_step(r, &row.head);
     c->counts.entries++;
+    if (row.seats)
+        seat_before(c, g->member, what);
     core_publish_entry(c, r, k->id, &f);
     entry_answer(g, row.number, row.time, why);
+    if (row.seats)
+        seat_behind(c, g->member, what);
+}
+
+/* A new entry of somebody who belongs to the room. */
+static void entry_new(struct entering *g, enum entry_order order)
+{
+    const char *lie = seat_lie(g->member, &g->a->j->what);
+
+    if (lie != NULL)
+        err_set(&g->e, ERR_PEER, "%s", lie);
+    if (lie != NULL || order != ENTRY_NEXT || !seen_right(g))
+        entry_bad(g);
+    else
+        entry_number(g);
 }
 
 void ask_entry(struct ask *a)
@@ -203,13 +226,12 @@ void ask_entry(struct ask *a)
     }
     if (author_load(&g) < 0)
         return;
+    g.member = member_find(g.room, a->k->account);
     enum entry_order order = entry_order(&g.chain, g.line, &a->j->line_hash, &g.e);
     if (order == ENTRY_SAME || order == ENTRY_OLDER)
         entry_resent(&g);
-    else if (!member_is(g.room, a->k->account))
+    else if (g.member == NULL || !member_belongs(g.member))
         entry_denied(&g);
-    else if (order != ENTRY_NEXT || !seen_right(&g))
-        entry_bad(&g);
     else
-        entry_number(&g);
+        entry_new(&g, order);
 }

@@ -43,7 +43,7 @@ struct account {
     struct device *devices;
     struct conn *conns;
     struct member *members;
-    unsigned rooms_n;           /* where he is a member */
+    unsigned rooms_n;           /* where he is a member, or admitted */
     unsigned ever_n, invited_n; /* where he ever was one; where he may become one */
     uint64_t mark;              /* visited in the walk of this number */
     UT_hash_handle hh, hh_name; /* by row.id, by row.canonical */
@@ -62,8 +62,8 @@ struct room {
     struct hash head;
     struct hash heads[HEADS_KEPT]; /* of number n at n % HEADS_KEPT, for heads_from < n <= number */
     uint64_t heads_from;
-    struct member *members; /* present, past and invited */
-    unsigned members_n;     /* present */
+    struct member *members;         /* present, past, admitted and invited */
+    unsigned members_n, admitted_n; /* present; those who may sign their join */
     struct author *authors;
     UT_hash_handle hh, hh_name, hh_like; /* by row.id, row.canonical, row.skeleton */
 };
@@ -152,7 +152,7 @@ struct room *room_by_id(struct core *c, const struct room_id *id);
 struct room *room_named(struct core *c, const char *canonical);
 struct room *room_like(struct core *c, const char *skeleton);
 struct member *member_find(const struct room *r, const struct account *a);
-bool member_is(const struct room *r, const struct account *a);
+bool member_belongs(const struct member *m); /* is one, or is admitted */
 /* Stores the row and makes memory agree with it. */
 struct member *member_set(struct core *c, struct room *r, struct account *a,
                           const struct store_member *row);
@@ -184,11 +184,11 @@ void ask_entry(struct ask *a);
 void ask_room_create(struct ask *a);
 void ask_room_list(struct ask *a);
 void ask_room_join(struct ask *a);
-void ask_room_leave(struct ask *a);
-void ask_room_invite(struct ask *a);
+void ask_person(struct ask *a);
 void ask_room_topic(struct ask *a);
 void ask_room_open(struct ask *a);
 void ask_members(struct ask *a);
+void ask_roll(struct ask *a);
 void ask_cert(struct ask *a);
 void ask_history(struct ask *a);
 void ask_delivered(struct ask *a);
@@ -198,6 +198,16 @@ void ask_error(struct ask *a, enum proto_code code, const char *text);
 void account_shut(struct core *c, struct account *a, const char *reason); /* all its connections */
 void device_shut(struct core *c, struct device *d, const char *reason);
 void presence_tell(struct core *c, struct account *a, bool online);
+
+/* --- join, leave and invite (core_seat.c) --- */
+
+/* A claim that is wrong by what we know of its author: no honest client makes it. NULL: none. */
+const char *seat_lie(const struct member *m, const struct content *what);
+/* Why policy voids what somebody who belongs to the room says there next; NULL: it does not. */
+const char *seat_policy(struct core *c, const struct member *m, const struct content *what);
+/* The entry has the room's last number: a join works before it is published, a leave behind. */
+void seat_before(struct core *c, struct member *m, const struct content *what);
+void seat_behind(struct core *c, struct member *m, const struct content *what);
 
 /* --- ROOM as one account sees it (core_room.c) --- */
 
@@ -210,5 +220,7 @@ void room_info(struct core *c, const struct member *m, const struct hash *fp,
 struct str room_title(const struct core *c, const struct room *r, const struct account *reader);
 /* Tells an account's connections of a room, unasked. */
 void room_tell(struct core *c, const struct member *m, uint64_t but, struct str by);
+uint64_t room_first(const struct core *c,
+                    const struct room *r); /* of who joins with the next number */
 
 #endif

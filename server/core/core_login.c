@@ -80,7 +80,7 @@ static int welcome_rooms(struct core *c, struct account *a, const struct hash *f
     if (w->rooms == NULL || w->own == NULL)
         return -1;
     for (const struct member *m = a->members; m != NULL; m = m->next) {
-        if (m->row.state != STATE_MEMBER)
+        if (!member_belongs(m))
             continue;
         room_info(c, m, fp, &w->rooms[w->n], &w->own[w->n]);
         w->n++;

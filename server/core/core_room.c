@@ -1,4 +1,4 @@
-/* Rooms: made, entered, left, opened to others, described. */
+/* Rooms: made, opened, described, and who is admitted to them. */
 #include "server/core/core_inner.h"
 
 #include <stdio.h>
@@ -40,19 +40,22 @@ static bool own_find(struct core *c, const struct member *m, const struct hash *
     return found == 1;
 }
 
+static const struct account *partner(const struct room *r, const struct account *of)
+{
+    for (const struct member *m = r->members; m != NULL; m = m->hh.next)
+        if (m->account != of)
+            return m->account;
+    return of;
+}
+
 /* A direct room is called by its reader's partner. */
 struct str room_title(const struct core *c, const struct room *r, const struct account *reader)
 {
     (void)c;
-    if (r->row.kind != ROOM_DIRECT)
-        return str_of(r->row.name);
-    for (const struct member *m = r->members; m != NULL; m = m->hh.next)
-        if (m->account != reader)
-            return str_of(m->account->row.name);
-    return str_of(reader->row.name);
+    return str_of(r->row.kind == ROOM_DIRECT ? partner(r, reader)->row.name : r->row.name);
 }
 
-static uint64_t first_number(const struct core *c, const struct room *r)
+uint64_t room_first(const struct core *c, const struct room *r)
 {
     if (r->row.history != HISTORY_ALL)
         return r->number + 1;
@@ -63,7 +66,7 @@ void room_info(struct core *c, const struct member *m, const struct hash *fp,
                struct f_room_info *out, struct own_copy *own)
 {
     struct room *r = m->room;
-    uint64_t from = m->row.state == STATE_MEMBER ? member_from(c, m) : first_number(c, r);
+    uint64_t from = member_belongs(m) && m->row.from > 0 ? member_from(c, m) : room_first(c, r);
     struct own_take take = {&out->own, own};
 
     *out = (struct f_room_info){.id = r->row.id,
@@ -73,7 +76,11 @@ void room_info(struct core *c, const struct member *m, const struct hash *fp,
                                 .topic = str_of(r->row.topic),
                                 .from = from,
                                 .number = r->number,
-                                .ephemeral = r->row.ephemeral};
+                                .ephemeral = r->row.ephemeral,
+                                .is_signed = m->row.state == STATE_MEMBER,
+                                .has_with = r->row.kind == ROOM_DIRECT};
+    if (out->has_with)
+        out->with = partner(r, m->account)->row.id;
     if (room_head(c, r, from - 1, &out->head) == 0)
         core_fail(c, &(struct err){ERR_DATA, "the store: a room's history has a hole"});
     out->has_own = own_find(c, m, fp, &take);
@@ -100,79 +107,20 @@ static void room_answer(struct ask *a, const struct member *m)
     (void)core_send(a->c, a->k->id, F_ROOM, &f);
 }
 
-/* --- members come and go --- */
-
-static void conns_effect(struct core *c, const struct account *a, const struct room *r,
-                         enum effect_kind kind)
-{
-    for (const struct conn *k = a->conns; k != NULL; k = k->next)
-        effect_add(c, kind, k->id)->room = r->row.id;
-}
-
-static void member_tell(struct core *c, const struct member *m, enum member_what what)
-{
-    struct f_member f = {.room = m->room->row.id,
-                         .account = m->account->row.id,
-                         .name = str_of(m->account->row.name),
-                         .what = what,
-                         .time = c->now};
-    core_publish(c, m->room, 0, F_MEMBER, &f);
-}
-
-/* Makes him a member; NULL: the store failed. */
-static struct member *member_enter(struct core *c, struct room *r, struct account *a,
+/* May sign his join from now on: that makes him a member (core_seat.c). NULL: the store failed. */
+static struct member *member_admit(struct core *c, struct room *r, struct account *a,
                                    enum member_role role)
 {
     const struct member *old = member_find(r, a);
     struct store_member row = {.room = r->row.id,
                                .account = a->row.id,
-                               .state = STATE_MEMBER,
+                               .state = STATE_ADMITTED,
                                .role = role,
-                               .from = first_number(c, r),
                                .delivered = old == NULL ? 0 : old->row.delivered,
+                               .joined = old == NULL ? 0 : old->row.joined,
                                .since = c->now};
-    struct member *m = member_set(c, r, a, &row);
 
-    if (m != NULL && r->members_n > 1 && r->row.kind != ROOM_DIRECT)
-        member_tell(c, m, MEMBER_JOINED);
-    if (m != NULL)
-        conns_effect(c, a, r, EFFECT_ENTER);
-    return m;
-}
-
-/* When the owner goes, the one who has been there longest takes over. */
-static void owner_replace(struct core *c, struct room *r)
-{
-    struct member *heir = NULL;
-
-    for (struct member *m = r->members; m != NULL; m = m->hh.next)
-        if (m->row.state == STATE_MEMBER && (heir == NULL || m->row.since < heir->row.since))
-            heir = m;
-    if (heir == NULL)
-        return;
-    struct store_member row = heir->row;
-    row.role = ROLE_OWNER;
-    (void)member_set(c, r, heir->account, &row);
-}
-
-static void member_exit(struct ask *a, struct member *m)
-{
-    struct core *c = a->c;
-    struct store_member row = m->row;
-    bool owner = row.role == ROLE_OWNER;
-
-    row.state = STATE_LEFT;
-    row.role = ROLE_MEMBER;
-    struct f_ok ok = {frame_id(&a->j->frame)};
-    member_tell(c, m, MEMBER_LEFT);
-    conns_effect(c, m->account, m->room, EFFECT_LEAVE);
-    if (member_set(c, m->room, m->account, &row) == NULL)
-        return;
-    if (owner)
-        owner_replace(c, m->room);
-    if (m->room->row.ephemeral && m->room->members_n == 0)
-        room_remove(c, m->room);
-    (void)core_send(c, a->k->id, F_OKAY, &ok);
+    return member_set(c, r, a, &row);
 }
 
 /* --- making rooms --- */
@@ -248,11 +196,9 @@ void ask_room_create(struct ask *a)
     if (rooms_full(a, a->k->account) || rooms_spent(a) || !room_name_free(a, f->name, &row))
         return;
     struct room *r = room_make(a->c, &row);
-    struct member *m = r == NULL ? NULL : member_enter(a->c, r, a->k->account, ROLE_OWNER);
-    if (m == NULL)
-        return;
-    room_answer(a, m);
-    room_tell(a->c, m, a->k->id, str_of(""));
+    struct member *m = r == NULL ? NULL : member_admit(a->c, r, a->k->account, ROLE_OWNER);
+    if (m != NULL)
+        room_answer(a, m);
 }
 
 /* The same key whoever opens it. */
@@ -276,12 +222,11 @@ static void direct_make(struct ask *a, struct account *other, const char *key)
     memcpy(row.canonical, key, strlen(key) + 1);
     memcpy(row.skeleton, key, strlen(key) + 1);
     struct room *r = room_make(c, &row);
-    struct member *m = r == NULL ? NULL : member_enter(c, r, a->k->account, ROLE_MEMBER);
-    struct member *o = m == NULL ? NULL : member_enter(c, r, other, ROLE_MEMBER);
+    struct member *m = r == NULL ? NULL : member_admit(c, r, a->k->account, ROLE_MEMBER);
+    struct member *o = m == NULL ? NULL : member_admit(c, r, other, ROLE_MEMBER);
     if (o == NULL)
         return;
     room_answer(a, m);
-    room_tell(c, m, a->k->id, str_of(""));
     room_tell(c, o, 0, str_of(a->k->account->row.name));
 }
 
@@ -304,7 +249,7 @@ void ask_room_open(struct ask *a)
         direct_make(a, other, key);
 }
 
-/* --- going in and out --- */
+/* --- going in --- */
 
 void ask_room_join(struct ask *a)
 {
@@ -318,21 +263,19 @@ void ask_room_join(struct ask *a)
         ask_error(a, CODE_NO_SUCH, no_room);
         return;
     }
-    if (m != NULL && m->row.state == STATE_MEMBER) {
+    if (m != NULL && member_belongs(m)) {
         room_answer(a, m);
         return;
     }
     if (rooms_full(a, a->k->account))
         return;
-    if (r->members_n >= MEMBERS_MAX) {
+    if (r->members_n + r->admitted_n >= MEMBERS_MAX) {
         ask_error(a, CODE_LIMIT, "this room is full");
         return;
     }
-    m = member_enter(a->c, r, a->k->account, r->members_n == 0 ? ROLE_OWNER : ROLE_MEMBER);
-    if (m == NULL)
-        return;
-    room_answer(a, m);
-    room_tell(a->c, m, a->k->id, str_of(""));
+    m = member_admit(a->c, r, a->k->account, ROLE_MEMBER);
+    if (m != NULL)
+        room_answer(a, m);
 }
 
 /* The room he is a member of, or NULL and the answer is given: one for rooms that are not and for
@@ -348,51 +291,18 @@ static struct member *ask_member(struct ask *a, const struct room_id *id)
     return NULL;
 }
 
-void ask_room_leave(struct ask *a)
+/* The account of a name, for who is to be named in an invitation. */
+void ask_person(struct ask *a)
 {
-    struct member *m = ask_member(a, &a->j->frame.u.room_leave.room);
+    const struct f_person_ask *f = &a->j->frame.u.person_ask;
+    const struct account *who = account_named(a->c, f->name);
 
-    if (m != NULL && m->room->row.kind == ROOM_DIRECT)
-        ask_error(a, CODE_DENIED, "a direct room cannot be left");
-    else if (m != NULL)
-        member_exit(a, m);
-}
-
-void ask_room_invite(struct ask *a)
-{
-    const struct f_room_invite *f = &a->j->frame.u.room_invite;
-    struct member *m = ask_member(a, &f->room);
-    struct account *guest = account_named(a->c, f->name);
-
-    if (m == NULL)
-        return;
-    if (m->room->row.kind != ROOM_PRIVATE) {
-        ask_error(a, CODE_DENIED, "only private rooms are by invitation");
-        return;
-    }
-    if (guest == NULL || guest->row.disabled) {
+    if (who == NULL || who->row.disabled) {
         ask_error(a, CODE_NO_SUCH, no_person);
         return;
     }
-    struct member *g = member_find(m->room, guest);
-    if (g == NULL || g->row.state == STATE_LEFT) {
-        if (guest->invited_n >= INVITED_MAX) {
-            ask_error(a, CODE_LIMIT, "that person has too many invitations");
-            return;
-        }
-        struct store_member row = g != NULL ? g->row : (struct store_member){0};
-        row.room = m->room->row.id;
-        row.account = guest->row.id;
-        row.state = STATE_INVITED;
-        row.role = ROLE_MEMBER;
-        row.since = a->c->now;
-        row.by = a->k->account->row.id;
-        g = member_set(a->c, m->room, guest, &row);
-        if (g == NULL)
-            return;
-        room_tell(a->c, g, 0, str_of(a->k->account->row.name));
-    }
-    (void)core_send(a->c, a->k->id, F_OKAY, &(struct f_ok){f->id});
+    struct f_person out = {f->id, who->row.id, str_of(who->row.name)};
+    (void)core_send(a->c, a->k->id, F_PERSON, &out);
 }
 
 /* One line, nothing that moves a cursor. */

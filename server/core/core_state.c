@@ -229,10 +229,9 @@ struct member *member_find(const struct room *r, const struct account *a)
     return m;
 }
 
-bool member_is(const struct room *r, const struct account *a)
+bool member_belongs(const struct member *m)
 {
-    const struct member *m = member_find(r, a);
-    return m != NULL && m->row.state == STATE_MEMBER;
+    return m->row.state == STATE_MEMBER || m->row.state == STATE_ADMITTED;
 }
 
 /* Adds the row to the counts, or (with -1) takes it out. */
@@ -240,13 +239,15 @@ static void member_count(struct member *m, unsigned by)
 {
     struct account *a = m->account;
 
-    if (m->row.state == STATE_MEMBER) {
+    if (m->row.state == STATE_MEMBER)
         m->room->members_n += by;
+    if (m->row.state == STATE_ADMITTED)
+        m->room->admitted_n += by;
+    if (member_belongs(m))
         a->rooms_n += by;
-    }
     if (m->row.state == STATE_INVITED)
         a->invited_n += by;
-    if (m->row.from > 0)
+    if (m->row.from > 0 || m->row.joined > 0)
         a->ever_n += by;
 }
 

@@ -88,6 +88,7 @@ void job_free(struct job *j)
     if (j == NULL)
         return;
     frame_free(&j->frame);
+    content_free(&j->what);
     ahead_release(j->ahead);
     wipe(j, sizeof *j);
     free(j);

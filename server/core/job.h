@@ -6,6 +6,7 @@
 #define SERVER_CORE_JOB_H
 
 #include "common/chat/account.h"
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "common/chat/proto.h"
 #include "common/crypto/csr.h"
@@ -51,8 +52,9 @@ struct job {
     bool compact;                /* login, resume: it reads compact entries */
     struct entry_line line;      /* entry: taken apart, signature and body checked */
     struct hash line_hash;
-    char policy[128]; /* entry: why it is to be voided; empty: it is not */
-    struct csr csr;   /* join */
+    char policy[128];    /* entry: why it is to be voided; empty: it is not */
+    struct content what; /* entry: what it says; owned, and only of join, leave and invite */
+    struct csr csr;      /* join */
 };
 
 struct job *job_new(enum job_kind kind, uint64_t conn); /* zeros; NULL: no memory */

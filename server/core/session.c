@@ -154,16 +154,19 @@ static int on_join(struct session *s, struct frame *f)
 
 /* --- entries --- */
 
-/* Why policy voids a correct entry; empty: it does not. */
-static int entry_policy(struct session *s, struct span body, char *why, size_t cap)
+/* Why policy voids a correct entry; empty: it does not. What the sequencer need not know of its
+ * content is not kept. */
+static int entry_policy(struct session *s, struct span body, struct content *what, char *why,
+                        size_t cap)
 {
-    struct content c;
     struct err e = {0};
 
+    *what = (struct content){.kind = CONTENT_UNKNOWN};
     if (body.n < OPENING_LEN) {
         err_set(&e, ERR_PEER, "the body is too short");
-    } else if (content_take(&c, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e) == 0) {
-        content_free(&c);
+    } else if (content_take(what, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e) == 0) {
+        if (!content_seats(what->kind))
+            content_free(what);
         return 0;
     }
     if (e.code == ERR_LOCAL)
@@ -208,16 +211,20 @@ static int on_entry(struct session *s, struct frame *f)
 {
     struct entry_line l = {0};
     char policy[sizeof((struct job *)0)->policy] = "";
+    struct content what;
     struct err e = {0};
 
     if (entry_check(s, &f->u.entry_say, &l, &e) < 0)
         return session_refuse(s, 0, CODE_BAD_ENTRY, e.text);
     if (l.ts > s->now + TS_FUTURE_MS)
         return entry_later(s, &l);
-    if (entry_policy(s, f->u.entry_say.body, policy, sizeof policy) < 0)
+    if (entry_policy(s, f->u.entry_say.body, &what, policy, sizeof policy) < 0)
         return -1;
     struct job *j = job_make(s, f);
-    if (j != NULL) {
+    if (j == NULL) {
+        content_free(&what);
+    } else {
+        j->what = what;
         j->line = l;
         entry_line_hash(j->frame.u.entry_say.line, &j->line_hash);
         memcpy(j->policy, policy, sizeof policy);
@@ -264,8 +271,8 @@ static const struct handler {
     {F_ROOM_CREATE, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_ROOM_LIST, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_ROOM_JOIN, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
-    {F_ROOM_LEAVE, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
-    {F_ROOM_INVITE, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_PERSON_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_ROLL_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_ROOM_TOPIC, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_ROOM_OPEN, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_HELLO_CLIENT, true, 0, NEED_HELLO, on_hello},

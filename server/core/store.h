@@ -71,17 +71,20 @@ struct store_tip {
     struct hash head;
 };
 
-enum member_state { STATE_INVITED, STATE_MEMBER, STATE_LEFT };
+/* Stored as they are numbered: rows are only added. Admitted is who may sign his join; until he
+ * has, he reads nothing and is nobody's member. */
+enum member_state { STATE_INVITED, STATE_MEMBER, STATE_LEFT, STATE_ADMITTED };
 
 struct store_member { /* key: room and account */
     struct room_id room;
     struct account_id account;
     enum member_state state;
     enum member_role role;
-    uint64_t from;      /* first number he may read; 0: never was a member */
+    uint64_t from;      /* first number he may read; 0: never was a member, or from his join on */
     uint64_t delivered; /* everything up to it is verified and kept by him */
     int64_t since;
     struct account_id by; /* who invited; zeros: nobody */
+    uint64_t joined;      /* number of his last join; 0: none is signed */
 };
 
 struct store_message { /* key: room and number; room, fp and seq are unique too */
@@ -95,6 +98,7 @@ struct store_message { /* key: room and number; room, fp and seq are unique too 
     struct str line;
     struct span sig, body;
     struct str why; /* voided: the reason; then body is empty */
+    bool seats;     /* join, leave or invite, and not voided */
 };
 
 struct store_invite {
@@ -175,6 +179,10 @@ struct store_ops {
                         struct err *e);
     /* Numbers first .. last upwards, or downwards when first > last. */
     int (*message_range)(void *db, const struct room_id *room, uint64_t first, uint64_t last,
+                         store_each_message *each, void *ctx, struct err *e);
+
+    /* Those that say who is a member, with higher numbers than that, upwards. */
+    int (*message_seats)(void *db, const struct room_id *room, uint64_t after,
                          store_each_message *each, void *ctx, struct err *e);
 
     int (*invite_put)(void *db, const struct store_invite *row, struct err *e);

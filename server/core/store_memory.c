@@ -627,6 +627,29 @@ static int memory_message_range(void *db, const struct room_id *room, uint64_t f
     return rc;
 }
 
+static int memory_message_seats(void *db, const struct room_id *room, uint64_t after,
+                                store_each_message *each, void *ctx, struct err *e)
+{
+    const struct store_message *next;
+    int rc = 0;
+
+    (void)e;
+    do {
+        next = NULL;
+        EACH((struct memory *)db, MESSAGES, struct store_message, g)
+        {
+            if (g->seats && same_id(&g->room, room) && g->number > after &&
+                (next == NULL || g->number < next->number))
+                next = g;
+        }
+        if (next != NULL) {
+            after = next->number;
+            rc = each(ctx, next);
+        }
+    } while (rc == 0 && next != NULL);
+    return rc;
+}
+
 /* --- invites --- */
 
 static int memory_invite_put(void *db, const struct store_invite *row, struct err *e)
@@ -775,6 +798,7 @@ const struct store_ops store_memory = {
     .message_former = memory_message_former,
     .message_head = memory_message_head,
     .message_range = memory_message_range,
+    .message_seats = memory_message_seats,
     .invite_put = memory_invite_put,
     .invite_get = memory_invite_get,
     .invite_use = memory_invite_use,

@@ -22,6 +22,8 @@ struct window {
     size_t n, bytes;
     struct hash base; /* head(first - 1) */
     struct last *lasts;
+    struct kept **seats; /* who is a member: these outlive the window, in order of number */
+    size_t seats_n;
     UT_hash_handle hh;
 };
 
@@ -81,13 +83,27 @@ static struct kept **place(struct window *r, uint64_t number)
     return &r->ring[number % WINDOW_ENTRIES];
 }
 
+/* Joins, leaves and invitations stay, the latest of them: without them nobody is a member. */
+static int seat_keep(struct windows *w, struct window *r, struct kept *k)
+{
+    if (r->seats == NULL && (r->seats = calloc(ROSTER_ROWS_MAX, sizeof *r->seats)) == NULL)
+        return -1;
+    if (r->seats_n == ROSTER_ROWS_MAX) {
+        kept_free(w, r->seats[0]);
+        memmove(r->seats, r->seats + 1, --r->seats_n * sizeof *r->seats);
+    }
+    r->seats[r->seats_n++] = k;
+    return 0;
+}
+
 static void oldest_drop(struct windows *w, struct window *r)
 {
     struct kept **at = place(r, r->first);
 
     r->base = (*at)->row.head;
     r->bytes -= (*at)->bytes;
-    kept_free(w, *at);
+    if (!(*at)->row.seats || seat_keep(w, r, *at) < 0)
+        kept_free(w, *at);
     *at = NULL;
     r->first++;
     r->n--;
@@ -257,6 +273,24 @@ static int window_message_range(void *db, const struct room_id *room, uint64_t f
     }
 }
 
+static int window_message_seats(void *db, const struct room_id *room, uint64_t after,
+                                store_each_message *each, void *ctx, struct err *e)
+{
+    struct window *r = find(db, room);
+    int ret = 0;
+
+    (void)e;
+    for (size_t i = 0; r != NULL && ret == 0 && i < r->seats_n; i++)
+        if (r->seats[i]->row.number > after)
+            ret = each(ctx, &r->seats[i]->row);
+    for (uint64_t n = 0; r != NULL && ret == 0 && n < r->n; n++) {
+        const struct kept *k = at_number(r, r->first + n);
+        if (k->row.seats && k->row.number > after)
+            ret = each(ctx, &k->row);
+    }
+    return ret;
+}
+
 /* --- what the core itself remembers --- */
 
 static int window_room_put(void *db, const struct store_room *row, struct err *e)
@@ -291,6 +325,9 @@ static void window_free(struct windows *w, struct window *r)
 
     while (r->n > 0)
         oldest_drop(w, r);
+    while (r->seats_n > 0)
+        kept_free(w, r->seats[--r->seats_n]);
+    free(r->seats);
     HASH_ITER(hh, r->lasts, l, next)
     {
         HASH_DEL(r->lasts, l);
@@ -328,6 +365,7 @@ const struct store_ops store_window = {
     .close = window_close,
     .room_put = window_room_put,
     .member_put = window_member_put,
+    .message_seats = window_message_seats,
     .message_add = window_message_add,
     .message_seq = window_message_seq,
     .message_last = window_message_last,

@@ -10,6 +10,7 @@
 Everything ends with the with-block, whatever happened in it.
 """
 
+import json
 import os
 import re
 import shlex
@@ -161,6 +162,19 @@ class Relay:
         m = Member(self, name)
         m.join(self.invite(*options), name, device)
         return m
+
+
+def message(stream):
+    """The next message that a client prints as JSON; who joins or leaves is not one."""
+    for line in stream:
+        if (row := json.loads(line))["event"] == "entry":
+            return row
+    raise AssertionError("the client ended")
+
+
+def messages(text):
+    """Every message in what a client printed as JSON."""
+    return [r for r in map(json.loads, text.splitlines()) if r["event"] == "entry"]
 
 
 class Member:

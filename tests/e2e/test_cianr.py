@@ -79,7 +79,7 @@ def puppet(relay):
 
 def test_another_program_joins_and_talks(relay, puppet):
     puppet.login()
-    room = puppet.ask("room-create", name="den", private=False, history="all")["room"]["id"]
+    room = puppet.enter("room-create", name="den", private=False, history="all")
     assert puppet.say(room, say("hello"))["type"] == "numbered"
     assert puppet.say(room, say("x" * 40000))["type"] == "numbered"
 

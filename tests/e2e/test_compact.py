@@ -21,7 +21,7 @@ def room(tmp_path):
         new, old = Puppet(r, "newt").join(), Puppet(r, "olga").join()
         new.features = ["compact-1", "a word of tomorrow"]
         for puppet in (new, old):
-            puppet.id = puppet.login().ask("room-join", name="ops")["room"]["id"]
+            puppet.id = puppet.login().enter("room-join", name="ops")
         yield r, alice, new, old
 
 
@@ -113,8 +113,8 @@ def test_a_changed_one_ends_its_sender(room, harm):
     elif harm == "room":
         data[1] ^= 1
     elif harm == "spelling":
-        assert data[17] == 1
-        data[17:18] = b"\x40\x01"
+        assert data[17] == 2  # 1 is the join
+        data[17:18] = b"\x40\x02"
     elif harm == "kind":
         data[0] = 1
     else:

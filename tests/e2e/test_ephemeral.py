@@ -88,10 +88,12 @@ def test_only_the_latest_are_there_for_who_comes_late(room):
     late = Puppet(relay, "lara").join().login()
     talker = Puppet(relay, "tilda").join().login()
     answer = talker.ask("room-join", name="smoke")["room"]
+    talker.enter("room-join", name="smoke")
     assert answer["ephemeral"] is True
     for i in range(5):  # five of these are more than a window's bytes
         assert talker.say(answer["id"], say(f"{i}" + "x" * 65000))["type"] == "numbered"
     seen = late.ask("room-join", name="smoke")["room"]
+    late.enter("room-join", name="smoke")
     assert 1 < seen["from"] <= seen["number"]
     page = late.ask("history", room=seen["id"], after=0, count=100)
     numbers = [e["number"] for e in page["entries"]]

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from proxy import Proxy
-from relay import CLIENT, SECONDS, Member, Relay, countersignd
+from relay import CLIENT, SECONDS, Member, Relay, countersignd, messages
 
 TRACED = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # one tracer at a time
 FAKETIME = next((p for p in ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -35,7 +35,7 @@ def relay(tmp_path):
 
 def texts(member):
     out = member("recv", "--json", "--since", "k1-0")
-    return [json.loads(line)["text"] for line in out.splitlines()]
+    return [r["text"] for r in messages(out)]
 
 
 def two(relay):
@@ -357,7 +357,7 @@ def test_2038(relay):
         relay.run("--listen", f"127.0.0.1:{relay.port}")
     assert then(alice, "@2038-01-19 03:20:10", "send", "ops", "after").returncode == 0
     p = then(bob, "@2038-01-19 03:20:20", "recv", "--json", "--since", "k1-0")
-    assert [json.loads(line)["text"] for line in p.stdout.splitlines()] == ["first", "after"]
+    assert [r["text"] for r in messages(p.stdout)] == ["first", "after"]
     relay.stop()
 
 
@@ -420,7 +420,7 @@ def listen(lines, text, heard, shown):
     for line in lines:
         with contextlib.suppress(ValueError):  # the last line may be cut
             row = json.loads(line)
-            if row.get("number"):
+            if row["event"] == "entry" and row.get("number"):
                 shown.append(row["text"])
             if row.get("text") == text:
                 heard.set()

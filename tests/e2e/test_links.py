@@ -186,7 +186,7 @@ def test_another_program_joins_and_talks(relay, suites):
     p = Puppet(relay, "mallory", link="ecdhe",
                dial=lambda *a, **k: ecdhe.Ecdhe(*a, suites=suites, **k))
     p.join("--admin").login()
-    room = p.ask("room-create", name="den", private=False, history="all")["room"]["id"]
+    room = p.enter("room-create", name="den", private=False, history="all")
     assert p.say(room, say("hello"))["type"] == "numbered"
     with open(os.path.join(relay.dir, "relay-rsa.crt"), encoding="ascii") as f:
         der = pem.PEM_cert_to_DER_cert(f.read())

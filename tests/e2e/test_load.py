@@ -62,8 +62,8 @@ class Load:
             while self.busy():
                 puppet.login()
                 if n % 3 == 0:
-                    puppet.ask("room-leave", room=room)
-                    puppet.ask("room-join", name="load")
+                    assert puppet.leave(room)["type"] == "numbered"
+                    puppet.enter("room-join", name="load")
                 elif n % 3 == 1:
                     puppet.tls.raw(b"\xff\xff\xff\xff")
                     puppet.tls.closed()
@@ -100,12 +100,11 @@ def test_load(tmp_path):
         people = [Puppet(relay, f"talker-{i}x").join().login() for i in "abcd"[:TALKERS]]
         people += [Puppet(relay, f"guest-{i}x").join() for i in "efg"[:CHURNERS]]
         Puppet(relay, "victim").join()
-        room = people[0].ask("room-create", name="load", private=False,
-                             history="all")["room"]["id"]
+        room = people[0].enter("room-create", name="load", private=False, history="all")
         for p in people[1:]:
             if p.tls is None:
                 p.login()
-            assert p.ask("room-join", name="load")["type"] == "room"
+            p.enter("room-join", name="load")
         load = Load(relay)
         load.run(*[load.talker(p, room) for p in people[:TALKERS]],
                  *[load.churner(p, room) for p in people[TALKERS:]], load.rabble, load.operator)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from proxy import Coalesce, Cut, Drip, Flip, Proxy, Records, records
-from relay import SECONDS, Member, Relay
+from relay import SECONDS, Member, Relay, messages
 
 SEED = int(os.environ.get("SEED", "1"))
 CLOSE = 5 + 32       # the close_notify that ends either direction
@@ -199,7 +199,7 @@ def test_the_compatibility_record_means_nothing(lab, way):
 
 def texts(member):
     out = member("recv", "--json", "--since", "k1-0")
-    return [json.loads(line)["text"] for line in out.splitlines()]
+    return [r["text"] for r in messages(out)]
 
 
 def told(lab, text, **fault):

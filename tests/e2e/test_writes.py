@@ -28,11 +28,10 @@ def room(tmp_path):
     with Relay(tmp_path) as r:
         r.run()
         talker = Puppet(r, "tilda").join().login()
-        room = talker.ask("room-create", name="ops", private=False,
-                          history="joined")["room"]["id"]
+        room = talker.enter("room-create", name="ops", private=False, history="joined")
         ears = [Puppet(r, f"ear-{c}").join().login() for c in "abc"]
         for ear in ears:
-            ear.ask("room-join", name="ops")
+            ear.enter("room-join", name="ops")
         yield r, talker, room, ears
 
 

@@ -1,7 +1,7 @@
 """A second client, written from docs/protocol.md alone and as ill-behaved as a test wants it.
 
     mallory = Puppet(relay, "mallory").join().login()
-    mallory.ask("room-create", name="den", private=False, history="all")
+    mallory.enter("room-create", name="den", private=False, history="all")
     mallory.raw(b"...")                      # bytes below the frames
     mallory.closed()                         # what the relay said before it ended the connection
 
@@ -289,6 +289,29 @@ class Puppet:
         line = "|".join(str(changed.get(k, v)) for k, v in f.items())
         return {"type": "entry", "line": line, "sig": b64(changed.get("sig") or self.sign(line)),
                 "body": b64(changed.get("bytes", body))}
+
+    def enter(self, what, **fields):
+        """room-join, room-create or room-open, and the join that makes a member; the room's id."""
+        room = self.ask(what, **fields)["room"]
+        me = {"kind": "join", "account": self.welcome["account"]["id"], "name": self.name}
+        if "with" in room:
+            me["with"] = {"account": room["with"], "name": room["name"]}
+        if not room["signed"]:
+            verdict = self.say(room["id"], json.dumps(me).encode())
+            assert verdict["type"] == "numbered", verdict
+        return room["id"]
+
+    def leave(self, room):
+        return self.say(room, b'{"kind":"leave"}')
+
+    def invite(self, room, name):
+        """The relay's answer to the name, or its verdict on the invitation."""
+        who = self.ask("person", name=name)
+        if who["type"] != "person":
+            return who
+        return self.say(room, json.dumps({"kind": "invite", "account": who["account"],
+                                          "name": who["name"], "roster": ZEROS,
+                                          "at": 1}).encode())
 
     def say(self, room, content):
         """Sends it; the relay's verdict."""

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/chat/compact.h"
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "common/chat/proto.h"
 #include "common/link/link.h"
@@ -156,15 +157,6 @@ static void own_join(struct conn *c)
         send_frame(c, F_ROOM_JOIN, &(struct f_room_join){.id = ID_ROOM, .name = str_of(name)});
 }
 
-static void on_room(struct conn *c, const struct frame *f)
-{
-    if (f->u.room.re != ID_ROOM)
-        return;
-    own_of(c)->room = f->u.room.room.id;
-    own_of(c)->is_member = true;
-    conn_joined(c);
-}
-
 static void on_error(struct conn *c, const struct frame *f)
 {
     load_fail(c->load, "member %u: the relay says %.*s", c->number, (int)f->u.error.text.n,
@@ -211,6 +203,41 @@ static int entry_append(struct conn *c, struct span content, struct buf *out)
     if (rc < 0)
         load_fail(c->load, "an entry cannot be made: %s", e.text);
     return rc;
+}
+
+static void sign_join(struct conn *c)
+{
+    const struct member *m = c->member;
+    const struct content_who me = {m->account, str_of(m->name)};
+    struct buf content, out;
+    struct err e = {0};
+
+    buf_init(&content, CONTENT_MAX);
+    buf_init(&out, FRAME_HEAD + FRAME_MAX);
+    if (content_join_put(&content, &me, NULL, &e) < 0)
+        load_fail(c->load, "a join cannot be made: %s", e.text);
+    else if (entry_append(c, buf_span(&content), &out) == 0)
+        conn_put(c, buf_span(&out).p, out.len);
+    buf_free(&content);
+    buf_free(&out);
+}
+
+/* Admitted by the answer; in when the relay has our signed join and says the room once more. */
+static void on_room(struct conn *c, const struct frame *f)
+{
+    const struct f_room_info *r = &f->u.room.room;
+    struct own *o = own_of(c);
+
+    if (f->u.room.re == ID_ROOM)
+        o->room = r->id;
+    if (memcmp(&o->room, &r->id, sizeof o->room) != 0 || o->is_member)
+        return;
+    if (!r->is_signed) {
+        sign_join(c);
+        return;
+    }
+    o->is_member = true;
+    conn_joined(c);
 }
 
 /* Whose messages are counted: a table by the author's fingerprint. */

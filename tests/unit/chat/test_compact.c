@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/chat/compact.h"
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "common/chat/frame.h"
 #include "common/chat/json.h"

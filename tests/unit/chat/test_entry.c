@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "common/chat/json.h"
 #include "common/crypto/issue.h"
@@ -254,6 +255,9 @@ static void bodies_are_refused(void **state)
     buf_free(&b);
 }
 
+#define ID  "000102030405060708090a0b0c0d0e0f"
+#define WHO "\"account\":\"" ID "\",\"name\":\"bob\""
+
 static const struct {
     const char *json;
     int ret;
@@ -264,6 +268,24 @@ static const struct {
     {"{\"text\":\"hi\",\"kind\":\"say\",\"more\":1}", 0, CONTENT_SAY, "another order, a later key"},
     {"{\"kind\":\"react\",\"n\":1}", 0, CONTENT_UNKNOWN, "a later kind"},
     {"{\"kind\":\"Say\",\"text\":\"hi\"}", 0, CONTENT_UNKNOWN, "another kind"},
+    {"{\"kind\":\"join\"," WHO "}", 0, CONTENT_JOIN, "a join"},
+    {"{\"kind\":\"join\"," WHO ",\"with\":{" WHO "}}", 0, CONTENT_JOIN, "a join of two"},
+    {"{\"kind\":\"join\"," WHO ",\"with\":{}}", -1, 0, "with nobody"},
+    {"{\"kind\":\"join\"," WHO ",\"with\":\"bob\"}", -1, 0, "with is text"},
+    {"{\"kind\":\"join\",\"name\":\"bob\"}", -1, 0, "no account"},
+    {"{\"kind\":\"join\",\"account\":\"00\",\"name\":\"bob\"}", -1, 0, "account too short"},
+    {"{\"kind\":\"join\",\"account\":\"000102030405060708090A0b0c0d0e0f\",\"name\":\"bob\"}", -1, 0,
+     "upper-case account"},
+    {"{\"kind\":\"join\",\"account\":\"" ID "\",\"name\":\"\"}", -1, 0, "empty name"},
+    {"{\"kind\":\"leave\"}", 0, CONTENT_LEAVE, "a leave"},
+    {"{\"kind\":\"invite\"," WHO ",\"roster\":\"" ID ID "\",\"at\":1}", 0, CONTENT_INVITE,
+     "an invitation"},
+    {"{\"kind\":\"invite\"," WHO ",\"roster\":\"" ID ID "\"}", -1, 0, "vouching for no time"},
+    {"{\"kind\":\"invite\"," WHO ",\"roster\":\"" ID ID "\",\"at\":0}", -1, 0,
+     "for before the room"},
+    {"{\"kind\":\"invite\"," WHO ",\"roster\":\"" ID "\",\"at\":1}", -1, 0, "half a hash"},
+    {"{\"kind\":\"invite\"," WHO ",\"at\":1}", -1, 0, "vouching for nobody"},
+    {"{\"kind\":\"invite\",\"roster\":\"" ID ID "\",\"at\":1}", -1, 0, "inviting nobody"},
     {"{\"kind\":\"say\"}", -1, 0, "no text"},
     {"{\"kind\":\"say\",\"text\":\"\"}", -1, 0, "empty text"},
     {"{\"kind\":\"say\",\"text\":1}", -1, 0, "text is a number"},
@@ -294,6 +316,51 @@ static void contents_are_judged(void **state)
             assert_null(c.tree);
         content_free(&c);
     }
+}
+
+static void who(const struct content_who *got, const struct content_who *want)
+{
+    assert_memory_equal(&got->account, &want->account, sizeof got->account);
+    assert_true(str_same(got->name, want->name));
+}
+
+/* What one side writes, the other reads. */
+static void seats_are_read_as_written(void **state)
+{
+    const struct content_who bob = {{{2, 3}}, str_of("bob")}, eve = {{{4}}, str_of("\xc3\xa9v")};
+    const struct hash roster = {{5, 6}};
+    struct content c;
+    struct buf b;
+    struct err e = {0};
+    (void)state;
+
+    buf_init(&b, CONTENT_MAX);
+    assert_int_equal(content_join_put(&b, &bob, NULL, &e), 0);
+    assert_int_equal(content_take(&c, buf_span(&b), &e), 0);
+    assert_true(c.kind == CONTENT_JOIN && content_seats(c.kind) && !c.has_with);
+    who(&c.who, &bob);
+    content_free(&c);
+    buf_cut(&b, 0);
+    assert_int_equal(content_join_put(&b, &bob, &eve, &e), 0);
+    assert_int_equal(content_take(&c, buf_span(&b), &e), 0);
+    assert_true(c.has_with);
+    who(&c.with, &eve);
+    content_free(&c);
+    buf_cut(&b, 0);
+    assert_int_equal(content_invite_put(&b, &eve, &roster, 77, &e), 0);
+    assert_int_equal(content_take(&c, buf_span(&b), &e), 0);
+    assert_true(c.kind == CONTENT_INVITE && hash_same(&c.roster, &roster) && c.at == 77);
+    who(&c.who, &eve);
+    content_free(&c);
+    buf_cut(&b, 0);
+    assert_int_equal(content_leave_put(&b, &e), 0);
+    assert_true(span_same(buf_span(&b), span_of("{\"kind\":\"leave\"}", 16)));
+    const struct content_who bad = {{{1}}, str_of("\xff")};
+    buf_cut(&b, 3);
+    assert_int_equal(content_join_put(&b, &bad, NULL, &e), -1);
+    assert_int_equal(b.len, 3);
+    assert_false(content_seats(CONTENT_SAY) || content_seats(CONTENT_UNKNOWN));
+    buf_free(&b);
 }
 
 static void texts_have_their_length(void **state)
@@ -474,6 +541,7 @@ int main(void)
         cmocka_unit_test(body_is_that_of_the_vector),
         cmocka_unit_test(bodies_are_refused),
         cmocka_unit_test(contents_are_judged),
+        cmocka_unit_test(seats_are_read_as_written),
         cmocka_unit_test(texts_have_their_length),
         cmocka_unit_test(a_text_too_long_is_refused),
         cmocka_unit_test(chains_have_no_hole),

@@ -23,10 +23,11 @@
 #define OWN "{\"number\":7,\"time\":8,\"line\":\"l\",\"sig\":\"" B2 "\"}"
 #define ROOM_BARE                                                                                  \
     "{\"id\":\"" H16 "\",\"name\":\"lobby\",\"kind\":\"public\",\"history\":\"joined\","           \
-    "\"topic\":\"\",\"from\":1,\"number\":0,\"head\":\"" H32 "\"}"
+    "\"topic\":\"\",\"from\":1,\"number\":0,\"head\":\"" H32 "\",\"signed\":false}"
 #define ROOM_OWN                                                                                   \
     "{\"id\":\"" H16 "\",\"name\":\"bob\",\"kind\":\"direct\",\"history\":\"all\","                \
-    "\"topic\":\"t\",\"from\":2,\"number\":9,\"head\":\"" H32 "\",\"own\":" OWN "}"
+    "\"topic\":\"t\",\"from\":2,\"number\":9,\"head\":\"" H32 "\",\"signed\":true,"                \
+    "\"with\":\"" H16 "\",\"own\":" OWN "}"
 #define ENTRY_BODY                                                                                 \
     "{\"type\":\"entry\",\"number\":3,\"time\":4,\"line\":\"l\",\"sig\":\"" B2 "\",\"body\":\"" B2 \
     "\"}"
@@ -51,9 +52,8 @@ static const struct {
      ""},
     {F_ROOM_LIST, "{\"type\":\"room-list\",\"id\":1}", ""},
     {F_ROOM_JOIN, "{\"type\":\"room-join\",\"id\":1,\"name\":\"lobby\"}", ""},
-    {F_ROOM_LEAVE, "{\"type\":\"room-leave\",\"id\":1,\"room\":\"" H16 "\"}", ""},
-    {F_ROOM_INVITE, "{\"type\":\"room-invite\",\"id\":1,\"room\":\"" H16 "\",\"name\":\"bob\"}",
-     ""},
+    {F_PERSON_ASK, "{\"type\":\"person\",\"id\":1,\"name\":\"bob\"}", ""},
+    {F_ROLL_ASK, "{\"type\":\"roll\",\"id\":1,\"room\":\"" H16 "\",\"after\":0}", ""},
     {F_ROOM_TOPIC, "{\"type\":\"room-topic\",\"id\":1,\"room\":\"" H16 "\",\"topic\":\"t\"}", ""},
     {F_ROOM_OPEN, "{\"type\":\"room-open\",\"id\":1,\"name\":\"bob\"}", ""},
     {F_MEMBERS_ASK, "{\"type\":\"members\",\"id\":1,\"room\":\"" H16 "\"}", ""},
@@ -79,7 +79,7 @@ static const struct {
      "{\"type\":\"welcome\",\"re\":2,\"proof\":\"" B32 "\",\"token\":\"" B32
      "\",\"account\":{\"id\":\"" H16 "\",\"name\":\"alice\",\"admin\":true},\"device\":\"laptop\","
      "\"rooms\":[" ROOM_BARE "," ROOM_OWN "],\"crl\":\"" B2 "\"}",
-     " proof own "},
+     " proof own with "},
     {F_WELCOME,
      "{\"type\":\"welcome\",\"re\":2,\"token\":\"" B32 "\",\"account\":{\"id\":\"" H16
      "\",\"name\":\"alice\",\"admin\":false},\"device\":\"laptop\",\"rooms\":[],\"crl\":\"\"}",
@@ -91,13 +91,14 @@ static const struct {
      ""},
     {F_OKAY, "{\"type\":\"ok\",\"re\":1}", ""},
     {F_ROOM, "{\"type\":\"room\",\"re\":1,\"room\":" ROOM_BARE "}", " re "},
-    {F_ROOM, "{\"type\":\"room\",\"by\":\"bob\",\"room\":" ROOM_OWN "}", " by own "},
+    {F_ROOM, "{\"type\":\"room\",\"by\":\"bob\",\"room\":" ROOM_OWN "}", " by own with "},
     {F_ROOMS,
      "{\"type\":\"rooms\",\"re\":1,\"rooms\":[{\"id\":\"" H16
      "\",\"name\":\"lobby\",\"topic\":\"\",\"members\":2,\"joined\":false}]}",
      ""},
     {F_MEMBERS,
-     "{\"type\":\"members\",\"re\":1,\"room\":\"" H16 "\",\"members\":[{\"account\":\"" H16
+     "{\"type\":\"members\",\"re\":1,\"room\":\"" H16
+     "\",\"number\":4,\"members\":[{\"account\":\"" H16
      "\",\"name\":\"alice\",\"role\":\"owner\",\"online\":true,\"delivered\":0,\"devices\":["
      "{\"fp\":\"" H32 "\",\"name\":\"laptop\",\"since\":1,\"revoked\":0}]}]}",
      ""},
@@ -113,9 +114,9 @@ static const struct {
      "{\"type\":\"history\",\"re\":1,\"room\":\"" H16 "\",\"first\":1,\"head\":\"" H32
      "\",\"entries\":[]}",
      ""},
-    {F_MEMBER,
-     "{\"type\":\"member\",\"room\":\"" H16 "\",\"account\":\"" H16
-     "\",\"name\":\"bob\",\"what\":\"left\",\"time\":5}",
+    {F_PERSON, "{\"type\":\"person\",\"re\":1,\"account\":\"" H16 "\",\"name\":\"bob\"}", ""},
+    {F_ROLL,
+     "{\"type\":\"roll\",\"re\":1,\"room\":\"" H16 "\",\"upto\":3,\"entries\":[" ENTRY_BODY "]}",
      ""},
     {F_TOPIC,
      "{\"type\":\"topic\",\"room\":\"" H16 "\",\"account\":\"" H16
@@ -286,9 +287,9 @@ static const struct {
     {"{\"type\":\"room-list\",\"id\":\"1\"}", "id is text", FROM_CLIENT},
     {"{\"type\":\"login\",\"id\":1,\"nonce\":\"" B16 "\"}", "nonce too short", FROM_CLIENT},
     {"{\"type\":\"login\",\"id\":1,\"nonce\":\"" B32 "AA==\"}", "nonce too long", FROM_CLIENT},
-    {"{\"type\":\"room-leave\",\"id\":1,\"room\":\"000102030405060708090A0b0c0d0e0f\"}",
+    {"{\"type\":\"members\",\"id\":1,\"room\":\"000102030405060708090A0b0c0d0e0f\"}",
      "upper-case hex", FROM_CLIENT},
-    {"{\"type\":\"room-leave\",\"id\":1,\"room\":\"00\"}", "room too short", FROM_CLIENT},
+    {"{\"type\":\"members\",\"id\":1,\"room\":\"00\"}", "room too short", FROM_CLIENT},
     {"{\"type\":\"history\",\"id\":1,\"room\":\"" H16 "\",\"count\":1}", "neither before nor after",
      FROM_CLIENT},
     {"{\"type\":\"history\",\"id\":1,\"room\":\"" H16 "\",\"before\":5,\"after\":1,\"count\":1}",

@@ -148,6 +148,14 @@ struct engine *stage_engine(struct stage *s)
 
 struct stage *stage_new(void **state)
 {
+    struct stage *s = stage_empty(state, ROOM_PUBLIC);
+
+    stage_log(s, stage_join(s, BOB));
+    return s;
+}
+
+struct stage *stage_empty(void **state, enum room_kind kind)
+{
     struct stage *s = malloc(sizeof *s);
     struct err e = {0};
 
@@ -164,6 +172,11 @@ struct stage *stage_new(void **state)
     memset(s->salted.b, 7, sizeof s->salted.b);
     s->room = stage_room_id(0xaa);
     s->from = 1;
+    s->kind = kind;
+    for (int i = 0; i < PEOPLE; i++) {
+        s->who[i].seq = 0;
+        s->who[i].prev = (struct hash){{0}};
+    }
     stage_engine(s);
     return s;
 }
@@ -249,6 +262,112 @@ struct item *stage_write(struct stage *s, enum who who, const char *text)
     return it;
 }
 
+/* --- who is a member --- */
+
+struct account_id stage_account(enum who who)
+{
+    struct account_id id;
+
+    memset(id.b, (int)(who == MALLORY ? BOB : who) + 1, sizeof id.b);
+    return id;
+}
+
+static struct content_who who_of(const struct stage *s, enum who who)
+{
+    return (struct content_who){stage_account(who), str_of(s->who[who].name)};
+}
+
+static struct item *seat_write(struct stage *s, enum who who, struct buf *content)
+{
+    struct person *p = s->who + who;
+    struct entry_line l;
+
+    stage_line(s, who, &l);
+    assert_int_equal(buf_add(content, "", 1), 0);
+    struct item *it = stage_forge(s, who, &l, (const char *)buf_span(content).p);
+    buf_free(content);
+    p->seq++;
+    entry_line_hash(str_from(it->made.line, it->made.line_n), &p->prev);
+    return it;
+}
+
+struct item *stage_join(struct stage *s, enum who who)
+{
+    const struct content_who me = who_of(s, who), with = who_of(s, who == ALICE ? BOB : ALICE);
+    struct buf b;
+    struct err e = {0};
+
+    buf_init(&b, CONTENT_MAX);
+    assert_int_equal(content_join_put(&b, &me, s->kind == ROOM_DIRECT ? &with : NULL, &e), 0);
+    return seat_write(s, who, &b);
+}
+
+struct item *stage_leave(struct stage *s, enum who who)
+{
+    struct buf b;
+    struct err e = {0};
+
+    buf_init(&b, CONTENT_MAX);
+    assert_int_equal(content_leave_put(&b, &e), 0);
+    return seat_write(s, who, &b);
+}
+
+/* The content of an entry of the log; the caller frees it. */
+static void item_content(const struct item *it, struct content *c)
+{
+    struct span body = buf_span(&it->made.body);
+    struct err e = {0};
+
+    assert_int_equal(content_take(c, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e), 0);
+}
+
+static int line_order(const void *a, const void *b)
+{
+    return memcmp(a, b, HASH_LEN);
+}
+
+/* A second reading of docs/protocol.md 6, not roster.c's. */
+void stage_roster(struct stage *s, struct hash *out)
+{
+    struct hash lines[PEOPLE], author[PEOPLE];
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->log_n; i++) {
+        const struct item *it = s->log + i;
+        struct str line = str_from(it->made.line, it->made.line_n);
+        struct entry_line l;
+        struct content c;
+        struct err e = {0};
+        assert_int_equal(entry_line_take(&l, line, &e), 0);
+        item_content(it, &c);
+        if (c.kind == CONTENT_JOIN) {
+            author[n] = l.author;
+            entry_line_hash(line, &lines[n++]);
+        }
+        for (size_t k = 0; c.kind == CONTENT_LEAVE && k < n; k++)
+            if (hash_same(&author[k], &l.author)) {
+                author[k] = author[--n];
+                lines[k--] = lines[n];
+            }
+        content_free(&c);
+    }
+    qsort(lines, n, sizeof lines[0], line_order);
+    sha256(span_of(lines, n * sizeof lines[0]), out);
+}
+
+struct item *stage_invite(struct stage *s, enum who who, enum who guest)
+{
+    const struct content_who g = who_of(s, guest);
+    struct hash roster;
+    struct buf b;
+    struct err e = {0};
+
+    stage_roster(s, &roster);
+    buf_init(&b, CONTENT_MAX);
+    assert_int_equal(content_invite_put(&b, &g, &roster, s->log_n, &e), 0);
+    return seat_write(s, who, &b);
+}
+
 /* Moves the item into the log under the next number. */
 void stage_log(struct stage *s, struct item *it)
 {
@@ -300,6 +419,12 @@ static void told_entry(struct stage *s, const struct engine_entry *t)
         assert_int_equal(t->text.n, 0); /* the text is withheld, always */
         return;
     }
+    if (strcmp(t->kind, "join") == 0 || strcmp(t->kind, "leave") == 0 ||
+        strcmp(t->kind, "invite") == 0) {
+        d->seats++;
+        d->numbers_n--;
+        return;
+    }
     d->good++;
     snprintf(d->kind, sizeof d->kind, "%s", t->kind);
     snprintf(d->text, sizeof d->text, "%.*s", (int)t->text.n, t->text.n > 0 ? t->text.p : "");
@@ -333,6 +458,7 @@ static void told_event(struct stage *s, const struct engine_event *ev)
     case ENGINE_ALARM:
         d->alarms++;
         snprintf(d->alarm, sizeof d->alarm, "%s", ev->text);
+        strncat(d->all_alarms, ev->text, sizeof d->all_alarms - strlen(d->all_alarms) - 1);
         break;
     case ENGINE_CLOSE:
         d->closes++;
@@ -417,13 +543,33 @@ static void stage_crl(struct stage *s, enum who who, int64_t when, struct buf *d
     assert_int_equal(crl_write(&form, &by, &s->rng, der, &e), 0);
 }
 
+/* Alice's last line in the log. */
+static bool own_of(const struct stage *s, struct f_own *own)
+{
+    for (size_t i = s->log_n; i-- > 0;) {
+        const struct item *it = s->log + i;
+        struct entry_line l;
+        struct err e = {0};
+        if (entry_line_take(&l, str_from(it->made.line, it->made.line_n), &e) < 0 ||
+            !hash_same(&l.author, &s->who[ALICE].fp))
+            continue;
+        *own = (struct f_own){it->number, it->time, str_from(it->made.line, it->made.line_n),
+                              span_of(it->made.sig, it->made.sig_n)};
+        return true;
+    }
+    return false;
+}
+
 void stage_welcome(struct stage *s, uint64_t re, bool proof)
 {
     struct account_record rec;
     struct f_room_info room = {
         .id = s->room,
-        .name = str_of("ops"),
-        .kind = ROOM_PUBLIC,
+        .name = str_of(s->kind == ROOM_DIRECT ? "bob" : "ops"),
+        .kind = s->kind,
+        .is_signed = s->is_signed,
+        .has_with = s->kind == ROOM_DIRECT,
+        .with = stage_account(BOB),
         .history = HISTORY_ALL,
         .topic = str_of(""),
         .from = s->from,
@@ -434,7 +580,7 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
     struct f_welcome w = {
         .re = re,
         .has_proof = proof,
-        .account = {.name = str_of("alice")},
+        .account = {.id = stage_account(ALICE), .name = str_of("alice")},
         .device = str_of("laptop"),
         .rooms = &room,
         .rooms_n = 1,
@@ -444,6 +590,8 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
     stage_crl(s, PEOPLE, 0, &crl);
     if (!s->lie_crl)
         w.crl = buf_span(&crl);
+    if (!s->has_own && !s->lie_own)
+        room.has_own = own_of(s, &room.own);
     stage_head(s, s->from - 1, &room.head);
     account_record(&rec, &s->salted);
     if (proof)
@@ -460,7 +608,7 @@ static void serve_cert(struct stage *s, const struct frame *f)
         .re = f->u.cert_ask.id, .code = CODE_NO_SUCH, .text = str_of("no such certificate")};
 
     for (int i = 0; i < PEOPLE; i++) {
-        const struct person *p = s->who + (s->lie_cert ? CAROL : (enum who)i);
+        const struct person *p = s->who + (s->lie_cert ? (i == BOB ? CAROL : BOB) : (enum who)i);
         if (!hash_same(&s->who[i].fp, &f->u.cert_ask.fp))
             continue;
         const struct span chain[2] = {span_of(p->leaf.b, p->leaf.n),
@@ -481,19 +629,38 @@ static void serve_members(struct stage *s, const struct frame *f)
 {
     struct f_device_info device[PEOPLE] = {0};
     struct f_member_info m[PEOPLE] = {0};
-    size_t n = s->carol_in ? 3 : 2;
+    size_t n = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        memset(m[i].account.b, (int)i + 1, sizeof m[i].account.b);
-        device[i].fp = s->who[i].fp;
-        device[i].name = str_of(s->who[i].device);
-        m[i].name = str_of(s->who[i].name);
-        m[i].role = ROLE_MEMBER;
-        m[i].devices = device + i;
-        m[i].devices_n = 1;
+    for (enum who i = ALICE; i <= CAROL; i++) {
+        if ((i == CAROL && !s->carol_in) || (i == BOB && s->bob_out))
+            continue;
+        device[n].fp = s->who[i].fp;
+        device[n].name = str_of(s->who[i].device);
+        m[n].account = stage_account(i);
+        m[n].name = str_of(s->who[i].name);
+        m[n].role = ROLE_MEMBER;
+        m[n].devices = device + n;
+        m[n++].devices_n = 1;
     }
-    const struct f_members x = {f->u.members_ask.id, f->u.members_ask.room, m, n};
+    const struct f_members x = {f->u.members_ask.id, f->u.members_ask.room, s->log_n, m, n};
     feed_raw(s, F_MEMBERS, &x);
+}
+
+static void serve_roll(struct stage *s, const struct frame *f)
+{
+    const struct f_roll_ask *a = &f->u.roll_ask;
+    struct f_entry entries[LOG_MAX];
+    struct f_roll x = {.re = a->id, .room = a->room, .upto = s->log_n, .entries = entries};
+
+    s->rolls++;
+    for (size_t i = 0; i < s->log_n; i++) {
+        struct content c;
+        item_content(s->log + i, &c);
+        if (content_seats(c.kind) && s->log[i].number > a->after && s->log[i].number != s->roll_cut)
+            entries[x.entries_n++] = entry_of(s->log + i);
+        content_free(&c);
+    }
+    feed_raw(s, F_ROLL, &x);
 }
 
 static void serve_history(struct stage *s, const struct frame *f)
@@ -520,21 +687,10 @@ static void serve_history(struct stage *s, const struct frame *f)
     feed_raw(s, F_HISTORY, &h);
 }
 
-static void serve_entry(struct stage *s, const struct frame *f)
+static struct item *item_said(struct stage *s, const struct f_entry_say *x)
 {
-    const struct f_entry_say *x = &f->u.entry_say;
-    struct entry_line l;
-    struct err e = {0};
-
-    assert_int_equal(entry_line_take(&l, x->line, &e), 0);
-    assert_true(s->said_n < SAID_MAX);
-    snprintf(s->said_line[s->said_n], sizeof s->said_line[0], "%.*s", (int)x->line.n, x->line.p);
-    memcpy(s->said_sig[s->said_n], x->sig.p, x->sig.n);
-    sha256(x->body, &s->said_body[s->said_n]);
-    s->said_n++;
-    if (s->mute)
-        return;
     struct item *it = calloc(1, sizeof *it);
+
     assert_non_null(it);
     it->time = s->now;
     memcpy(it->made.line, x->line.p, x->line.n);
@@ -543,9 +699,65 @@ static void serve_entry(struct stage *s, const struct frame *f)
     it->made.sig_n = x->sig.n;
     buf_init(&it->made.body, BODY_MAX);
     assert_int_equal(buf_add(&it->made.body, x->body.p, x->body.n), 0);
+    return it;
+}
+
+static void note_said(struct stage *s, const struct f_entry_say *x)
+{
+    assert_true(s->said_n < SAID_MAX);
+    snprintf(s->said_line[s->said_n], sizeof s->said_line[0], "%.*s", (int)x->line.n, x->line.p);
+    memcpy(s->said_sig[s->said_n], x->sig.p, x->sig.n);
+    sha256(x->body, &s->said_body[s->said_n]);
+    s->said_n++;
+}
+
+static void serve_entry(struct stage *s, const struct frame *f)
+{
+    const struct f_entry_say *x = &f->u.entry_say;
+    struct item *it = item_said(s, x);
+    struct entry_line l;
+    struct content c;
+    struct err e = {0};
+
+    assert_int_equal(entry_line_take(&l, x->line, &e), 0);
+    item_content(it, &c);
+    bool seats = content_seats(c.kind);
+    if (seats) {
+        snprintf(s->seat_line, sizeof s->seat_line, "%.*s", (int)x->line.n, x->line.p);
+        s->joins_said++;
+        s->seat_said = c.kind;
+        s->seat_roster = c.roster;
+        s->seat_at = c.at;
+        s->seat_with = c.has_with && str_is(c.with.name, "bob");
+    }
+    if (seats && !s->mute_seats) {
+        s->is_signed = c.kind == CONTENT_JOIN || (s->is_signed && c.kind != CONTENT_LEAVE);
+    } else if (!seats) {
+        note_said(s, x);
+    }
+    content_free(&c);
+    if (seats ? s->mute_seats : s->mute) {
+        item_free(it);
+        return;
+    }
     stage_log(s, it);
     const struct f_numbered n = {l.room, l.seq, s->log_n, s->now};
     feed_raw(s, F_NUMBERED, &n);
+}
+
+static void serve_person(struct stage *s, const struct frame *f)
+{
+    const struct f_person_ask *a = &f->u.person_ask;
+    const struct f_error no = {
+        .re = a->id, .code = CODE_NO_SUCH, .text = str_of("there is no such person")};
+
+    for (enum who i = ALICE; i <= CAROL; i++)
+        if (str_is(a->name, s->who[i].name)) {
+            const struct f_person x = {a->id, stage_account(i), a->name};
+            feed_raw(s, F_PERSON, &x);
+            return;
+        }
+    feed_raw(s, F_ERROR, &no);
 }
 
 static void serve(struct stage *s, const struct frame *f)
@@ -562,7 +774,9 @@ static void serve(struct stage *s, const struct frame *f)
             feed_raw(s, F_ERROR, &auth);
         break;
     case F_CERT_ASK: serve_cert(s, f); break;
+    case F_PERSON_ASK: serve_person(s, f); break;
     case F_MEMBERS_ASK: serve_members(s, f); break;
+    case F_ROLL_ASK: serve_roll(s, f); break;
     case F_HISTORY_ASK: serve_history(s, f); break;
     case F_ENTRY_SAY: serve_entry(s, f); break;
     case F_DELIVERED_SAY: s->delivered = f->u.delivered_say.number; break;

@@ -13,6 +13,7 @@
 
 #include "client/core/engine.h"
 #include "common/chat/account.h"
+#include "common/chat/content.h"
 #include "common/chat/entry.h"
 #include "common/chat/frame.h"
 #include "common/chat/proto.h"
@@ -20,7 +21,7 @@
 
 enum who { ALICE, BOB, CAROL, MALLORY, PEOPLE }; /* MALLORY: another CA's certificate for bob */
 
-enum { LOG_MAX = 64, SAID_MAX = 8 };
+enum { LOG_MAX = 80, SAID_MAX = 8 };
 
 struct der {
     uint8_t b[CERT_MAX];
@@ -43,9 +44,11 @@ struct item {
     int64_t time;
 };
 
-struct told { /* what the engine told its program */
+struct told {       /* what the engine told its program */
+    unsigned seats; /* good joins, leaves and invitations; good: all others */
     unsigned good, refused, alarms, notes, caught, answers, ready, passwords, closes, states;
     char text[TEXT_MAX + 1], why[256], alarm[512], close[256], kind[64];
+    char all_alarms[8192];
     enum err_code close_code, answer_code;
     bool again, vouched, is_signed, older;
     enum engine_own state;
@@ -72,16 +75,28 @@ struct stage {
     struct item log[LOG_MAX];
     size_t log_n;
     uint64_t from;
-    bool carol_in;           /* listed as a member */
+    enum room_kind kind;
+    bool is_signed;              /* alice's join is in the log */
+    bool carol_in;               /* listed as a member */
+    bool bob_out;                /* not listed, whatever he signed */
+    uint64_t roll_cut;           /* the roll leaves out this number; 0: none */
+    unsigned rolls;              /* asked for */
+    unsigned joins_said;         /* joins, leaves and invitations of alice: not among `said` */
+    enum content_kind seat_said; /* the last of them, */
+    char seat_line[LINE_MAX_LEN + 1];
+    struct hash seat_roster; /* and what it said */
+    uint64_t seat_at;
+    bool seat_with;
     bool paged;              /* the engine reads the last page of a new room first */
-    bool mute;               /* does not answer entries */
+    bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
     bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */
     uint64_t hole_at;
     bool lie_proof; /* welcome without knowing the password */
     bool lie_cert;  /* answers with another certificate than asked for */
     bool lie_crl;   /* welcome without a revocation list */
     uint64_t crl_number;
-    bool has_own;
+    bool lie_own; /* welcome without alice's last line */
+    bool has_own; /* this one in its place */
     struct f_own own;
     struct item *insert; /* history: this one in place of its number */
     char said_line[SAID_MAX][LINE_MAX_LEN + 1];
@@ -97,7 +112,16 @@ struct stage {
 int stage_world(void **state);
 int stage_world_end(void **state);
 
-struct stage *stage_new(void **state); /* logged out, empty room */
+/* Logged out; in the room are bob, with his join as entry 1, and nobody else. At her first login
+ * alice signs hers: entry 2. */
+struct stage *stage_new(void **state);
+struct stage *stage_empty(void **state, enum room_kind kind); /* nobody is in the room */
+/* A join, leave or invitation as an honest person signs it; not in the log yet. */
+struct item *stage_join(struct stage *s, enum who who);
+struct item *stage_leave(struct stage *s, enum who who);
+struct item *stage_invite(struct stage *s, enum who who, enum who guest);
+void stage_roster(struct stage *s, struct hash *out); /* of those who are members by the log */
+struct account_id stage_account(enum who who);
 void stage_free(struct stage *s);
 struct engine *stage_engine(struct stage *s); /* a new engine on the same keep */
 void stage_login(struct stage *s);            /* to READY, through password or token */

@@ -174,7 +174,9 @@ static void suite_rest(struct keep k)
                              .line = hash_fill(3),
                              .acked = 2,
                              .acked_line = hash_fill(4),
-                             .prev = hash_fill(5)};
+                             .prev = hash_fill(5),
+                             .since = 4,
+                             .upto = 11};
     struct keep_room back = {0};
     struct buf b;
     uint64_t seqs[8] = {0};
@@ -185,7 +187,7 @@ static void suite_rest(struct keep k)
     assert_int_equal(k.ops->room_put(k.k, &room, &e), 0);
     assert_int_equal(k.ops->room_get(k.k, &room.id, &back, &e), 1);
     assert_true(back.based && back.first == 3 && back.number == 10 && back.seq == 4 &&
-                back.acked == 2);
+                back.acked == 2 && back.since == 4 && back.upto == 11);
     assert_true(hash_same(&back.base, &room.base) && hash_same(&back.head, &room.head) &&
                 hash_same(&back.line, &room.line) && hash_same(&back.prev, &room.prev) &&
                 hash_same(&back.acked_line, &room.acked_line));
@@ -269,6 +271,51 @@ static void suite_forget(struct keep k)
     assert_int_equal(after, before + 1);
 }
 
+static int row_see(void *ctx, const struct roster_row *row)
+{
+    struct roster_row *last = ctx;
+
+    assert_true(row->number > last->number);
+    *last = *row;
+    return 0;
+}
+
+static void suite_roster(struct keep k)
+{
+    struct roster_row stay = {.number = 7,
+                              .account = {{1, 2}},
+                              .name = "bob",
+                              .fp = hash_fill(1),
+                              .line = hash_fill(2),
+                              .by = "alice",
+                              .from = 5,
+                              .end = 9},
+                      in = {.number = 5,
+                            .invitation = true,
+                            .account = {{1, 2}},
+                            .by = "alice",
+                            .at = 4,
+                            .end = 7,
+                            .roster = hash_fill(3)},
+                      last = {0};
+    struct room_id room = stage_room_id(1), other = stage_room_id(2);
+    struct err e = {0};
+
+    memset(in.name, 'n', NAME_MAX_LEN); /* the longest there is */
+    assert_int_equal(k.ops->roster_put(k.k, &room, &stay, &e), 0);
+    assert_int_equal(k.ops->roster_put(k.k, &room, &in, &e), 0);
+    assert_int_equal(k.ops->roster_each(k.k, &other, row_see, &last, &e), 0);
+    assert_int_equal(last.number, 0);
+    stay.end = 0;
+    assert_int_equal(k.ops->roster_put(k.k, &room, &stay, &e), 0);
+    assert_int_equal(k.ops->roster_each(k.k, &room, row_see, &last, &e), 0);
+    assert_memory_equal(&last, &stay, sizeof last);
+    assert_int_equal(k.ops->roster_drop(k.k, &room, 7, &e), 0);
+    last = (struct roster_row){0};
+    assert_int_equal(k.ops->roster_each(k.k, &room, row_see, &last, &e), 0);
+    assert_memory_equal(&last, &in, sizeof last);
+}
+
 static void test_suite(void **state)
 {
     struct scratch t;
@@ -278,12 +325,14 @@ static void test_suite(void **state)
     suite_entries(k);
     suite_rest(k);
     suite_forget(k);
+    suite_roster(k);
     k.ops->close(k.k);
     scratch_make(&t);
     k = (struct keep){&keep_sqlite_ops, scratch_open(&t)};
     suite_entries(k);
     suite_rest(k);
     suite_forget(k);
+    suite_roster(k);
     k.ops->close(k.k);
     scratch_end(&t);
 }
@@ -386,9 +435,9 @@ static void test_refused(void **state)
     (void)state;
     scratch_make(&t);
     keep_sqlite_ops.close(scratch_open(&t));
-    sql(t.path, "pragma user_version = 2");
+    sql(t.path, "pragma user_version = 3");
     expect_refused(&t, "newer");
-    sql(t.path, "pragma user_version = 1; pragma application_id = 7");
+    sql(t.path, "pragma user_version = 2; pragma application_id = 7");
     expect_refused(&t, "another program");
     sql(t.path, "pragma application_id = 1129534531");
     assert_int_equal(chmod(t.path, 0644), 0);
@@ -403,6 +452,33 @@ static void test_refused(void **state)
     unlink(t.path);
     assert_int_equal(symlink("/tmp/elsewhere", t.path), 0);
     expect_refused(&t, "store.db");
+    scratch_end(&t);
+}
+
+/* A file from before members signed: all that it held stays, and it knows no members yet. */
+static void test_former_version(void **state)
+{
+    struct scratch t;
+    struct err e = {0};
+    struct keep_room room = {.id = stage_room_id(1), .based = true, .first = 1, .number = 8}, back;
+    struct keep_entry entry = entry_make_one(1, 8, 1), out;
+    struct roster_row last = {0};
+
+    (void)state;
+    scratch_make(&t);
+    struct keep k = {&keep_sqlite_ops, scratch_open(&t)};
+    assert_int_equal(k.ops->room_put(k.k, &room, &e), 0);
+    assert_int_equal(k.ops->entry_put(k.k, &entry, true, &e), 0);
+    k.ops->close(k.k);
+    sql(t.path, "drop table roster; drop table known; alter table room drop column since;"
+                "alter table room drop column upto; pragma user_version = 1");
+    k.k = scratch_open(&t);
+    assert_int_equal(k.ops->room_get(k.k, &room.id, &back, &e), 1);
+    assert_true(back.based && back.number == 8 && back.since == 0 && back.upto == 0);
+    assert_int_equal(k.ops->entry_get(k.k, &entry.room, 1, &out, &e), 1);
+    assert_int_equal(k.ops->roster_each(k.k, &room.id, row_see, &last, &e), 0);
+    k.ops->close(k.k);
+    keep_sqlite_ops.close(scratch_open(&t));
     scratch_end(&t);
 }
 
@@ -446,7 +522,7 @@ static void child(struct stage *s, struct scratch *t, int fd)
     use_disk(s, t);
     s->mute = true; /* the relay does not answer */
     stage_login(s);
-    if (engine_say(s->g, &s->room, str_of("survives"), &e) != 1)
+    if (engine_say(s->g, &s->room, str_of("survives"), &e) != 2)
         _exit(1);
     stage_serve(s);
     memcpy(told.line, s->said_line[0], sizeof told.line);
@@ -465,6 +541,11 @@ static void test_kill(void **state)
     int fd[2], status = 0;
 
     scratch_make(&t);
+    use_disk(s, &t); /* she signs her join, and the relay has it */
+    stage_login(s);
+    s->keep.ops->close(s->keep.k);
+    s->keep = (struct keep){&keep_memory_ops, keep_memory_new()};
+    stage_engine(s);
     assert_int_equal(pipe(fd), 0);
     pid_t pid = fork();
     if (pid == 0)
@@ -483,9 +564,6 @@ static void test_kill(void **state)
     /* sent and acknowledged: the next start sends nothing */
     stage_engine(s);
     stage_lost(s);
-    s->has_own = true;
-    s->own = (struct f_own){1, s->log[0].time, str_from(s->log[0].made.line, s->log[0].made.line_n),
-                            span_of(s->log[0].made.sig, s->log[0].made.sig_n)};
     stage_login(s);
     assert_int_equal(s->said_n, 1);
     assert_int_equal(s->told.alarms, 0);
@@ -498,9 +576,10 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_suite),    cmocka_unit_test(test_sealed),
-        cmocka_unit_test(test_refused),  cmocka_unit_test(test_moved_box),
-        cmocka_unit_test(test_rollback), cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_suite),          cmocka_unit_test(test_sealed),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_moved_box),
+        cmocka_unit_test(test_rollback),       cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_former_version),
     };
 
     return cmocka_run_group_tests_name("keep", tests, stage_world, stage_world_end);

@@ -152,7 +152,7 @@ static bool client_in(const struct client *c, const struct room_id *room)
     return false;
 }
 
-static void client_leave(struct client *c, const struct room_id *room)
+static void client_out(struct client *c, const struct room_id *room)
 {
     for (size_t i = 0; i < c->rooms_n; i++)
         if (memcmp(&c->rooms[i], room, sizeof *room) == 0)
@@ -168,7 +168,7 @@ static void effect_one(struct client *c, const struct effect *ef)
         session_welcome(c->s);
         break;
     case EFFECT_ENTER: c->rooms[c->rooms_n++] = ef->room; break;
-    case EFFECT_LEAVE: client_leave(c, &ef->room); break;
+    case EFFECT_LEAVE: client_out(c, &ef->room); break;
     case EFFECT_CLOSE:
         c->closed = true;
         snprintf(c->reason, sizeof c->reason, "%s", ef->reason);
@@ -370,6 +370,8 @@ struct client *client_from(struct client *old, const char *source)
     c->fp = old->fp;
     c->salted = old->salted;
     c->account = old->account;
+    memcpy(c->tips, old->tips, sizeof c->tips);
+    c->tips_n = old->tips_n;
     client_connect(c, false);
     return c;
 }
@@ -520,20 +522,131 @@ struct room_id client_room(struct client *c, const char *name, bool is_private, 
     struct f_room_create f = {
         .id = ++c->id, .name = str_of(name), .is_private = is_private, .history = h};
     client_say(c, F_ROOM_CREATE, &f);
-    return client_got(c, F_ROOM)->u.room.room.id;
+    struct room_id room = client_got(c, F_ROOM)->u.room.room.id;
+    client_sign(c, &c->got.u.room.room);
+    return room;
 }
 
 void client_enter(struct client *c, const char *name)
 {
     client_say(c, F_ROOM_JOIN, &(struct f_room_join){++c->id, str_of(name)});
-    (void)client_got(c, F_ROOM);
+    client_sign(c, &client_got(c, F_ROOM)->u.room.room);
+}
+
+struct room_id client_open(struct client *c, const char *person)
+{
+    client_say(c, F_ROOM_OPEN, &(struct f_room_open){++c->id, str_of(person)});
+    struct room_id room = client_got(c, F_ROOM)->u.room.room.id;
+    client_sign(c, &c->got.u.room.room);
+    return room;
 }
 
 /* --- entries --- */
 
+static struct pen_tip *tip_of(struct client *c, const struct room_id *room)
+{
+    for (size_t i = 0; i < c->tips_n; i++)
+        if (memcmp(&c->tips[i].room, room, sizeof *room) == 0)
+            return c->tips + i;
+    if (c->tips_n == ROOMS_SEEN) /* of rooms left long ago */
+        c->tips_n = 0;
+    c->tips[c->tips_n] = (struct pen_tip){.room = *room};
+    return c->tips + c->tips_n++;
+}
+
 struct pen pen_of(struct client *c, struct room_id room)
 {
-    return (struct pen){.c = c, .room = room};
+    const struct pen_tip *t = tip_of(c, &room);
+
+    return (struct pen){c, room, t->seq, t->seen, t->prev, t->head};
+}
+
+void pen_keep(const struct pen *p)
+{
+    *tip_of(p->c, &p->room) = (struct pen_tip){p->room, p->seq, p->seen, p->prev, p->head};
+}
+
+/* Signs a content and sends it; the pen moves on. */
+static struct entry_made seat_send(struct pen *p, const struct buf *content)
+{
+    struct entry_line l = pen_line(p);
+    struct entry_made m;
+    char text[1024];
+
+    snprintf(text, sizeof text, "%.*s", (int)content->len, (const char *)buf_span(content).p);
+    pen_make(p, &l, text, &m);
+    p->seq++;
+    entry_line_hash(str_from(m.line, m.line_n), &p->prev);
+    entry_send(p->c, &m);
+    return m;
+}
+
+void client_numbered(struct client *c)
+{
+    do {
+        if (!client_next(c))
+            fail_msg("%s waits for numbered", c->name);
+        if (c->got.type == F_ERROR || c->got.type == F_VOIDED)
+            fail_msg("%s got %s, not numbered", c->name, frame_name(c->got.type));
+    } while (c->got.type != F_NUMBERED);
+}
+
+void client_sign(struct client *c, const struct f_room_info *info)
+{
+    const struct content_who me = {c->account, str_of(c->name)};
+    char partner[NAME_MAX_LEN + 1];
+    struct content_who with = {info->with, {partner, info->name.n}};
+    struct pen p = pen_of(c, info->id);
+    bool direct = info->kind == ROOM_DIRECT;
+    struct buf content;
+    struct err e = {0};
+
+    if (info->is_signed)
+        return;
+    assert_int_equal(str_copy(partner, sizeof partner, info->name), 0);
+    p.seen = info->from - 1;
+    p.head = info->head;
+    buf_init(&content, CONTENT_MAX);
+    assert_int_equal(content_join_put(&content, &me, direct ? &with : NULL, &e), 0);
+    struct entry_made m = seat_send(&p, &content);
+    buf_free(&content);
+    client_numbered(c);
+    if (c->got.u.numbered.number == p.seen + 1) {
+        p.seen++;
+        entry_head_next(&p.head, str_from(m.line, m.line_n), c->got.u.numbered.time);
+    }
+    pen_keep(&p);
+    entry_made_free(&m);
+}
+
+void client_leave(struct client *c, struct room_id room)
+{
+    struct pen p = pen_of(c, room);
+    struct buf content;
+    struct err e = {0};
+
+    buf_init(&content, CONTENT_MAX);
+    assert_int_equal(content_leave_put(&content, &e), 0);
+    struct entry_made m = seat_send(&p, &content);
+    entry_made_free(&m);
+    buf_free(&content);
+    pen_keep(&p);
+}
+
+void client_invite(struct client *c, struct room_id room, const struct client *guest)
+{
+    const struct content_who who = {guest->account, str_of(guest->name)};
+    const struct hash roster = {{0}}; /* members judge it, the relay does not */
+    struct pen p = pen_of(c, room);
+    struct buf content;
+    struct err e = {0};
+
+    buf_init(&content, CONTENT_MAX);
+    assert_int_equal(content_invite_put(&content, &who, &roster, 1, &e), 0);
+    struct entry_made m = seat_send(&p, &content);
+    entry_made_free(&m);
+    buf_free(&content);
+    pen_keep(&p);
 }
 
 struct entry_line pen_line(const struct pen *p)
@@ -592,6 +705,7 @@ uint64_t pen_say(struct pen *p, const char *text)
         p->seen = n->number;
     }
     entry_made_free(&m);
+    pen_keep(p);
     return p->c->got.u.numbered.number;
 }
 

@@ -49,6 +49,12 @@ struct client {
     uint64_t id; /* of the last request */
     uint8_t token[RESUME_LEN];
     struct account_id account;
+    struct pen_tip { /* where his chain in a room stands behind his join */
+        struct room_id room;
+        uint64_t seq, seen;
+        struct hash prev, head;
+    } tips[ROOMS_SEEN];
+    size_t tips_n;
 };
 
 struct relay {
@@ -103,9 +109,16 @@ void client_error(struct client *c, enum proto_code code); /* the next frame is 
 bool client_quiet(struct client *c);                       /* nothing waits */
 void client_flush(struct client *c);
 
+/* Makes a room and signs the founder's join. */
 struct room_id client_room(struct client *c, const char *name, bool is_private,
                            enum room_history h);
-void client_enter(struct client *c, const char *name);
+void client_enter(struct client *c, const char *name); /* is admitted, and signs his join */
+struct room_id client_open(struct client *c, const char *person);   /* a direct room, the same */
+void client_sign(struct client *c, const struct f_room_info *info); /* the join alone */
+/* These write the entry with the client's own pen for the room; the answer is in the inbox. */
+void client_leave(struct client *c, struct room_id room);
+void client_invite(struct client *c, struct room_id room, const struct client *guest);
+void client_numbered(struct client *c); /* takes frames up to `numbered` */
 
 /* One author's state in one room, as an honest client keeps it. */
 struct pen {
@@ -114,7 +127,8 @@ struct pen {
     uint64_t seq, seen;
     struct hash prev, head;
 };
-struct pen pen_of(struct client *c, struct room_id room);
+struct pen pen_of(struct client *c, struct room_id room); /* behind what was signed above */
+void pen_keep(const struct pen *p);                       /* for pen_of */
 /* Makes the entry and steps the pen; the caller may spoil it before it is sent. */
 struct entry_made pen_write(struct pen *p, const char *text);
 void pen_make(struct pen *p, struct entry_line *l, const char *content, struct entry_made *m);

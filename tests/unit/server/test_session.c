@@ -141,8 +141,8 @@ static int feed_type(struct session *s, enum frame_type t, struct client *c)
     case F_ROOM_CREATE: return feed(s, t, &(struct f_room_create){.id = 1, .name = str_of("x")});
     case F_ROOM_LIST: return feed(s, t, &(struct f_room_list){1});
     case F_ROOM_JOIN: return feed(s, t, &(struct f_room_join){1, str_of("x")});
-    case F_ROOM_LEAVE: return feed(s, t, &(struct f_room_leave){1, room});
-    case F_ROOM_INVITE: return feed(s, t, &(struct f_room_invite){1, room, str_of("x")});
+    case F_PERSON_ASK: return feed(s, t, &(struct f_person_ask){1, str_of("x")});
+    case F_ROLL_ASK: return feed(s, t, &(struct f_roll_ask){1, room, 0});
     case F_ROOM_TOPIC: return feed(s, t, &(struct f_room_topic){1, room, str_of("x")});
     case F_ROOM_OPEN: return feed(s, t, &(struct f_room_open){1, str_of("x")});
     case F_MEMBERS_ASK: return feed(s, t, &(struct f_members_ask){1, room});
@@ -177,7 +177,7 @@ static int feed_type(struct session *s, enum frame_type t, struct client *c)
 
 static const enum frame_type types[] = {
     F_HELLO_CLIENT, F_LOGIN,       F_PROOF,      F_RESUME,      F_ROOM_CREATE,
-    F_ROOM_LIST,    F_ROOM_JOIN,   F_ROOM_LEAVE, F_ROOM_INVITE, F_ROOM_TOPIC,
+    F_ROOM_LIST,    F_ROOM_JOIN,   F_PERSON_ASK, F_ROLL_ASK,    F_ROOM_TOPIC,
     F_ROOM_OPEN,    F_MEMBERS_ASK, F_CERT_ASK,   F_HISTORY_ASK, F_DELIVERED_SAY,
     F_ENTRY_SAY,    F_JOIN,        F_PING,       F_PONG,
 };

@@ -297,6 +297,7 @@ static void test_messages(void **state)
     assert_int_equal(tip_seen.number, 0);
     m[4].why = str_of("policy");
     m[4].body = span_of(NULL, 0);
+    m[0].seats = m[2].seats = m[3].seats = true;
     for (size_t i = 0; i < COUNT(m); i++)
         assert_int_equal(OP(message_add, &m[i]), 0);
     assert_int_equal(OP(room_each, room_look, &got), 0);
@@ -321,6 +322,14 @@ static void test_messages(void **state)
     assert_int_equal(OP(message_former, &id, &m[1].account, former_look, &sum), 0);
     assert_int_equal(OP(message_former, &id, &(struct account_id){{99}}, former_look, &sum), 0);
     assert_int_equal(sum, 43152);
+    sum = 0;
+    assert_int_equal(OP(message_seats, &id, 0, message_look, &sum), 0);
+    assert_int_equal(sum, 134);
+    assert_int_equal(OP(message_seats, &id, 3, message_look, &sum), 0);
+    assert_int_equal(sum, 1344);
+    assert_int_equal(OP(message_seats, &id, 4, message_look, &sum), 0);
+    assert_int_equal(OP(message_seats, &other, 0, message_look, &sum), 0);
+    assert_int_equal(sum, 1344);
     assert_int_equal(OP(message_head, &id, 3, &head), 1);
     assert_memory_equal(&head, &m[2].head, sizeof head);
     assert_int_equal(OP(message_head, &id, 6, &head), 0);
@@ -359,6 +368,7 @@ static void test_members(void **state)
     m.state = STATE_MEMBER;
     m.from = 4;
     m.delivered = 9;
+    m.joined = 12;
     assert_int_equal(OP(member_put, &m), 0);
     assert_int_equal(OP(member_each, member_look, &got), 0);
     assert_memory_equal(&got, &m, sizeof m);
@@ -590,12 +600,40 @@ static void test_file_refused_open_to_others(void **state)
     refused(ERR_CONFIG, "chmod 600");
 }
 
+/* What version 3 added. */
+#define FORMER_2                                                                                   \
+    "DROP INDEX messages_seats; ALTER TABLE messages DROP COLUMN seats;"                           \
+    "ALTER TABLE members DROP COLUMN joined;"
+
+/* Members of a file from before members signed are let in again when they do. */
+static void test_file_of_before_signed_joins(void **state)
+{
+    struct store_member m = {.room = {{7}}, .account = {{2}}, .state = STATE_MEMBER, .from = 4},
+                        got;
+    struct store_message g = message(1, 11, 1);
+    struct room_id id = {{7}};
+    uint64_t sum = 0;
+    (void)state;
+    fill();
+    assert_int_equal(OP(member_put, &m), 0);
+    assert_int_equal(OP(message_add, &g), 0);
+    sql(FORMER_2 "PRAGMA user_version = 2");
+    assert_non_null(reopen(STORE_OPEN));
+    assert_int_equal(OP(member_each, member_look, &got), 0);
+    m.state = STATE_ADMITTED;
+    assert_memory_equal(&got, &m, sizeof m);
+    assert_int_equal(OP(message_range, &id, 1, 1, message_look, &sum), 0);
+    assert_int_equal(OP(message_seats, &id, 0, message_look, &sum), 0);
+    assert_int_equal(sum, 1);
+    assert_non_null(reopen(STORE_CHECK));
+}
+
 static void test_file_older_is_renewed(void **state)
 {
     struct store_user got;
     (void)state;
     fill();
-    sql("DROP INDEX audit_time; PRAGMA user_version = 1");
+    sql(FORMER_2 "DROP INDEX audit_time; PRAGMA user_version = 1");
     assert_null(reopen(STORE_CHECK)); /* doctor changes nothing */
     assert_non_null(reopen(STORE_OPEN));
     assert_int_equal(OP(user_find, "bob", &got), 1);
@@ -648,6 +686,7 @@ int main(void)
         FILE_TEST(test_file_refused_damaged),
         FILE_TEST(test_file_refused_open_to_others),
         FILE_TEST(test_file_older_is_renewed),
+        FILE_TEST(test_file_of_before_signed_joins),
         FILE_TEST(test_file_other_process),
     };
     int rc = cmocka_run_group_tests_name("store: memory", memory, NULL, NULL);

@@ -301,6 +301,24 @@ static void note_acked(struct world *w, int who, const struct room_id *room, uin
         n->number = number;
 }
 
+/* Policy refuses what crossed a join, a leave or an invitation on its way, and nothing else. */
+static void note_voided(struct world *w, int who, const struct f_voided *f)
+{
+    static const char *const reasons[] = {
+        "you are a member already",
+        "that person is a member already",
+        "you were no member: your join was not signed yet",
+    };
+    bool good = false;
+
+    for (size_t i = 0; i < COUNT(reasons); i++)
+        good = good || str_is(f->text, reasons[i]);
+    if (!good)
+        world_fail(w, "the relay voided an entry: %.*s", (int)f->text.n, f->text.p);
+    note_acked(w, who, &f->room, f->seq, f->number);
+    note_find(w, who, &f->room, f->seq)->voided = true;
+}
+
 /* --- who may read what --- */
 
 static struct seat *seat_of(struct world *w, const struct room_id *room, int who)
@@ -386,8 +404,7 @@ static void look(struct world *w, struct link_plain *l, struct frame *f, struct 
     if (f->type == F_NUMBERED)
         note_acked(w, l->who, &f->u.numbered.room, f->u.numbered.seq, f->u.numbered.number);
     if (f->type == F_VOIDED)
-        world_fail(w, "the relay voided an entry: %.*s", (int)f->u.voided.text.n,
-                   f->u.voided.text.p);
+        note_voided(w, l->who, &f->u.voided);
     if (f->type == F_ENTRY && entry_line_take(&line, f->u.entry.line, &e) == 0)
         seat_check(w, l->who, &line.room, f->u.entry.number);
     for (size_t i = 0; f->type == F_HISTORY && i < f->u.history.entries_n; i++)

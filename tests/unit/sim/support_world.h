@@ -42,9 +42,10 @@ struct note { /* something said: by whom, where, and how far it got */
     int who;
     struct room_id room;
     uint64_t seq, number;
-    bool said;  /* engine_say gave its seq */
-    bool left;  /* its first byte left the client */
-    bool acked; /* the relay let `numbered` out */
+    bool said;   /* engine_say gave its seq */
+    bool left;   /* its first byte left the client */
+    bool acked;  /* the relay let `numbered` out */
+    bool voided; /* numbered without its body: written while he was no member, or a second join */
     struct hash line;
     struct hash text; /* SHA-256 of what was said */
 };
