@@ -571,11 +571,15 @@ static void a_stolen_state_opens_nothing_earlier(void **state)
     assert_int_equal(wire.len, MANY * SIZE);
     for (size_t at = 0; at < MANY; at++) {
         for (size_t i = 0; i < MANY; i++) {
-            struct record *thief = ratchet_new(0);
-            thief->sides[0] = to->sides[0];
-            int r = record_feed(thief, buf_span(&wire).p + i * SIZE, SIZE);
-            assert_int_equal(r, i == at ? 0 : -1);
-            record_free(thief);
+            bool opened = false;
+            for (uint64_t seq = 0; seq < MANY; seq++) { /* he counts as he likes */
+                struct record *thief = ratchet_new(0);
+                thief->sides[0] = to->sides[0];
+                thief->sides[0].seq = seq;
+                opened = opened || record_feed(thief, buf_span(&wire).p + i * SIZE, SIZE) == 0;
+                record_free(thief);
+            }
+            assert_int_equal(opened, i == at);
         }
         assert_int_equal(record_feed(to, buf_span(&wire).p + at * SIZE, SIZE), 0);
     }
