@@ -116,7 +116,7 @@ $(eval $(call program_rule,judge,$(judges),$(below_crypto)))
 
 simulation := $(wildcard tests/unit/sim/sim.c)
 $(foreach t,$(simulation),$(eval $(call program_rule,sim,$t \
-    $(sort $(call support_of,$t)),$(everything))))
+    $(wildcard $(dir $t)support*.c),$(everything))))
 
 unit_programs  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(units)))
 fuzz_programs  := $(patsubst %.c,$(BUILD)/fuzz/%,$(notdir $(fuzzers)))
