@@ -1,7 +1,6 @@
 """F5: memory runs out at any moment. F14: what a program's memory gives away."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -10,7 +9,7 @@ import time
 
 import pytest
 
-from relay import BUILD, CLIENT, PASSWORD, SECONDS, Relay
+from relay import BUILD, CLIENT, PASSWORD, SECONDS, Relay, messages
 
 NOMEM = os.path.join(BUILD, "nomem.so")
 FOREVER = 10 ** 9
@@ -28,7 +27,7 @@ def relay(tmp_path):
 
 def texts(member):
     out = member("recv", "--json", "--since", "k1-0")
-    return [json.loads(line)["text"] for line in out.splitlines()]
+    return [r["text"] for r in messages(out)]
 
 
 def two(relay):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from proxy import Coalesce, Cut, Drip, Proxy, Rate
-from relay import CLIENT, SECONDS, Member, Relay
+from relay import CLIENT, SECONDS, Member, Relay, messages
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def room(relay):
 
 def texts(member):
     out = member("recv", "--json", "--since", "k1-0")
-    return [json.loads(line)["text"] for line in out.splitlines()]
+    return [r["text"] for r in messages(out)]
 
 
 class Follow:
