@@ -107,6 +107,7 @@ def test_init_refuses_names(tmp_path, name):
 @pytest.mark.parametrize("argv, status, says", [
     ([], 64, "no such command"),
     (["frobnicate"], 64, "no such command"),
+    (["\x9b2J\u202eevil"], 64, "<9B>2J<U+202E>evil: no such command"),
     (["run", "--no-such"], 64, "unknown option --no-such"),
     (["run", "-x"], 64, "unknown option -x"),
     (["run", "stray"], 64, "usage"),
