@@ -109,7 +109,7 @@ $(eval $(call program_rule,bench/limit,tests/bench/limit.c,$(below_util),-lssl -
 $(eval $(call program_rule,bench/enrol,tests/bench/enrol.c,$(below_server)))
 $(eval $(call program_rule,bench/opaque,tests/bench/opaque.c server/main.c,$(below_server)))
 $(eval $(call program_rule,bench/unchecked,tests/bench/unchecked.c server/main.c,$(below_server),\
-    -Wl$(comma)--wrap=entry_sig_check))
+    -Wl$(comma)--wrap=entry_key_check))
 
 judges := tests/tools/judge.c
 $(eval $(call program_rule,judge,$(judges),$(below_crypto)))

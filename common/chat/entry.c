@@ -241,17 +241,27 @@ int entry_sign(struct pkey *k, const struct rng *r, struct str line, uint8_t sig
     return pkey_sign_pss(k, r, span_of(line.p, line.n), sig, n, e);
 }
 
+int entry_key_check(struct pubkey *key, const struct hash *fp, const struct entry_line *l,
+                    struct str line, struct span sig, struct err *e)
+{
+    if (!hash_same(fp, &l->author))
+        return err_set(e, ERR_PEER, "entry: the line names another certificate");
+    if (key == NULL || !pubkey_verify_pss(key, span_of(line.p, line.n), sig))
+        return err_set(e, ERR_PEER, "entry: the signature is wrong");
+    return 0;
+}
+
 int entry_sig_check(const struct cert *c, const struct entry_line *l, struct str line,
                     struct span sig, struct err *e)
 {
+    struct err why = {0};
     struct hash fp;
 
     cert_fingerprint(cert_der(c), &fp);
-    if (!hash_same(&fp, &l->author))
-        return err_set(e, ERR_PEER, "entry: the line names another certificate");
-    if (!cert_verify_sig(c, span_of(line.p, line.n), sig))
-        return err_set(e, ERR_PEER, "entry: the signature is wrong");
-    return 0;
+    struct pubkey *key = pubkey_parse(cert_spki(c), &why);
+    int rc = entry_key_check(key, &fp, l, line, sig, e);
+    pubkey_free(key);
+    return rc;
 }
 
 /* --- all of it --- */

@@ -83,6 +83,11 @@ int entry_sign(struct pkey *k, const struct rng *r, struct str line, uint8_t sig
 /* The line names this certificate and carries its signature. */
 int entry_sig_check(const struct cert *c, const struct entry_line *l, struct str line,
                     struct span sig, struct err *e) MUST_USE;
+/* The same for who checks many of one author: fp is his certificate's, key what is in it. The key
+ * remembers what its first check worked out, so one thread at a time. NULL verifies
+ * nothing. */
+int entry_key_check(struct pubkey *key, const struct hash *fp, const struct entry_line *l,
+                    struct str line, struct span sig, struct err *e) MUST_USE;
 
 /* --- all of it, for authors --- */
 

@@ -17,10 +17,10 @@ struct session {
     unsigned logins;
     const char *link;
     char source[SOURCE_MAX + 1];
-    struct cert *cert; /* NULL on join */
+    struct pubkey *key; /* of the peer's certificate, all that is kept of it; NULL on join */
     struct hash fp, relay_cert;
     struct key exporter;
-    int64_t expires;           /* of cert */
+    int64_t expires;           /* the certificate */
     int64_t now, since, heard; /* by feed and tick */
     struct frames frames;
     struct buf out;
@@ -190,7 +190,7 @@ static int entry_check(const struct session *s, const struct f_entry_say *f, str
         return err_set(e, ERR_PEER, "the author's certificate has expired");
     if (entry_body_check(l, f->body, e) < 0)
         return -1;
-    return entry_sig_check(s->cert, l, f->line, f->sig, e);
+    return entry_key_check(s->key, &s->fp, l, f->line, f->sig, e);
 }
 
 /* Signed by a clock that is ahead of ours. Its author can neither change these bytes, which are on
@@ -387,7 +387,7 @@ int session_tick(struct session *s, int64_t now)
     s->now = now;
     if ((s->need != 0 || s->join) && now - s->since >= LOGIN_MS)
         return session_refuse(s, 0, CODE_STATE, "login took too long");
-    if (s->cert != NULL && now > s->expires)
+    if (s->key != NULL && now > s->expires)
         return session_refuse(s, 0, CODE_AUTH, "your certificate has expired");
     if (s->need != 0 || s->join || now - s->heard < PING_MS)
         return 0;
@@ -429,15 +429,17 @@ const struct hash *session_fp(const struct session *s)
 
 static int session_cert(struct session *s, struct span leaf, struct err *e)
 {
+    struct cert *c = cert_parse(leaf, NULL, e);
     struct cert_info info;
 
-    s->cert = cert_parse(leaf, NULL, e);
-    if (s->cert == NULL)
+    if (c == NULL)
         return -1;
     cert_fingerprint(leaf, &s->fp);
-    cert_info(s->cert, &info);
+    cert_info(c, &info);
     s->expires = info.not_after;
-    return 0;
+    s->key = pubkey_parse(cert_spki(c), e);
+    cert_free(c);
+    return s->key == NULL ? -1 : 0;
 }
 
 struct session *session_new(const struct session_conf *conf, int64_t now, struct err *e)
@@ -480,7 +482,7 @@ void session_free(struct session *s)
         return;
     for (struct job *j = session_job(s); j != NULL; j = session_job(s))
         job_free(j);
-    cert_free(s->cert);
+    pubkey_free(s->key);
     frames_free(&s->frames);
     buf_free(&s->out);
     wipe(s, sizeof *s);
