@@ -1,5 +1,6 @@
 #include "server/relay.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,6 +34,7 @@ struct relay {
     _Atomic uint64_t newcomer_ms, out_max;
     _Atomic bool failed, aborted;
     bool stopping;
+    unsigned quiet; /* turns without newcomers */
     uv_signal_t signals[3];
     uv_timer_t turn, renew;
 };
@@ -146,9 +148,25 @@ static void on_renew(uv_timer_t *h)
         log_say(r->log, "renewed", NULL);
 }
 
+/* What a storm of handshakes needed lies free between what lasts, so the allocator keeps it. It
+ * goes back once the storm is over and the links that came out of it have come to rest. */
+static void trim(struct relay *r)
+{
+    struct gate_counts now;
+
+    gate_counts(r->gate, &now);
+    if (now.newcomers > 0)
+        r->quiet = 0;
+    else if (r->quiet < TRIM_TURNS && ++r->quiet == TRIM_TURNS)
+        malloc_trim(0);
+}
+
 static void on_turn(uv_timer_t *h)
 {
-    log_tick(((struct relay *)h->data)->log);
+    struct relay *r = h->data;
+
+    log_tick(r->log);
+    trim(r);
 }
 
 /* --- signals --- */

@@ -159,6 +159,7 @@ enum {
     POOL_BLOCK_MAX = 256 * 1024,    /* bigger ones are not kept */
     LINGER_MS = 2 * 1000,           /* how long a peer may take to read our last words */
     TURN_MS = 1000,                 /* deadlines, pings and other processes' writes are looked at */
+    TRIM_TURNS = 3,                 /* without newcomers: free memory goes to the system */
     SEQUENCER_WAIT_MS = 250,        /* the store is looked at, jobs or not */
     BATCH_MAX = 1024,               /* jobs in one transaction */
     BATCH_BYTES = 16 * 1024 * 1024, /* ... and about as much of frames made by them */
