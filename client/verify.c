@@ -23,6 +23,12 @@ static const struct {
                               "which of the two is true, or why"},
 };
 
+/* What is consistent under a root that nobody brought convinces nobody. */
+static bool valid(const struct verdict *v)
+{
+    return v->consistent && v->anchored;
+}
+
 /* --- for people --- */
 
 static void hash_line(const char *what, const struct hash *h)
@@ -98,7 +104,7 @@ static void valid_lines(const struct verdict *v)
     struct clean relay;
 
     hex_put(room, span_of(v->checkpoint.room, ROOM_ID_LEN));
-    print_line(v->anchored ? "VALID" : "VALID: consistent, but the signer is not anchored");
+    print_line(v->anchored ? "VALID" : "UNANCHORED: consistent, but anybody can make such a root");
     print_line("%-11s %s", "room", room);
     if (v->kind == BUNDLE_MESSAGES)
         messages_lines(v);
@@ -178,8 +184,12 @@ static int verdict_row(const struct verdict *v, struct err *e)
     struct row r;
 
     row_begin(&r, "verdict");
-    jput_bool(&r.j, "valid", v->valid);
-    if (v->valid) {
+    jput_str(&r.j, "verdict",
+             str_of(valid(v)        ? "valid"
+                    : v->consistent ? "unanchored"
+                                    : "invalid"));
+    jput_bool(&r.j, "valid", valid(v));
+    if (v->consistent) {
         valid_values(&r, v);
     } else {
         row_text(&r, "where", v->where);
@@ -196,7 +206,7 @@ static int verdict_print(const struct verdict *v, bool json, struct err *e)
 
     if (json)
         return verdict_row(v, e);
-    if (v->valid) {
+    if (v->consistent) {
         valid_lines(v);
         return print_flush(e);
     }
@@ -212,8 +222,11 @@ static int verify(struct call *c, struct span archive, struct span root, struct 
 
     judge_bundle(archive, &root, root.n > 0, &v);
     int rc = verdict_print(&v, c->json, e);
-    if (!v.valid)
+    if (!v.consistent)
         rc = err_set(e, v.why.code == ERR_LOCAL ? ERR_LOCAL : ERR_DATA, "%s is not valid evidence",
+                     c->args[0]);
+    else if (!v.anchored)
+        rc = err_set(e, ERR_AUTH, "%s is consistent, but whose it is nobody says: see --ca",
                      c->args[0]);
     verdict_free(&v);
     return rc;

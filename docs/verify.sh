@@ -1,8 +1,10 @@
 #!/bin/sh
-# verify.sh FILE [CA] -- is a bundle of evidence true? Needs nothing of Countersign: POSIX sh with its
-# utilities, and openssl 1.1.1 or newer. Asks what common/chat/judge.c asks, in the same order;
-# docs/evidence.md says why. CA is the root certificate that you believe, PEM or DER.
-# Exit 0: VALID. 65: INVALID, with the file (and line in it) and what is wrong. 64, 66: used wrongly.
+# verify.sh FILE [CA [CRL]] -- is a bundle of evidence true? Needs nothing of Countersign: POSIX sh with
+# its utilities, and openssl 1.1.1 or newer. Asks what common/chat/judge.c asks, in the same order;
+# docs/evidence.md says why. CA is the root certificate that you believe, CRL a newer revocation list of
+# the issuer than the one inside; PEM or DER.
+# Exit 0: VALID. 77: UNANCHORED, all is consistent under a root that nobody brought. 65: INVALID, with
+# the file (and line in it) and what is wrong. 64, 66: used wrongly.
 # shellcheck disable=SC2015 # behind || stands always `wrong`, which ends the program
 set -u
 LC_ALL=C
@@ -12,17 +14,24 @@ umask 077
 guide_sha256=cdc46975dcb006967527f2f39d4339544dff47740e1395bc2dc0c94c9ea727e8
 evidence_use=2.25.8406729532635785283492383773779946475
 zeros=0000000000000000000000000000000000000000000000000000000000000000
+bundle_max=536870912
+bundle_certs_max=4096
+transcript_max=1048576
+ts_future_ms=300000
 
-if [ $# -lt 1 ] || [ $# -gt 2 ]; then
-    echo 'usage: verify.sh FILE [CA]' >&2
+if [ $# -lt 1 ] || [ $# -gt 3 ]; then
+    echo 'usage: verify.sh FILE [CA [CRL]]' >&2
     exit 64
 fi
-if [ ! -r "$1" ] || { [ $# -eq 2 ] && [ ! -r "$2" ]; }; then
-    echo 'verify.sh: a file cannot be read' >&2
-    exit 66
-fi
+for file in "$@"; do
+    if [ ! -r "$file" ]; then
+        echo 'verify.sh: a file cannot be read' >&2
+        exit 66
+    fi
+done
 file=$1
 ca=${2-}
+given=${3-}
 work=${TMPDIR:-/tmp}/verify.$$
 mkdir "$work" && mkdir "$work/certs" || exit 66
 trap 'rm -rf "$work"' EXIT
@@ -182,6 +191,7 @@ next_file() {
 }
 
 unpack() {
+    [ "$(length "$file")" -le $bundle_max ] || wrong 'too big'
     files='VERIFY.txt checkpoint.txt checkpoint.sig later.txt'
     while [ -n "$files" ]; do
         next_file || wrong "${files%% *} is missing"
@@ -201,8 +211,11 @@ unpack() {
         esac
     done
     : > "$work/list"
+    certs=0
     while next_file; do
         where=$name
+        [ $certs -lt $bundle_certs_max ] || wrong 'too many certificates'
+        certs=$((certs + 1))
         fp=${name#certs/}
         fp=${fp%.der}
         hex "$fp" 64 && [ "$name" = "certs/$fp.der" ] &&
@@ -222,10 +235,29 @@ unpack() {
 alone=-no-CApath
 openssl verify -help 2>&1 | grep -q no-CAstore && alone='-no-CApath -no-CAstore'
 
+# NAME: NAME.der is a whole list of the issuer; "SERIAL MS" of each certificate revoked goes to
+# NAME.revoked.
+list_read() {
+    der_read crl "$1" -text -lastupdate -nextupdate -CAfile "$work/issuer.pem" ||
+        wrong 'not a revocation list'
+    grep -q '^verify OK' "$work/log" &&
+        sed -n '/X509v3 Key Usage/{n;p;}' "$work/issuer.info" | grep -q 'CRL Sign' ||
+        wrong 'the issuer did not sign this revocation list'
+    sed '/Revoked Certificates[.:]$/q' "$work/$1.info" > "$work/list_head"
+    grep -q '^ *Version 2 (0x1)$' "$work/list_head" &&
+        grep -q '^ *X509v3 CRL Number:' "$work/list_head" &&
+        [ -n "$(told "$1" nextUpdate)" ] || wrong 'not a revocation list of version 2 with a number'
+    ! grep -q ': critical$' "$work/list_head" || wrong 'a revocation list that is not the whole one'
+    sed -n 's/^ *Serial Number: *//p; s/^ *Revocation Date: *//p' "$work/$1.info" |
+        while read -r serial && read -r month day time year _; do
+            echo "$serial $(ms "$month" "$day" "$time" "$year")"
+        done > "$work/$1.revoked"
+}
+
 trust() {
     for name in root issuer; do
         where=$name.der
-        der_read x509 $name -text -subject_hash && grep -q 'CA:TRUE' "$work/$name.info" ||
+        der_read x509 $name -text -subject_hash -dates && grep -q 'CA:TRUE' "$work/$name.info" ||
             wrong 'not a CA certificate'
     done
     where=root.der
@@ -234,16 +266,9 @@ trust() {
         "$work/root.pem" > "$work/log" 2>&1 || wrong 'its own signature does not verify'
     issuer_hash=$(sed -n '/^[0-9a-f]\{8\}$/p' "$work/issuer.info")
     where=crl.der
-    der_read crl crl -text -nextupdate -CAfile "$work/issuer.pem" ||
-        wrong 'not a revocation list'
-    grep -q '^verify OK' "$work/log" || wrong 'the issuer did not sign this revocation list'
+    list_read crl
     # shellcheck disable=SC2046 # the words of a date
     crl_until=$(ms $(told crl nextUpdate))
-    # "SERIAL MS" of each certificate revoked.
-    sed -n 's/^ *Serial Number: *//p; s/^ *Revocation Date: *//p' "$work/crl.info" |
-        while read -r serial && read -r month day time year _; do
-            echo "$serial $(ms "$month" "$day" "$time" "$year")"
-        done > "$work/revoked"
     where=root.der
     anchored=no
     [ -n "$ca" ] || return 0
@@ -254,23 +279,64 @@ trust() {
     anchored=yes
 }
 
+# A list that whoever checks has brought counts beside the one inside.
+given_list() {
+    cp "$work/crl.revoked" "$work/revoked"
+    [ -n "$given" ] || return 0
+    where='the list that was given'
+    { openssl crl -in "$given" -outform DER -out "$work/given.der" ||
+        openssl crl -inform DER -in "$given" -outform DER -out "$work/given.der"; } 2> "$work/log" ||
+        wrong 'not a revocation list'
+    list_read given
+    cat "$work/given.revoked" >> "$work/revoked"
+}
+
 # FP: the certificate is readable, its key becomes FP.key.
 cert_open() {
     where=certs/$1.der
-    der_read x509 "certs/$1" -pubkey -serial -issuer_hash -ext extendedKeyUsage,keyUsage ||
+    der_read x509 "certs/$1" -pubkey -serial -issuer_hash -dates -subject \
+        -nameopt sep_multiline,sname,utf8,esc_ctrl -ext subjectAltName,extendedKeyUsage,keyUsage ||
         wrong 'not a certificate'
     sed -n '/^-----BEGIN PUB/,/^-----END PUB/p' "$work/certs/$1.info" > "$work/certs/$1.key"
+}
+
+# FP PART: CN or OU of its subject, its bytes; a control byte is another text then.
+part() { sed -n "s/^    $2=//p" "$work/certs/$1.info" | sed 's/\\\\/\\/g'; }
+
+# TEXT: as it stands in a URI.
+percent() {
+    printf '%s' "$1" | od -An -v -tx1 | tr ' ' '\n' | tr a-f A-F | while read -r byte; do
+        case $byte in
+        '') ;;
+        3[0-9] | 4[1-9A-F] | 5[0-9A] | 6[1-9A-F] | 7[0-9A] | 2D | 2E | 5F | 7E)
+            # shellcheck disable=SC2059 # an escape
+            printf "\\$(printf %o "0x$byte")"
+            ;;
+        *) printf '%%%s' "$byte" ;;
+        esac
+    done
+}
+
+# NAME MS: its dates hold then; the last second counts as a whole.
+in_date() {
+    # shellcheck disable=SC2046 # the words of a date
+    [ "$2" -ge "$(ms $(told "$1" notBefore))" ] &&
+        [ "$2" -lt $(($(ms $(told "$1" notAfter)) + 1000)) ]
 }
 
 # FP MS: the chain at that time, revocation.
 cert_at() {
     where=certs/$1.der
     # shellcheck disable=SC2086 # two words
-    openssl verify -x509_strict -auth_level 2 -attime $(($2 / 1000)) $alone \
+    openssl verify -x509_strict -auth_level 2 -no_check_time $alone \
         -CAfile "$work/root.pem" -untrusted "$work/issuer.pem" "$work/certs/$1.pem" > "$work/log" 2>&1 ||
         wrong "$(sed -n 's/^error [0-9]* at //p' "$work/log")"
-    when=$(sed -n "s/^$(told "certs/$1" serial) //p" "$work/revoked")
-    [ -z "$when" ] || [ "$when" -gt "$2" ] || wrong 'revoked'
+    in_date "certs/$1" "$2" && in_date issuer "$2" && in_date root "$2" ||
+        wrong 'it, or a CA above it, was not valid then'
+    sed -n "s/^$(told "certs/$1" serial) //p" "$work/revoked" > "$work/dates"
+    while read -r when; do
+        [ "$when" -gt "$2" ] || wrong 'revoked'
+    done < "$work/dates"
 }
 
 # FP USE: who issued it, and what it may be used for: this and nothing else.
@@ -280,8 +346,21 @@ cert_for() {
     uses=$(sed -n '/^X509v3 Extended Key Usage/{n;s/^ *//p;}' "$work/certs/$1.info")
     [ "$uses" = "$2" ] || wrong 'made for another role'
     uses=$(sed -n '/^X509v3 Key Usage/{n;s/^ *//p;}' "$work/certs/$1.info")
-    [ "$uses" = 'Digital Signature, Non Repudiation' ] ||
-        wrong 'the key usage is wrong for this role'
+    case $uses in
+    *'Certificate Sign'* | *'CRL Sign'*) wrong "its key usage is a CA's" ;;
+    'Digital Signature, Non Repudiation'*) ;;
+    *) wrong 'the key usage is wrong for this role' ;;
+    esac
+    names=$(sed -n '/^X509v3 Subject Alternative Name/{n;s/^ *//p;}' "$work/certs/$1.info")
+    [ -n "$names" ] || wrong 'no subject alternative name'
+}
+
+# FP: its one name says again what its subject says.
+cert_of_device() {
+    cert_for "$1" 'TLS Web Client Authentication'
+    cn=$(part "$1" CN) ou=$(part "$1" OU)
+    [ -n "$cn" ] && [ -n "$ou" ] && [ "$names" = "URI:countersign:$(percent "$cn")/$(percent "$ou")" ] ||
+        wrong "its name is not its subject's"
 }
 
 # --- checkpoints -------------------------------------------------------------------------------
@@ -413,6 +492,21 @@ line_read() {
         cmp -s - "$work/line" || wrong 'entry: the word of the line'
 }
 
+# The relay took it before it signed the checkpoint, and takes nothing from the future.
+times_check() {
+    [ "$received" -le "$time" ] || wrong 'ts: received after the checkpoint was signed'
+    [ "$ts" -le $((received + ts_future_ms)) ] ||
+        wrong "entry: signed by a clock too far ahead of the relay's"
+}
+
+# prev is a line before, of the same account.
+account_check() {
+    before=$(sed -n "s/^$prev //p" "$work/lines")
+    [ -n "$before" ] || wrong 'prev is no line before this one'
+    [ "$(part "${before%%[!0-9a-f]*}" CN)" = "$(part "$fp" CN)" ] ||
+        wrong 'prev is a line of another account'
+}
+
 # What the author said before, in this bundle.
 chain_check() {
     line_hash=$(sha_hex < "$work/line")
@@ -422,12 +516,11 @@ chain_check() {
             wrong "the author's messages do not follow each other"
     elif [ "$first" -eq 1 ]; then
         [ "$seq" -eq 1 ] || wrong 'a message of this author before this one is missing'
-        [ "$prev" = $zeros ] || grep -q "^$prev\$" "$work/lines" ||
-            wrong 'prev is no line before this one'
+        [ "$prev" = $zeros ] || account_check
     fi
     echo "$seq" > "$work/certs/$fp.seq"
     echo "$line_hash" > "$work/certs/$fp.prev"
-    echo "$line_hash" >> "$work/lines"
+    echo "$line_hash $fp" >> "$work/lines"
 }
 
 seen_check() {
@@ -480,14 +573,16 @@ record_read() {
 author_times() {
     least=$received
     most=$received
-    # shellcheck source=/dev/null # two assignments, written below
+    said=0
+    # shellcheck source=/dev/null # three assignments, written below
     [ ! -f "$work/certs/$fp.times" ] || . "$work/certs/$fp.times"
     [ "$received" -ge "$least" ] || least=$received
     [ "$received" -le "$most" ] || most=$received
-    echo "least=$least most=$most" > "$work/certs/$fp.times"
+    echo "least=$least most=$most said=$((said + 1))" > "$work/certs/$fp.times"
 }
 
 record_judge() {
+    [ "$count" -lt $transcript_max ] || wrong 'too many lines'
     record_read
     if [ "$count" -eq 0 ]; then
         first=$number
@@ -503,6 +598,7 @@ record_judge() {
     signed "$work/certs/$fp.key" "$work/sig" "$work/line" || wrong 'entry: the signature is wrong'
     [ "$epoch" -eq 0 ] || wrong 'an epoch that this version does not know'
     [ "$l_room" = "$room" ] || wrong "written for another room than the checkpoint's"
+    times_check
     chain_check
     seen_check
     body_check
@@ -544,7 +640,7 @@ messages() {
             . "$work/certs/$fp.times"
             cert_at "$fp" "$least"
             [ "$least" -eq "$most" ] || cert_at "$fp" "$most"
-            cert_for "$fp" 'TLS Web Client Authentication'
+            cert_of_device "$fp"
         else
             [ "$fp" = "$signer" ] || wrong 'a certificate that nobody refers to'
         fi
@@ -582,9 +678,47 @@ contradiction() {
     proves="the relay contradicts itself about the first $first_size entries of room $room"
 }
 
+# --- what it says ------------------------------------------------------------------------------
+
+# FP: subject, with nothing that a terminal obeys.
+subject() {
+    openssl x509 -in "$work/certs/$1.pem" -noout -subject \
+        -nameopt sname,sep_comma_plus_space,utf8,esc_ctrl,esc_msb
+}
+
+said_by() {
+    while read -r fp; do
+        [ -f "$work/certs/$fp.times" ] || continue
+        # shellcheck source=/dev/null
+        . "$work/certs/$fp.times"
+        echo "author: $said of them; $(subject "$fp"); certificate $fp"
+    done < "$work/list"
+}
+
+report() {
+    echo "$proves"
+    echo "signer anchored: $anchored; root SHA-256 $(sha_hex < "$work/root.der")"
+    [ "$kind" = contradiction ] || said_by
+    echo "relay: $(subject "$signer"); certificate $signer"
+    echo "checkpoint: $size entries, signed at $time ms since 1970"
+    echo "revocations: as of $(told crl lastUpdate); nothing revoked after that is seen"
+    [ -z "$given" ] || echo "revocations given: as of $(told given lastUpdate)"
+    if [ "$kind" = messages ]; then
+        echo 'proves: whoever held these keys signed these messages; the relay had them in this order'
+        echo 'proves not: that a key was in its owner'\''s hands; that anybody read a message; that nothing'
+        echo '  was sent which the relay never numbered; times by other clocks than theirs'
+    else
+        echo 'proves: the relay signed two histories of this room'
+        echo 'proves not: which of the two is true, or why'
+    fi
+}
+
 unpack
 trust
+given_list
 $kind
-echo VALID
-echo "$proves"
-echo "signer anchored: $anchored; root SHA-256 $(sha_hex < "$work/root.der")"
+verdict=VALID
+[ $anchored = yes ] || verdict='UNANCHORED: consistent, but anybody can make such a root'
+echo "$verdict"
+report
+[ $anchored = yes ] || exit 77

@@ -18,6 +18,12 @@ struct author {
     size_t rank; /* how many authors spoke before him */
 };
 
+/* A line, and whose it is. */
+struct said {
+    struct hash line;
+    const struct author *by;
+};
+
 struct judge {
     struct bundle b;
     struct verdict *v;
@@ -27,7 +33,7 @@ struct judge {
     struct author *authors; /* one for each certificate of the bundle, in its order */
     size_t authors_n;       /* who have spoken */
     struct hash *leaves;    /* of the messages */
-    struct hash *lines;     /* what a later line's prev may be */
+    struct said *lines;     /* what a later line's prev may be */
     struct hash *heads;     /* behind each message, [0] before the first; true from number 1 on */
     size_t n, cap;
 };
@@ -167,6 +173,15 @@ static bool grow(struct hash **p, size_t cap)
     return more != NULL;
 }
 
+static bool lines_grow(struct judge *j, size_t cap)
+{
+    struct said *more = realloc(j->lines, cap * sizeof *more);
+
+    if (more != NULL)
+        j->lines = more;
+    return more != NULL;
+}
+
 /* One more message, and the head before the first, fit all three lists. */
 static int room_make(struct judge *j)
 {
@@ -176,7 +191,7 @@ static int room_make(struct judge *j)
         return wrong(j, "too many lines");
     if (j->n + 1 < j->cap)
         return 0;
-    if (!grow(&j->leaves, cap) || !grow(&j->lines, cap) || !grow(&j->heads, cap))
+    if (!grow(&j->leaves, cap) || !lines_grow(j, cap) || !grow(&j->heads, cap))
         return err_set(&j->v->why, ERR_LOCAL, "no memory");
     j->cap = cap;
     return 0;
@@ -196,27 +211,42 @@ static int author_find(struct judge *j, const struct transcript *t, struct autho
     return (*out)->cert != NULL ? 0 : -1;
 }
 
-static bool line_came_before(const struct judge *j, const struct hash *line)
+/* Whose the line before is; NULL: it is not in the bundle. */
+static const struct author *line_author(const struct judge *j, const struct hash *line)
 {
     for (size_t i = 0; i < j->n; i++)
-        if (hash_same(&j->lines[i], line))
-            return true;
-    return false;
+        if (hash_same(&j->lines[i].line, line))
+            return j->lines[i].by;
+    return NULL;
+}
+
+/* Devices of one account have its name in their subject. */
+static bool account_same(const struct author *a, const struct author *b)
+{
+    struct cert_info x, y;
+
+    cert_info(a->cert, &x);
+    cert_info(b->cert, &y);
+    return strcmp(x.cn, y.cn) == 0;
 }
 
 /* An author's first line in a bundle: what it follows is known only from the room's beginning on,
  * and there it is nothing, or a line of another device of his. */
-static int chain_begin(struct judge *j, const struct entry_line *l)
+static int chain_begin(struct judge *j, const struct author *a, const struct entry_line *l)
 {
     static const struct hash none;
+    const struct author *before;
 
     if (j->v->first > 1)
         return 0;
     if (l->seq != 1)
         return wrong(j, "a message of this author before this one is missing");
-    if (!hash_same(&l->prev, &none) && !line_came_before(j, &l->prev))
+    if (hash_same(&l->prev, &none))
+        return 0;
+    before = line_author(j, &l->prev);
+    if (before == NULL)
         return wrong(j, "prev is no line before this one");
-    return 0;
+    return account_same(a, before) ? 0 : wrong(j, "prev is a line of another account");
 }
 
 static int chain_check(struct judge *j, struct author *a, const struct entry_line *l,
@@ -225,7 +255,7 @@ static int chain_check(struct judge *j, struct author *a, const struct entry_lin
     int rc = 0;
 
     if (a->messages == 0)
-        rc = chain_begin(j, l);
+        rc = chain_begin(j, a, l);
     else if (entry_order(&a->chain, l, line, &j->v->why) != ENTRY_NEXT)
         rc = wrong(j, "the author's messages do not follow each other");
     entry_chain_step(&a->chain, l, line);
@@ -264,6 +294,16 @@ static void author_spoke(struct author *a, int64_t time)
     a->most = time > a->most ? time : a->most;
 }
 
+/* The relay took it before it signed the checkpoint, and takes nothing from the future. */
+static int times_check(struct judge *j, const struct transcript *t, const struct entry_line *l)
+{
+    if (t->time > j->v->checkpoint.time)
+        return wrong(j, "ts: received after the checkpoint was signed");
+    if (l->ts > t->time + TS_FUTURE_MS)
+        return wrong(j, "entry: signed by a clock too far ahead of the relay's");
+    return 0;
+}
+
 static int message_judge(struct judge *j, const struct transcript *t)
 {
     struct err *e = &j->v->why;
@@ -280,6 +320,8 @@ static int message_judge(struct judge *j, const struct transcript *t)
                    span_of(j->v->checkpoint.room, sizeof j->v->checkpoint.room)))
         return wrong(j, "written for another room than the checkpoint's");
     entry_line_hash(t->line, &line);
+    if (times_check(j, t, &l) < 0)
+        return -1;
     if (chain_check(j, a, &l, &line) < 0 || seen_check(j, &l, t->number) < 0 ||
         body_check(j, t, &l) < 0)
         return -1;
@@ -287,7 +329,7 @@ static int message_judge(struct judge *j, const struct transcript *t)
     j->v->sent = l.ts;
     j->v->received = t->time;
     transcript_leaf(&j->leaves[j->n], t->line, t->time);
-    j->lines[j->n] = line;
+    j->lines[j->n] = (struct said){line, a};
     j->heads[j->n + 1] = j->heads[j->n];
     entry_head_next(&j->heads[j->n + 1], t->line, t->time);
     j->n++;
@@ -468,8 +510,8 @@ void judge_bundle(struct span archive, const struct span *roots, size_t roots_n,
     *v = (struct verdict){0};
     buf_init(&v->content, CONTENT_MAX);
     where(&j, "bundle");
-    v->valid = judge_all(&j, archive, roots, roots_n) == 0;
-    if (v->valid)
+    v->consistent = judge_all(&j, archive, roots, roots_n) == 0;
+    if (v->consistent)
         v->where[0] = '\0';
     for (size_t i = 0; j.authors != NULL && i < j.b.certs_n; i++)
         cert_free(j.authors[i].cert);

@@ -20,9 +20,9 @@ struct verdict_author {
 };
 
 struct verdict {
-    bool valid;
-    char where[BUNDLE_WHERE]; /* invalid: the file, and the line or certificate in it */
-    struct err why;           /* invalid: the first thing that is wrong */
+    bool consistent;          /* nothing in it is wrong; worth something when it is anchored too */
+    char where[BUNDLE_WHERE]; /* not consistent: the file, and the line or certificate in it */
+    struct err why;           /* not consistent: the first thing that is wrong */
 
     /* What follows is filled in as far as it was found true. */
     enum bundle_kind kind;

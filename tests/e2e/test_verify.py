@@ -4,10 +4,11 @@ said; test_verify_files.py has everything around it."""
 
 import hashlib
 import json
+import subprocess
 
 import pytest
 
-from evidence import (BUILD, ROOT, ZEROS, Room, b64, both, files_with, mth, ours, room, run, script,
+from evidence import (BUILD, DAY, ROOT, UNANCHORED, ZEROS, Room, b64, both, files_with, mth, ours, room, run, script,
                       tar, world)
 
 
@@ -30,11 +31,32 @@ def test_what_is_said_of_it(tmp_path, world, room):
     assert v["authors"] == [{"name": "bob", "device": "desk", "fp": world.bob.fp, "messages": 1}]
     assert v["relay"] == "relay.example" and v["checkpoint"]["size"] == 3
     assert v["checkpoint"]["root"] == mth(room.leaves()).hex()
-    text = run(f"{BUILD}/countersign", "verify", path).decode()
-    assert text.startswith("VALID: consistent, but the signer is not anchored\n")
-    assert "hi, | and\nso on\n" in text and "proves not" in text
-    assert run("/bin/sh", f"{ROOT}/docs/verify.sh", path).decode().splitlines()[2].startswith(
-        "signer anchored: no; root SHA-256 " + hashlib.sha256(world.der("root.crt")).hexdigest())
+    assert v["verdict"] == "valid"
+    p = subprocess.run([f"{BUILD}/countersign", "verify", path, "--json"], timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    v = json.loads(p.stdout)
+    assert p.returncode == 77 and v["verdict"] == "unanchored" and v["valid"] is False
+    p = subprocess.run([f"{BUILD}/countersign", "verify", path], timeout=60, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.returncode == 77 and p.stdout.startswith(UNANCHORED + "\n")
+    assert "hi, | and\nso on\n" in p.stdout and "proves not" in p.stdout
+
+
+def test_what_the_script_says_of_it(tmp_path, world, room):
+    """Who said how much, by which keys, and what that is worth."""
+    path = tmp_path / "all.tar"
+    path.write_bytes(tar(room.bundle().items()))
+    said = run("/bin/sh", f"{ROOT}/docs/verify.sh", path, world.ca / "root.crt").decode().splitlines()
+    assert said[0] == "VALID"
+    assert said[1] == f"messages 1 to 3 of room {room.room}, 0 without their text"
+    assert said[2] == ("signer anchored: yes; root SHA-256 "
+                       + hashlib.sha256(world.der("root.crt")).hexdigest())
+    assert f"author: 2 of them; subject=CN=alice, OU=laptop; certificate {world.alice.fp}" in said
+    assert f"author: 1 of them; subject=CN=bob, OU=desk; certificate {world.bob.fp}" in said
+    assert f"relay: subject=CN=relay.example; certificate {world.relay.fp}" in said
+    assert f"checkpoint: 3 entries, signed at {world.now + 3000} ms since 1970" in said
+    assert any(l.startswith("revocations: as of ") for l in said)
+    assert any(l.startswith("proves not: ") for l in said)
 
 
 def test_der_root(tmp_path, world, room):
@@ -197,6 +219,31 @@ def test_a_salt_of_another_length(tmp_path, world):
     r = Room(world).say(world.alice, "hello")
     r.entries[0]["sig"] = world.alice.sign(r.entries[0]["line"], salt=20)
     assert both(tmp_path, r.bundle()).startswith("transcript.txt line 1: ")
+
+
+def test_received_after_the_checkpoint(tmp_path, world):
+    """The relay cannot have had it in a tree that it signed before."""
+    r = Room(world).say(world.alice, "first").say(world.bob, "late", time=world.now + 20 * DAY)
+    assert both(tmp_path, r.bundle(checkpoint=r.checkpoint(at=world.now + 20 * DAY - 1))) == (
+        "transcript.txt line 2: ts: received after the checkpoint was signed")
+    assert both(tmp_path, r.bundle(checkpoint=r.checkpoint(at=world.now + 20 * DAY))) == 0
+
+
+@pytest.mark.parametrize("ahead, place", [(300_000, 0), (300_001, "transcript.txt line 1"),
+                                          (400 * DAY, "transcript.txt line 1"),
+                                          (2**53 - 1, "transcript.txt line 1")])
+def test_a_clock_ahead(tmp_path, world, ahead, place):
+    """No relay takes what was signed more than five minutes ahead of its clock."""
+    ts = min(world.now + ahead, 2**53 - 1)
+    said = both(tmp_path, Room(world).say(world.alice, "x", ts=ts).bundle())
+    assert (said and said.split(":")[0]) == place
+
+
+def test_prev_of_another_account(tmp_path, world):
+    r = Room(world).say(world.alice, "hers")
+    line = hashlib.sha256(r.entries[0]["line"]).hexdigest()
+    assert both(tmp_path, r.say(world.bob, "his", prev=line).bundle()) == (
+        "transcript.txt line 2: prev is a line of another account")
 
 
 def test_another_device_follows(tmp_path, world):

@@ -9,9 +9,10 @@
 static void look(struct span archive, struct verdict *v)
 {
     judge_bundle(archive, NULL, 0, v);
-    if (v->valid != (v->why.code == ERR_NONE) || v->valid != (v->where[0] == '\0') || v->anchored)
+    if (v->consistent != (v->why.code == ERR_NONE) || v->consistent != (v->where[0] == '\0') ||
+        v->anchored)
         abort();
-    if (v->valid && v->kind == BUNDLE_MESSAGES &&
+    if (v->consistent && v->kind == BUNDLE_MESSAGES &&
         (v->first == 0 || v->last < v->first || v->last > v->checkpoint.tree.size ||
          v->authors_n == 0 || v->withheld > v->last - v->first + 1))
         abort();
@@ -26,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     look(span_of(data, size), &a);
     look(span_of(data, size), &b);
-    if (a.valid != b.valid || strcmp(a.why.text, b.why.text) != 0 || strcmp(a.where, b.where) != 0)
+    if (a.consistent != b.consistent || strcmp(a.why.text, b.why.text) != 0 ||
+        strcmp(a.where, b.where) != 0)
         abort();
     verdict_free(&a);
     verdict_free(&b);

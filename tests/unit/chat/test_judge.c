@@ -38,7 +38,7 @@ static bool valid(struct span archive)
     struct verdict v;
 
     judge_bundle(archive, NULL, 0, &v);
-    bool ok = v.valid;
+    bool ok = v.consistent;
     assert_true(ok == (v.why.code == ERR_NONE));
     verdict_free(&v);
     return ok;
@@ -50,7 +50,7 @@ static void good_ones_say_what_they_prove(void **state)
     (void)state;
 
     judge_bundle(file_of(CORPUS "middle"), NULL, 0, &v);
-    if (!v.valid)
+    if (!v.consistent)
         fail_msg("%s: %s", v.where, v.why.text);
     assert_int_equal(v.kind, BUNDLE_MESSAGES);
     assert_false(v.anchored);
@@ -67,7 +67,7 @@ static void good_ones_say_what_they_prove(void **state)
     verdict_free(&v);
 
     judge_bundle(file_of(CORPUS "one"), NULL, 0, &v);
-    assert_true(v.valid);
+    assert_true(v.consistent);
     assert_int_equal(v.first, v.last);
     assert_true(str_same(str_from(buf_span(&v.content).p, v.content.len),
                          str_of("{\"kind\": \"say\", \"text\": \"how\\nare you\"}")));
@@ -75,7 +75,7 @@ static void good_ones_say_what_they_prove(void **state)
     verdict_free(&v);
 
     judge_bundle(file_of(CORPUS "contradiction"), NULL, 0, &v);
-    assert_true(v.valid);
+    assert_true(v.consistent);
     assert_int_equal(v.kind, BUNDLE_CONTRADICTION);
     assert_int_equal(v.checkpoint.tree.size, 3);
     assert_int_equal(v.later.tree.size, 5);
@@ -96,17 +96,17 @@ static void only_the_root_that_was_brought_counts(void **state)
     assert_int_equal(bundle_take(&b, archive, where, &e), 0);
     struct span roots[] = {b.issuer, b.root};
     judge_bundle(archive, roots, 2, &v);
-    assert_true(v.valid && v.anchored);
+    assert_true(v.consistent && v.anchored);
     verdict_free(&v);
     judge_bundle(archive, roots, 1, &v);
-    assert_false(v.valid || v.anchored);
+    assert_false(v.consistent || v.anchored);
     assert_string_equal(v.where, "root.der");
     verdict_free(&v);
     memcpy(other, b.root.p, b.root.n);
     other[b.root.n - 1] ^= 1;
     roots[0] = span_of(other, b.root.n);
     judge_bundle(archive, roots, 1, &v);
-    assert_false(v.valid || v.anchored);
+    assert_false(v.consistent || v.anchored);
     verdict_free(&v);
     bundle_free(&b);
 }
