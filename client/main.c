@@ -60,7 +60,8 @@ enum option_id_2 {
     O_HISTORY,
     O_PLAIN,
     O_LINK,
-    O_CA
+    O_CA,
+    O_CRL
 };
 
 /* Every option: getopt's part, the commands it belongs to ("" all), value and help. */
@@ -87,6 +88,7 @@ static const struct setting {
     {"ephemeral", NULL, O_EPHEMERAL, "room", "create: never on the relay's disk"},
     {"history", "all|joined", O_HISTORY, "room", "create: what new members may read"},
     {"ca", "FILE", O_CA, "verify", "the root certificate that you believe, PEM or DER"},
+    {"crl", "FILE", O_CRL, "verify", "a newer revocation list than the one inside, PEM or DER"},
     {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
     {"help", NULL, 'h', "", "this text"},
     {"version", NULL, 'V', "", "version"},
@@ -171,6 +173,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     case O_HISTORY: c->history = value; return 0;
     case O_PLAIN: c->plain = true; return 0;
     case O_CA: c->ca = value; return 0;
+    case O_CRL: c->crl = value; return 0;
     }
     return err_set(e, ERR_USAGE, "unknown option; see countersign --help");
 }

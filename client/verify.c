@@ -98,6 +98,15 @@ static void messages_lines(const struct verdict *v)
     authors_lines(v);
 }
 
+static void list_line(const char *what, const char *which, int64_t from)
+{
+    char time[TIME_TEXT];
+
+    time_put(time, from);
+    print_line("%-11s list %s as of %s: what was revoked after that is not seen in it", what, which,
+               time);
+}
+
 static void valid_lines(const struct verdict *v)
 {
     char room[2 * ROOM_ID_LEN + 1];
@@ -118,6 +127,9 @@ static void valid_lines(const struct verdict *v)
     if (!v->anchored)
         print_line("%-11s compare this SHA-256 with one that you got another way, or give --ca",
                    "");
+    list_line("revocations", "inside", v->crl_from);
+    if (v->given_from != 0)
+        list_line("", "given", v->given_from);
     print_line("%-11s %s", "proves", limits[v->kind].proves);
     print_line("%-11s %s", "proves not", limits[v->kind].not_this);
 }
@@ -175,6 +187,9 @@ static void valid_values(struct row *r, const struct verdict *v)
     if (v->kind == BUNDLE_CONTRADICTION)
         checkpoint_value(r, "later", &v->later);
     hash_value(&r->j, "root", &v->root);
+    row_time(r, "crl", v->crl_from);
+    if (v->given_from != 0)
+        row_time(r, "crl-given", v->given_from);
     row_text(r, "proves", limits[v->kind].proves);
     row_text(r, "proves-not", limits[v->kind].not_this);
 }
@@ -216,11 +231,11 @@ static int verdict_print(const struct verdict *v, bool json, struct err *e)
     return print_flush(e);
 }
 
-static int verify(struct call *c, struct span archive, struct span root, struct err *e)
+static int verify(struct call *c, struct span archive, const struct belief *belief, struct err *e)
 {
     struct verdict v;
 
-    judge_bundle(archive, &root, root.n > 0, &v);
+    judge_bundle(archive, belief, &v);
     int rc = verdict_print(&v, c->json, e);
     if (!v.consistent)
         rc = err_set(e, v.why.code == ERR_LOCAL ? ERR_LOCAL : ERR_DATA, "%s is not valid evidence",
@@ -242,31 +257,41 @@ static int read_whole(const char *path, struct buf *out, struct err *e)
     return rc;
 }
 
-static int root_read(const char *path, struct buf *root, struct err *e)
+/* The DER in a file of an option, which may be PEM; no file: nothing. */
+static int der_read(const char *option, const char *path, const char *label, struct buf *der,
+                    struct err *e)
 {
     struct buf file;
 
-    buf_init(&file, CERT_MAX * 4);
+    if (path == NULL)
+        return 0;
+    buf_init(&file, der->max * 2);
     int rc = read_whole(path, &file, e);
     if (rc == 0)
-        rc = pem_or_der(buf_span(&file), PEM_CERT, root, e);
+        rc = pem_or_der(buf_span(&file), label, der, e);
     buf_free(&file);
-    return rc == 0 ? 0 : err_in(e, "--ca %s", path);
+    return rc == 0 ? 0 : err_in(e, "%s %s", option, path);
 }
 
 int command_verify(struct call *c, struct err *e)
 {
-    struct buf archive, root;
+    struct buf archive, root, crl;
     int rc = -1;
 
     if (c->args_n != 1)
         return err_set(e, ERR_USAGE, "verify wants the name of one file");
     buf_init(&archive, BUNDLE_MAX);
     buf_init(&root, CERT_MAX * 4);
+    buf_init(&crl, CRL_MAX);
     if (read_whole(c->args[0], &archive, e) == 0 &&
-        (c->ca == NULL || root_read(c->ca, &root, e) == 0))
-        rc = verify(c, buf_span(&archive), buf_span(&root), e);
+        der_read("--ca", c->ca, PEM_CERT, &root, e) == 0 &&
+        der_read("--crl", c->crl, PEM_CRL, &crl, e) == 0) {
+        struct span r = buf_span(&root);
+        struct belief belief = {&r, r.n > 0, buf_span(&crl)};
+        rc = verify(c, buf_span(&archive), &belief, e);
+    }
     buf_free(&archive);
     buf_free(&root);
+    buf_free(&crl);
     return rc;
 }

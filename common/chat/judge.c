@@ -27,9 +27,9 @@ struct said {
 struct judge {
     struct bundle b;
     struct verdict *v;
-    struct trust *trust;
-    int64_t crl_from;       /* thisUpdate of the list, ms */
-    int64_t crl_until;      /* nextUpdate */
+    struct trust *trust;    /* with the list inside */
+    struct trust *given;    /* with the one that the caller brought; NULL: none */
+    int64_t crl_until;      /* nextUpdate of the list inside, ms */
     struct author *authors; /* one for each certificate of the bundle, in its order */
     size_t authors_n;       /* who have spoken */
     struct hash *leaves;    /* of the messages */
@@ -90,10 +90,32 @@ static int trust_make(struct judge *j)
     if (crl == NULL)
         return -1;
     crl_info(crl, &info);
-    j->crl_from = info.this_update;
+    j->v->crl_from = info.this_update;
     j->crl_until = info.next_update;
     crl_free(crl);
     return 0;
+}
+
+/* The other list that the caller brought, if any. It must be the same issuer's. */
+static int given_take(struct judge *j, struct span der)
+{
+    struct err *e = &j->v->why;
+    struct crl_info info;
+
+    if (der.n == 0)
+        return 0;
+    where(j, "the list that was given");
+    j->given = trust_new(TRUST_CRL_LEAF, e);
+    if (j->given == NULL || trust_add_root(j->given, j->b.root, e) < 0 ||
+        trust_add_intermediate(j->given, j->b.issuer, e) < 0)
+        return -1;
+    struct crl *crl = crl_parse(der, e);
+    if (crl == NULL)
+        return -1;
+    crl_info(crl, &info);
+    crl_free(crl);
+    j->v->given_from = info.this_update;
+    return trust_add_crl(j->given, der, e);
 }
 
 /* A root that the caller brought must be the bundle's; without one it is only named. */
@@ -111,10 +133,13 @@ static int anchor_check(struct judge *j, const struct span *roots, size_t n)
  * good then (checkpoint_judge): it goes on naming what was revoked before. */
 static int cert_judge(struct judge *j, const struct bundle_cert *c, enum cert_role role, int64_t at)
 {
-    struct cert_ask ask = {.role = role, .at = at, .now = j->crl_from};
+    struct cert_ask ask = {.role = role, .at = at, .now = j->v->crl_from};
     enum cert_fault why;
 
-    return cert_check(j->trust, &c->der, 1, &ask, &why, &j->v->why);
+    if (cert_check(j->trust, &c->der, 1, &ask, &why, &j->v->why) < 0)
+        return -1;
+    ask.now = j->v->given_from;
+    return j->given == NULL ? 0 : cert_check(j->given, &c->der, 1, &ask, &why, &j->v->why);
 }
 
 /* --- a checkpoint --- */
@@ -488,7 +513,7 @@ static int contradiction_judge(struct judge *j)
 
 /* --- all of it --- */
 
-static int judge_all(struct judge *j, struct span archive, const struct span *roots, size_t n)
+static int judge_all(struct judge *j, struct span archive, const struct belief *belief)
 {
     static int (*const kinds[BUNDLE_KIND_COUNT])(struct judge * j) = {
         [BUNDLE_MESSAGES] = messages_judge,
@@ -500,17 +525,20 @@ static int judge_all(struct judge *j, struct span archive, const struct span *ro
     if (bundle_take(&j->b, archive, j->v->where, &j->v->why) < 0)
         return -1;
     j->v->kind = j->b.kind;
-    return trust_make(j) < 0 || anchor_check(j, roots, n) < 0 || kinds[j->b.kind](j) < 0 ? -1 : 0;
+    return trust_make(j) < 0 || anchor_check(j, belief->roots, belief->roots_n) < 0 ||
+                   given_take(j, belief->crl) < 0 || kinds[j->b.kind](j) < 0
+               ? -1
+               : 0;
 }
 
-void judge_bundle(struct span archive, const struct span *roots, size_t roots_n, struct verdict *v)
+void judge_bundle(struct span archive, const struct belief *belief, struct verdict *v)
 {
     struct judge j = {.v = v};
 
     *v = (struct verdict){0};
     buf_init(&v->content, CONTENT_MAX);
     where(&j, "bundle");
-    v->consistent = judge_all(&j, archive, roots, roots_n) == 0;
+    v->consistent = judge_all(&j, archive, belief) == 0;
     if (v->consistent)
         v->where[0] = '\0';
     for (size_t i = 0; j.authors != NULL && i < j.b.certs_n; i++)
@@ -520,6 +548,7 @@ void judge_bundle(struct span archive, const struct span *roots, size_t roots_n,
     free(j.lines);
     free(j.heads);
     trust_free(j.trust);
+    trust_free(j.given);
     bundle_free(&j.b);
 }
 

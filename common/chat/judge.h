@@ -28,6 +28,7 @@ struct verdict {
     enum bundle_kind kind;
     bool anchored;                       /* its root is one that the caller brought */
     struct hash root;                    /* certificate */
+    int64_t crl_from, given_from;        /* thisUpdate of the lists, ms; 0: none was given */
     char relay[CERT_NAME_MAX];           /* whose evidence certificate: not cleaned */
     struct checkpoint checkpoint, later; /* later: contradiction */
     uint64_t first, last;                /* numbers of the messages */
@@ -40,8 +41,15 @@ struct verdict {
     struct buf content;
 };
 
-/* roots: DER of CA certificates, may be none. Always fills v; verdict_free in any case. */
-void judge_bundle(struct span archive, const struct span *roots, size_t roots_n, struct verdict *v);
+/* What the caller brings beside the bundle; all of it may be none. */
+struct belief {
+    const struct span *roots; /* DER of CA certificates */
+    size_t roots_n;
+    struct span crl; /* DER: a list of the issuer, newer than the one inside; both count */
+};
+
+/* Always fills v; verdict_free in any case. */
+void judge_bundle(struct span archive, const struct belief *belief, struct verdict *v);
 void verdict_free(struct verdict *v);
 
 #endif

@@ -1,6 +1,7 @@
 """The same two judges as in test_verify.py over everything around what is said: checkpoints,
 certificates, proofs, the archive, and a relay's contradictions with itself (M9)."""
 
+import calendar
 import hashlib
 import json
 import shutil
@@ -118,6 +119,92 @@ def test_revoked_and_outdated(tmp_path, tmp_path_factory):
     assert both(tmp_path, good.bundle(checkpoint=old)).startswith(f"certs/{w.relay.fp}.der: ")
     stale = good.checkpoint(at=w.now + 31 * DAY)
     assert both(tmp_path, good.bundle(checkpoint=stale)).startswith("crl.der: ")
+
+
+BASE = """basicConstraints=critical,CA:FALSE
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid
+"""
+SIGNS = "keyUsage=critical,digitalSignature,nonRepudiation"
+DEVICE = "extendedKeyUsage=clientAuth\n"
+EVIDENCE = "extendedKeyUsage=2.25.8406729532635785283492383773779946475\n"
+NAMED = "subjectAltName=URI:countersign:alice/laptop\n"
+
+
+def issued(home, world, extensions, subject="/CN=alice/OU=laptop"):
+    """A certificate of the right CA that countersign-ca would not make."""
+    s = Signer.__new__(Signer)
+    s.key, ext, csr, crt = (home / f"x.{end}" for end in ("key", "ext", "csr", "crt"))
+    ext.write_text(BASE + extensions)
+    run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout", s.key, "-out", csr)
+    run("openssl", "x509", "-req", "-in", csr, "-CA", world.ca / "intermediate.crt", "-CAkey",
+        world.ca / "intermediate.key", "-set_serial", str(time.time_ns()), "-days", "20", "-sha256",
+        "-extfile", ext, "-out", crt)
+    s.der = run("openssl", "x509", "-in", crt, "-outform", "DER")
+    s.fp = hashlib.sha256(s.der).hexdigest()
+    return s
+
+
+@pytest.mark.parametrize("extensions, good", [
+    (f"{SIGNS}\n{DEVICE}{NAMED}", True),
+    (f"{SIGNS},dataEncipherment\n{DEVICE}{NAMED}", True),
+    (f"{SIGNS},keyCertSign\n{DEVICE}{NAMED}", False),
+    (f"{SIGNS}\n{DEVICE}", False),
+    (f"{SIGNS}\n{DEVICE}subjectAltName=URI:countersign:bob/desk\n", False),
+    (f"{SIGNS}\n{DEVICE}subjectAltName=URI:countersign:alice/laptop,URI:countersign:bob/desk\n", False)])
+def test_names_and_uses_of_a_device(tmp_path, tmp_path_factory, world, extensions, good):
+    s = issued(tmp_path_factory.mktemp("issued"), world, extensions)
+    soon = now() + 1000
+    said = both(tmp_path, Room(world).say(s, "x", time=soon).bundle(more=[s]))
+    assert said == 0 if good else said.startswith(f"certs/{s.fp}.der: ")
+
+
+def test_the_last_second(tmp_path, tmp_path_factory, world):
+    """It counts as a whole, and nothing after it."""
+    s = issued(tmp_path_factory.mktemp("issued"), world, f"{SIGNS}\n{DEVICE}{NAMED}")
+    text = run("openssl", "x509", "-inform", "DER", "-noout", "-enddate", data=s.der).decode()
+    end = calendar.timegm(time.strptime(text.strip(), "notAfter=%b %d %H:%M:%S %Y GMT")) * 1000
+    assert both(tmp_path, Room(world).say(s, "x", time=end + 999).bundle(more=[s])) == 0
+    assert both(tmp_path, Room(world).say(s, "x", time=end + 1000).bundle(more=[s])).startswith(
+        f"certs/{s.fp}.der: ")
+
+
+def test_a_relay_without_a_name(tmp_path, tmp_path_factory, world):
+    s = issued(tmp_path_factory.mktemp("issued"), world, f"{SIGNS}\n{EVIDENCE}", "/CN=relay.example")
+    room = Room(world).say(world.alice, "x")
+    files = room.bundle(checkpoint=room.checkpoint(signer=s, at=now() + 1000), signers=[s])
+    assert both(tmp_path, files).startswith(f"certs/{s.fp}.der: ")
+
+
+@pytest.mark.parametrize("extension", ["2.5.29.27=critical,DER:02:01:01", "2.5.29.28=critical,DER:30:00", ""])
+def test_lists_that_are_not_whole(tmp_path, tmp_path_factory, world, room, extension):
+    """A delta, a part, and one without a number or version 2."""
+    home = tmp_path_factory.mktemp("list")
+    (home / "index").write_text("")
+    (home / "number").write_text("7FFFFFFF\n")
+    (home / "conf").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={home}/index\ndefault_md=sha256\ndefault_crl_days=30\n"
+        + (f"crlnumber={home}/number\ncrl_extensions=x\n[x]\nauthorityKeyIdentifier=keyid\n{extension}\n"
+           if extension else ""))
+    run("openssl", "ca", "-config", home / "conf", "-gencrl", "-keyfile", world.ca / "intermediate.key",
+        "-cert", world.ca / "intermediate.crt", "-out", home / "pem")
+    der = run("openssl", "crl", "-in", home / "pem", "-outform", "DER")
+    assert both(tmp_path, files_with(room, "crl.der", der)).startswith("crl.der: ")
+
+
+def test_an_older_list_inside(tmp_path, tmp_path_factory):
+    """The maker of a bundle chooses its list; a newer one, brought by who checks, counts too."""
+    w = World(tmp_path_factory.mktemp("older"))
+    root = w.ca / "root.crt"
+    room = Room(w).say(w.alice, "after the revocation", time=now() + 60_000)
+    files = room.bundle()
+    w.revoke(w.alice)
+    lists = tmp_path_factory.mktemp("lists")
+    run("openssl", "crl", "-inform", "DER", "-in", w.ca / "crl.der", "-out", lists / "new.pem")
+    assert both(tmp_path, files, root) == 0
+    for newer in w.ca / "crl.der", lists / "new.pem":
+        assert both(tmp_path, files, root, newer).startswith(f"certs/{w.alice.fp}.der: ")
+    assert both(tmp_path, files, root, w.ca / "root-crl.der").startswith("the list that was given: ")
 
 
 def test_proofs(tmp_path, room):

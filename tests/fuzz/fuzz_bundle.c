@@ -8,7 +8,7 @@
 
 static void look(struct span archive, struct verdict *v)
 {
-    judge_bundle(archive, NULL, 0, v);
+    judge_bundle(archive, &(struct belief){0}, v);
     if (v->consistent != (v->why.code == ERR_NONE) || v->consistent != (v->where[0] == '\0') ||
         v->anchored)
         abort();

@@ -37,7 +37,7 @@ static bool valid(struct span archive)
 {
     struct verdict v;
 
-    judge_bundle(archive, NULL, 0, &v);
+    judge_bundle(archive, &(struct belief){0}, &v);
     bool ok = v.consistent;
     assert_true(ok == (v.why.code == ERR_NONE));
     verdict_free(&v);
@@ -49,7 +49,7 @@ static void good_ones_say_what_they_prove(void **state)
     struct verdict v;
     (void)state;
 
-    judge_bundle(file_of(CORPUS "middle"), NULL, 0, &v);
+    judge_bundle(file_of(CORPUS "middle"), &(struct belief){0}, &v);
     if (!v.consistent)
         fail_msg("%s: %s", v.where, v.why.text);
     assert_int_equal(v.kind, BUNDLE_MESSAGES);
@@ -66,7 +66,7 @@ static void good_ones_say_what_they_prove(void **state)
     assert_int_equal(v.content.len, 0);
     verdict_free(&v);
 
-    judge_bundle(file_of(CORPUS "one"), NULL, 0, &v);
+    judge_bundle(file_of(CORPUS "one"), &(struct belief){0}, &v);
     assert_true(v.consistent);
     assert_int_equal(v.first, v.last);
     assert_true(str_same(str_from(buf_span(&v.content).p, v.content.len),
@@ -74,7 +74,7 @@ static void good_ones_say_what_they_prove(void **state)
     assert_int_equal(v.received - v.sent, 5);
     verdict_free(&v);
 
-    judge_bundle(file_of(CORPUS "contradiction"), NULL, 0, &v);
+    judge_bundle(file_of(CORPUS "contradiction"), &(struct belief){0}, &v);
     assert_true(v.consistent);
     assert_int_equal(v.kind, BUNDLE_CONTRADICTION);
     assert_int_equal(v.checkpoint.tree.size, 3);
@@ -95,17 +95,17 @@ static void only_the_root_that_was_brought_counts(void **state)
     struct span archive = file_of(CORPUS "one");
     assert_int_equal(bundle_take(&b, archive, where, &e), 0);
     struct span roots[] = {b.issuer, b.root};
-    judge_bundle(archive, roots, 2, &v);
+    judge_bundle(archive, &(struct belief){roots, 2, {0}}, &v);
     assert_true(v.consistent && v.anchored);
     verdict_free(&v);
-    judge_bundle(archive, roots, 1, &v);
+    judge_bundle(archive, &(struct belief){roots, 1, {0}}, &v);
     assert_false(v.consistent || v.anchored);
     assert_string_equal(v.where, "root.der");
     verdict_free(&v);
     memcpy(other, b.root.p, b.root.n);
     other[b.root.n - 1] ^= 1;
     roots[0] = span_of(other, b.root.n);
-    judge_bundle(archive, roots, 1, &v);
+    judge_bundle(archive, &(struct belief){roots, 1, {0}}, &v);
     assert_false(v.consistent || v.anchored);
     verdict_free(&v);
     bundle_free(&b);
@@ -151,6 +151,26 @@ static void every_length_but_one_is_wrong(void **state)
 }
 
 /* The script has the SHA-256 of the text that we put into every bundle. */
+static void both_judges_have_the_same_bounds(void **state)
+{
+    static const struct {
+        const char *name;
+        long value;
+    } bounds[] = {{"bundle_max", BUNDLE_MAX},
+                  {"bundle_certs_max", BUNDLE_CERTS_MAX},
+                  {"transcript_max", TRANSCRIPT_MAX},
+                  {"ts_future_ms", TS_FUTURE_MS}};
+    char want[64];
+    (void)state;
+
+    struct span script = file_of("docs/verify.sh");
+    file[script.n] = '\0';
+    for (size_t i = 0; i < COUNT(bounds); i++) {
+        snprintf(want, sizeof want, "\n%s=%ld\n", bounds[i].name, bounds[i].value);
+        assert_non_null(strstr((const char *)file, want));
+    }
+}
+
 static void both_judges_know_the_same_guide(void **state)
 {
     struct hash h;
@@ -173,6 +193,7 @@ int main(void)
         cmocka_unit_test(every_byte_of_a_message_counts),
         cmocka_unit_test(every_byte_of_a_contradiction_counts),
         cmocka_unit_test(every_length_but_one_is_wrong),
+        cmocka_unit_test(both_judges_have_the_same_bounds),
         cmocka_unit_test(both_judges_know_the_same_guide),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
