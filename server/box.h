@@ -37,7 +37,7 @@ struct shaken {
     struct identity *identity; /* SHAKEN_OPEN: a reference, the taker's; it outlives link */
     char why[128];             /* SHAKEN_FAILED: sentence */
     char word[32];             /* SHAKEN_FAILED: for audit_log */
-    struct hash fp;            /* of the peer's certificate; zeros when none was seen */
+    struct hash fp;            /* of the certificate whose key the peer has proven; else zeros */
 };
 
 struct msg {

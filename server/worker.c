@@ -70,7 +70,8 @@ static void refused(struct shaken *out, const struct link *l)
 
     link_info(l, &i);
     fail(out, link_error(l)->text, i.refused != NULL ? i.refused : "handshake");
-    out->fp = i.peer_fp;
+    if (i.proven) /* else whoever showed that certificate may not be who it names */
+        out->fp = i.peer_fp;
 }
 
 /* What the link has for the peer goes back with the answer. */

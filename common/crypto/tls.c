@@ -588,6 +588,7 @@ void tls_info(const struct tls *t, struct tls_info *out)
     memcpy(out->peer, t->peer, sizeof out->peer);
     out->peer_n = t->peer_n;
     out->peer_fp = t->peer_fp;
+    out->proven = t->peer_signed;
     out->refused = t->refused;
     out->refused_by_peer = t->refused_by_peer;
 }

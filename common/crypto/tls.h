@@ -125,6 +125,7 @@ struct tls_info {
     struct span peer[CHAIN_MAX + 1]; /* DER, leaf first, also of a peer that was refused */
     size_t peer_n;
     struct hash peer_fp; /* SHA-256 of peer[0] */
+    bool proven;         /* the peer signed with peer[0]'s key: it is more than shown */
     struct span own;     /* our leaf; empty when we have none or were not asked */
     const char *refused; /* audit word of the certificate fault, ours or the one the peer told;
                             NULL when certificates were no reason */

@@ -70,6 +70,7 @@ struct tls {
     bool released;                   /* handed over: ssl and secrets are gone */
     bool hello_seen, asked, checked; /* a ClientHello passed; a CertificateRequest was accepted;
                                         the peer's chain passed every check */
+    bool peer_signed;                /* the peer's CertificateVerify was accepted */
     unsigned alert;                  /* what we refuse with, when the reason is ours */
     unsigned tickets;
     struct buf rec, out, plain;

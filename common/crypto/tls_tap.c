@@ -84,6 +84,8 @@ void tap_accept(struct tls *t, int state)
         return;
     if (t->in_seen[0].msg == TLS_CERTIFICATE_REQUEST)
         t->asked = true;
+    if (t->in_seen[0].msg == TLS_SERVER_VERIFY || t->in_seen[0].msg == TLS_CLIENT_VERIFY)
+        t->peer_signed = true;
     fact_add(t, t->in_seen[0], false, state);
     t->in_seen_n--;
     memmove(t->in_seen, t->in_seen + 1, t->in_seen_n * sizeof t->in_seen[0]);

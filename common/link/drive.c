@@ -547,7 +547,7 @@ static int head_judge(struct drive *d, uint8_t type, size_t n)
     if (n < drive_sealed(d, 0) || n > drive_sealed(d, drive_due(d)->max))
         return drive_fail(d, ERR_PEER, "%s: wrong length", drive_row(d)->name);
     d->shake->early += d->shake->lead + DRIVE_HEAD + n;
-    if (!d->shake->proven && d->shake->early > LINK_SHAKE_MAX)
+    if (!d->info.proven && d->shake->early > LINK_SHAKE_MAX)
         return drive_fail(d, ERR_LIMIT, "%s: too much from a %s not yet proven", drive_row(d)->name,
                           peer_of(d));
     return stage_fits(d);
@@ -776,7 +776,12 @@ bool drive_said(const void *end)
 {
     const struct drive *d = end;
 
-    return d->record == NULL && d->err.code == ERR_NONE && d->shake->at + 1 == d->link->rows_n;
+    if (d->record != NULL || d->err.code != ERR_NONE)
+        return false;
+    for (size_t i = d->shake->at; i < d->link->rows_n; i++)
+        if (d->link->rows[d->shake->order[i]].client_writes)
+            return false;
+    return true;
 }
 
 bool drive_closed(const void *end)

@@ -42,7 +42,6 @@ struct drive_shake {
     size_t early;                   /* bytes of a peer that is not proven */
     size_t lead;                    /* of these the magic, until a step has counted it */
     bool greeted;                   /* the magic has passed */
-    bool proven;                    /* the peer has signed */
     uint8_t order[DRIVE_STEPS_MAX]; /* rows in the order of this handshake */
     size_t at;                      /* the one that is due */
     unsigned stage;                 /* how often keys were given */

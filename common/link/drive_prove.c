@@ -155,7 +155,7 @@ int drive_verify_over(struct drive *d, struct span here, struct rd *in)
     if (!pubkey_verify(d->shake->peer_key, span_of(said, said_n), sig))
         return drive_fail(d, ERR_AUTH, "%s: the %s's signature is not over what we saw",
                           drive_row(d)->name, peer_of(d));
-    d->shake->proven = true;
+    d->info.proven = true;
     return 0;
 }
 

@@ -147,6 +147,8 @@ struct link_info {
     struct span peer[CHAIN_MAX + 1];            /* DER, leaf first; also of a refused peer */
     size_t peer_n;
     struct hash peer_fp; /* SHA-256 of peer[0]; zero when there is none */
+    bool proven;         /* the peer has signed with the key of peer[0]; without it anybody may have
+                            shown that certificate */
     const char *refused; /* audit word when certificates were the reason of failure, else NULL */
     bool refused_by_peer;
     unsigned stale; /* records whose time was far from ours, where records have one (`cianr`) */

@@ -154,6 +154,7 @@ static void info_copy(const struct end *end, struct link_info *out)
     memcpy(out->peer, i.peer, sizeof out->peer);
     out->peer_n = i.peer_n;
     out->peer_fp = i.peer_fp;
+    out->proven = i.proven;
     out->refused = i.refused;
     out->refused_by_peer = i.refused_by_peer;
 }

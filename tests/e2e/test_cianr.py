@@ -2,9 +2,13 @@
 alone: rooms over three links, the steps of seed 002, its two refusals."""
 
 import base64
+import contextlib
+import hashlib
 import json
 import os
 import re
+import sqlite3
+import ssl
 import subprocess
 
 import pytest
@@ -119,10 +123,27 @@ def test_a_client_that_lies(relay, puppet):
         assert why in refused(relay, puppet, "^refused$", **how)
 
 
+def blamed(relay):
+    """Whose certificates stand in the audit table for what was refused."""
+    with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
+        return [row[0].strip("0") for row in db.execute(
+            "select fingerprint from audit_log where event = 'refused' and reason = 'handshake'")]
+
+
 def test_somebody_elses_certificate(relay, puppet):
-    """H4: the certificate alone is no identity."""
+    """H4: the certificate alone is no identity, and its owner is not named for who shows it."""
     other = Puppet(relay, "eve", link="cianr", dial=cianr.Cianr).join()
     assert "signature is not over" in refused(relay, puppet, "^refused$", key=other.key)
+    relay.stop()
+    assert set(blamed(relay)) == {""}
+
+
+def test_who_has_proven_to_be_it_is_named(relay, puppet):
+    with open(puppet.cert, encoding="ascii") as f:
+        leaf = ssl.PEM_cert_to_DER_cert(f.read().split("-----END")[0] + "-----END CERTIFICATE-----")
+    refused(relay, puppet, "^refused$", step10=lambda c: c + b"\n")
+    relay.stop()
+    assert blamed(relay) == [hashlib.sha256(leaf).hexdigest().strip("0")]
 
 
 def test_a_certificate_that_is_refused_is_told(relay, puppet, tmp_path):

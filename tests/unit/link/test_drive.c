@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/link/drive.h"
+#include "common/link/record.h"
 #include "tests/unit/link/support_link.h"
 
 static const enum link_kind driven[] = {LINK_ECDHE, LINK_CIANR, LINK_SOVEREIGN};
@@ -420,15 +421,94 @@ static void the_client_waits_for_the_verdict(void **state)
         struct pair p;
         conf(&p, *kind);
         run(&p, ALL);
-        const struct link_step *last = &p.steps[ROLE_CLIENT][p.steps_n[ROLE_CLIENT] - 1];
-        size_t n;
-        const struct link_row *rows = link_rows(*kind, &n);
-        bool waits = rows[n - 2].client_writes; /* it has said its last word */
-        assert_int_equal(last[-1].waiting, waits);
-        assert_int_equal(last[-1].number + !waits, last->number);
-        assert_false(last->waiting);
+        size_t at = 0;
+        for (size_t i = 0; i < p.steps_n[ROLE_CLIENT]; i++)
+            if (p.steps[ROLE_CLIENT][i].out)
+                at = i + 1; /* behind its last word */
+        const struct link_step *waits = &p.steps[ROLE_CLIENT][at], *answer = waits + 1;
+        assert_true(waits->waiting);
+        assert_string_equal(waits->proves, "waiting for the relay's verdict");
+        assert_string_equal(waits->name, answer->name);
+        assert_int_equal(waits->number, answer->number);
+        for (size_t i = 0; i < p.steps_n[ROLE_CLIENT]; i++)
+            assert_int_equal(p.steps[ROLE_CLIENT][i].waiting, i == at);
         pair_free(&p);
     }
+}
+
+/* Stands in front of the function (wrapped_test_drive in the Makefile). */
+struct record *__real_record_new(const struct record_conf *c, struct err *e);
+struct record *__wrap_record_new(const struct record_conf *c, struct err *e);
+
+static int records_left = -1; /* so many are made, then the memory is out; -1: it never is */
+
+struct record *__wrap_record_new(const struct record_conf *c, struct err *e)
+{
+    if (records_left == 0) {
+        err_set(e, ERR_LOCAL, "no memory for a link");
+        return NULL;
+    }
+    records_left -= records_left > 0;
+    return __real_record_new(c, e);
+}
+
+/* The relay has its keys; the client has read the last step, and can have none. */
+static void a_handshake_that_fails_at_its_very_end_is_none(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        for (int made = 0; made < 2; made++) {
+            struct pair p;
+            struct key k;
+            conf(&p, *kind);
+            records_left = made;
+            run(&p, ALL);
+            records_left = -1;
+            assert_true(p.failed[ROLE_CLIENT]);
+            assert_int_equal(p.established[ROLE_RELAY], made);
+            assert_false(p.established[ROLE_CLIENT]);
+            assert_int_equal(link_exporter(p.end[ROLE_CLIENT], LINK_EXPORTER_LOGIN, &k), -1);
+            pair_free(&p);
+        }
+    }
+}
+
+/* The step in which a client of that link first signs, said again by hand. */
+static bool is_signature(enum link_kind kind, const struct link_step *s)
+{
+    static const char *const names[LINK_KIND_COUNT] = {
+        [LINK_TLS] = "CertificateVerify",
+        [LINK_ECDHE] = "Client Finished",
+        [LINK_CIANR] = "register or login",
+        [LINK_SOVEREIGN] = "ClientAuth",
+    };
+
+    return !s->out && strcmp(s->name, names[kind]) == 0;
+}
+
+/* A name belongs to who signs with its key; before that anybody may have shown the certificate. */
+static void a_name_is_proven_by_its_signature(void **state)
+{
+    (void)state;
+    for (enum link_kind kind = 0; kind < LINK_KIND_COUNT; kind++)
+        for (size_t most = 1; most < 12000; most += 211) {
+            struct pair p;
+            struct link_info i;
+            conf(&p, kind);
+            pair_start(&p);
+            while (p.moved[ROLE_CLIENT] < most && !p.established[ROLE_RELAY]) {
+                size_t left = most - p.moved[ROLE_CLIENT];
+                if (pair_move(&p, ROLE_CLIENT, left) + pair_move(&p, ROLE_RELAY, ALL) == 0)
+                    break;
+            }
+            bool signs = false;
+            for (size_t s = 0; s < p.steps_n[ROLE_RELAY]; s++)
+                signs = signs || is_signature(kind, &p.steps[ROLE_RELAY][s]);
+            link_info(p.end[ROLE_RELAY], &i);
+            assert_int_equal(i.proven, signs);
+            pair_free(&p);
+        }
 }
 
 /* --- damage --- */
@@ -1003,6 +1083,8 @@ int main(void)
         cmocka_unit_test(steps_come_in_the_order_of_the_document),
         cmocka_unit_test(both_ends_tell_the_same_story),
         cmocka_unit_test(the_client_waits_for_the_verdict),
+        cmocka_unit_test(a_handshake_that_fails_at_its_very_end_is_none),
+        cmocka_unit_test(a_name_is_proven_by_its_signature),
         cmocka_unit_test(one_bit_is_enough),
         cmocka_unit_test(a_cut_stream_is_called_cut),
         cmocka_unit_test(an_open_connection_that_is_cut_says_so),
