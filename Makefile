@@ -91,9 +91,11 @@ support  := $(wildcard tests/unit/support*.c)
 layer_of  = $(firstword $(filter $(layers),$(notdir $(patsubst %/,%,$(dir $1)))) everything)
 below_everything := $(everything)
 support_of = $(support) $(wildcard $(dir $1)support*.c)
+# Functions of ours that a test stands in front of, to have them fail.
+wrapped_test_drive := -Wl,--wrap=record_new
 
 $(foreach t,$(units),$(eval $(call program_rule,tests/$(notdir $(t:.c=)),$t \
-    $(sort $(call support_of,$t)),$(below_$(call layer_of,$t)),-lcmocka)))
+    $(sort $(call support_of,$t)),$(below_$(call layer_of,$t)),-lcmocka $(wrapped_$(notdir $(t:.c=))))))
 $(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz/$(notdir $(t:.c=)),$t \
     tests/fuzz/replay.c,$(everything))))
 $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$t,$(everything),\

@@ -433,12 +433,17 @@ static void on_linked(void *ctx)
     struct client *c = ctx;
     struct engine_peer peer = {0};
     struct link_info info;
+    struct err why = {0};
 
     link_info(wire_link(c->wire), &info);
     peer.link = link_kind_name(info.kind);
     peer.relay_fp = info.peer_fp;
-    if (link_exporter(wire_link(c->wire), LINK_EXPORTER_LOGIN, &peer.exporter) < 0)
-        memset(&peer.exporter, 0, sizeof peer.exporter); /* the login then fails */
+    if (link_exporter(wire_link(c->wire), LINK_EXPORTER_LOGIN, &peer.exporter) < 0) {
+        err_set(&why, ERR_LOCAL, "no exporter"); /* nothing is proven to a link without a key */
+        wire_hang_up(c->wire);
+        wait_retry(c, &why);
+        return;
+    }
     engine_linked(c->engine, &peer);
     key_wipe(&peer.exporter);
     state_set(c, CLIENT_LINKED);

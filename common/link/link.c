@@ -19,6 +19,7 @@ struct link {
     void *end;
     enum role role;
     unsigned number; /* steps told so far */
+    unsigned row;    /* of the last of them */
     bool heard;      /* the last row's step was told: the relay has let the client in */
     bool ended;      /* the stream ended in order */
     bool waiting, established, over; /* told so far; over: CLOSED or FAILED */
@@ -227,21 +228,23 @@ static bool next_step(struct link *l, struct link_event *ev)
         return false;
     step_name(l, &s);
     l->number++;
+    l->row = s.row;
     l->heard = s.row == l->proto->rows_n - 1;
     ev->kind = LINK_STEP;
     ev->step = s;
     return true;
 }
 
-/* The client has said everything and does not know yet whether it was let in. */
+/* The client has said everything and does not know yet whether it was let in. Whatever the relay
+ * answers begins with the next row: behind the client's last word no order is drawn. */
 static bool next_waiting(struct link *l, struct link_event *ev)
 {
     if (l->role != ROLE_CLIENT || l->waiting || l->heard || !l->proto->said(l->end))
         return false;
     l->waiting = true;
     ev->kind = LINK_STEP;
-    ev->step = (struct link_step){
-        .row = (unsigned)l->proto->rows_n - 1, .waiting = true, .at_us = l->proto->now(l->end)};
+    ev->step =
+        (struct link_step){.row = l->row + 1, .waiting = true, .at_us = l->proto->now(l->end)};
     step_name(l, &ev->step);
     ev->step.proves = "waiting for the relay's verdict";
     return true;
@@ -249,7 +252,7 @@ static bool next_waiting(struct link *l, struct link_event *ev)
 
 static bool next_established(struct link *l, struct link_event *ev)
 {
-    bool now = l->role == ROLE_CLIENT ? l->heard : l->proto->done(l->end);
+    bool now = l->proto->done(l->end) && (l->role == ROLE_RELAY || l->heard);
 
     if (l->established || !now)
         return false;

@@ -24,7 +24,8 @@
           "the relay can read the first key, and took the client's signature", session_server)     \
     LOCAL(SESSION_KEY, "session key", "keys made of both secrets and all before", session_key)     \
     FRAME(CLIENT_FINISHED, ROLE_CLIENT, 2, CIANR_SIG_MAX, "client finished", "finished(10)",       \
-          "the client has the session key and signs that it saw the same", finished)               \
+          "the client has the session key and signs that it saw the same, or comes to get one",    \
+          finished)                                                                                \
     FRAME(SERVER_FINISHED, ROLE_RELAY, 2, CIANR_SIG_MAX, "server finished", "finished(11)",        \
           "the relay has the session key, signs the same, and lets the client in", finished)
 

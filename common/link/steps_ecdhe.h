@@ -15,7 +15,8 @@
     LOCAL(HKDF, "HKDF", "keys of this connection alone, made of all before; from here on sealed",  \
           session_key)                                                                             \
     FRAME(CLIENT_FINISHED, ROLE_CLIENT, 1, ECDHE_PROOF_MAX, "Client Finished",                     \
-          "client_finished(5)", "the client has its certificate's key; both saw the same",         \
+          "client_finished(5)",                                                                    \
+          "the client has its certificate's key, or comes to get one; both saw the same",          \
           client_finished)                                                                         \
     FRAME(SERVER_FINISHED, ROLE_RELAY, 1, ECDHE_MAC_MAX, "Server Finished", "server_finished(6)",  \
           "the relay has the same keys, and lets the client in", server_finished)

@@ -17,7 +17,7 @@
     X(CERT_REQUEST, ROLE_RELAY, 1, REQUEST_LEN, "ClientCertRequest", "client_cert_request(4)",     \
       "the relay demands the client's certificate too", cert_request, NULL)                        \
     X(CLIENT_CERT, ROLE_CLIENT, 1, CHAIN_LEN_MAX, "ClientCertSend", "client_cert_send(5)",         \
-      "the client names itself, to whoever is there: the relay is not proven yet", cert, NULL)     \
+      "the client names itself, or comes to get a name; the relay is not proven yet", cert, NULL)  \
     X(SEED_CODE, ROLE_RELAY, 1, SEED_CODE_LEN, "SeedCode", "seed_code(6)",                         \
       "a third secret, for this client alone; the order of the next four hides nothing",           \
       seed_code, NULL)                                                                             \
@@ -32,7 +32,8 @@
       "the client has the first secret and saw the same so far; nothing of the second",            \
       key_confirm, second_keys)                                                                    \
     X(CLIENT_AUTH, ROLE_CLIENT, 2, AUTH_LEN_MAX, "ClientAuth", "client_auth(11)",                  \
-      "the client has its certificate's key and all three secrets", auth, NULL)                    \
+      "the client has all three secrets and its certificate's key, or comes to get one", auth,     \
+      NULL)                                                                                        \
     X(SERVER_AUTH, ROLE_RELAY, 2, AUTH_LEN_MAX, "ServerAuth", "server_auth(12)",                   \
       "the relay has its certificate's key and all three secrets", auth, NULL)                     \
     X(SECURE_ACK, ROLE_RELAY, 2, HASH_LEN, "SecureAck", "secure_ack(13)",                          \
