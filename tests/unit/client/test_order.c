@@ -11,7 +11,7 @@
 #define B16 "AAAAAAAAAAAAAAAAAAAAAA=="
 #define ROOM                                                                                       \
     "{\"id\":\"" H16 "\",\"name\":\"den\",\"kind\":\"public\",\"history\":\"all\",\"topic\":\"\"," \
-    "\"from\":1,\"number\":0,\"head\":\"" H32 "\"}"
+    "\"from\":1,\"number\":0,\"head\":\"" H32 "\",\"signed\":true}"
 
 enum state { HELLO, LOGIN, PASSWORD, PROOF, RESUME, ONLINE, STATES };
 
@@ -40,7 +40,11 @@ static const struct {
     {F_OKAY, ANSWER, "{\"type\":\"ok\",\"re\":77}"},
     {F_ROOM, ANSWER, "{\"type\":\"room\",\"re\":77,\"room\":" ROOM "}"},
     {F_ROOMS, ANSWER, "{\"type\":\"rooms\",\"re\":77,\"rooms\":[]}"},
-    {F_MEMBERS, ANSWER, "{\"type\":\"members\",\"re\":77,\"room\":\"" H16 "\",\"members\":[]}"},
+    {F_PERSON, ANSWER, "{\"type\":\"person\",\"re\":77,\"account\":\"" H16 "\",\"name\":\"bob\"}"},
+    {F_ROLL, ANSWER,
+     "{\"type\":\"roll\",\"re\":77,\"room\":\"" H16 "\",\"upto\":0,\"entries\":[]}"},
+    {F_MEMBERS, ANSWER,
+     "{\"type\":\"members\",\"re\":77,\"room\":\"" H16 "\",\"number\":0,\"members\":[]}"},
     {F_CERT, ANSWER,
      "{\"type\":\"cert\",\"re\":77,\"fp\":\"" H32 "\",\"account\":\"" H16
      "\",\"device\":\"x\",\"chain\":[\"" B16 "\",\"" B16 "\"],\"revoked\":0}"},
@@ -70,8 +74,6 @@ static const struct {
 /* Frames about a room that this client is not in: whether they end the connection or are dropped
  * is the engine's choice, but before the welcome they end it. */
 static const char *const of_a_room[] = {
-    "{\"type\":\"member\",\"room\":\"" H16 "\",\"account\":\"" H16
-    "\",\"name\":\"bob\",\"what\":\"left\",\"time\":5}",
     "{\"type\":\"topic\",\"room\":\"" H16 "\",\"account\":\"" H16
     "\",\"name\":\"bob\",\"topic\":\"t\"}",
     "{\"type\":\"delivered\",\"room\":\"" H16 "\",\"account\":\"" H16 "\",\"number\":1}",
