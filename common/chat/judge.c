@@ -69,6 +69,27 @@ static int root_check(struct judge *j)
     return good ? 0 : wrong(j, "its own signature does not verify");
 }
 
+/* Reads a list and has t count it; only the issuer's is any use. */
+static int list_take(struct judge *j, struct trust *t, struct span der, struct crl_info *info)
+{
+    struct err *e = &j->v->why;
+    struct cert_info issuer;
+    struct crl *crl = crl_parse(der, e);
+
+    if (crl == NULL)
+        return -1;
+    crl_info(crl, info);
+    crl_free(crl);
+    struct cert *ca = cert_parse(j->b.issuer, NULL, e);
+    if (ca == NULL)
+        return -1;
+    cert_info(ca, &issuer);
+    cert_free(ca);
+    if (strcmp(info->issuer, issuer.subject) != 0)
+        return wrong(j, "the issuer did not sign this revocation list");
+    return trust_add_crl(t, der, e);
+}
+
 static int trust_make(struct judge *j)
 {
     struct err *e = &j->v->why;
@@ -84,15 +105,10 @@ static int trust_make(struct judge *j)
     if (trust_add_intermediate(j->trust, j->b.issuer, e) < 0)
         return -1;
     where(j, "crl.der");
-    if (trust_add_crl(j->trust, j->b.crl, e) < 0)
+    if (list_take(j, j->trust, j->b.crl, &info) < 0)
         return -1;
-    struct crl *crl = crl_parse(j->b.crl, e);
-    if (crl == NULL)
-        return -1;
-    crl_info(crl, &info);
     j->v->crl_from = info.this_update;
     j->crl_until = info.next_update;
-    crl_free(crl);
     return 0;
 }
 
@@ -109,13 +125,10 @@ static int given_take(struct judge *j, struct span der)
     if (j->given == NULL || trust_add_root(j->given, j->b.root, e) < 0 ||
         trust_add_intermediate(j->given, j->b.issuer, e) < 0)
         return -1;
-    struct crl *crl = crl_parse(der, e);
-    if (crl == NULL)
+    if (list_take(j, j->given, der, &info) < 0)
         return -1;
-    crl_info(crl, &info);
-    crl_free(crl);
     j->v->given_from = info.this_update;
-    return trust_add_crl(j->given, der, e);
+    return 0;
 }
 
 /* A root that the caller brought must be the bundle's; without one it is only named. */
