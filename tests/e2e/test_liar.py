@@ -142,31 +142,30 @@ def another_time(s, one, two):
 
 def invented(s, one, two):
     fields = one["line"].split("|")
-    fields[3], fields[6] = "2", hashlib.sha256(one["line"].encode()).hexdigest()
+    fields[3], fields[6] = str(one["seq"] + 1), hashlib.sha256(one["line"].encode()).hexdigest()
     content = body("forged")
     fields[7] = hashlib.sha256(content).hexdigest()
     fields[8] = hashlib.sha256(b"\x02" + content).hexdigest()
     line, time = "|".join(fields), two["time"] + 1
-    return [("insert into messages select room, ?, ?, account, fp, 2, ?, ?, sig, ?, null from "
-             "messages where line = ?", two["number"] + 1, time, head(two["head"], line, time),
-             line, content, one["line"])]
+    return [("insert into messages select room, ?, ?, account, fp, seq + 1, ?, ?, sig, ?, null, seats "
+             "from messages where line = ?", two["number"] + 1, time,
+             head(two["head"], line, time), line, content, one["line"])]
 
 
 def repeated(s, one, two):
     """The same line again, as the next number: its author's count says that it was there."""
     time = two["time"] + 1
-    return [("insert into messages select room, ?, ?, account, ?, 7, ?, line, sig, body, why from "
-             "messages where line = ?", two["number"] + 1, time, two["fp"],
+    return [("insert into messages select room, ?, ?, account, ?, 7, ?, line, sig, body, why, seats "
+             "from messages where line = ?", two["number"] + 1, time, two["fp"],
              head(two["head"], one["line"], time), one["line"])]
 
 
 def elsewhere(s, one, two):
     """Said in one room, delivered in another."""
-    side = s.room("side")
-    return [("update rooms set topic = topic where id = ?", side),
-            ("insert into messages select ?, 1, time, account, fp, seq, ?, line, sig, body, why "
-             "from messages where line = ?", side, head(bytes(32), one["line"], one["time"]),
-             one["line"])]
+    last = max((r for r in s.rows() if r["room"] == s.room("side")), key=lambda r: r["number"])
+    return [("insert into messages select ?, ?, time, account, ?, 7, ?, line, sig, body, why, seats "
+             "from messages where line = ?", last["room"], last["number"] + 1, last["fp"],
+             head(last["head"], one["line"], one["time"]), one["line"])]
 
 
 LIES = [edited, dropped, reordered, another_line, another_signature, another_time,
