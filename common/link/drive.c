@@ -268,17 +268,24 @@ const char *drive_due_name(const struct drive *d)
     return drive_row(d)->name;
 }
 
-bool drive_fresh(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN])
+bool drive_fresh(const struct drive *d, const uint8_t nonce[LINK_NONCE_LEN])
 {
-    struct link_nonces *seen = d->shake->ready->nonces;
+    const struct link_nonces *seen = d->shake->ready->nonces;
 
     if (seen == NULL)
         return true;
     for (size_t i = 0; i < seen->n && i < LINK_NONCES_MAX; i++)
         if (memcmp(seen->b[i], nonce, LINK_NONCE_LEN) == 0)
             return false;
-    memcpy(seen->b[seen->n++ % LINK_NONCES_MAX], nonce, LINK_NONCE_LEN);
     return true;
+}
+
+void drive_spend(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN])
+{
+    struct link_nonces *seen = d->shake->ready->nonces;
+
+    if (seen != NULL)
+        memcpy(seen->b[seen->n++ % LINK_NONCES_MAX], nonce, LINK_NONCE_LEN);
 }
 
 bool drive_joins(const struct drive *d)

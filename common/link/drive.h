@@ -117,8 +117,10 @@ void drive_arrange(struct drive *d, size_t first, const uint8_t *rows, size_t n)
 const char *drive_name(const struct drive *d, size_t place); /* of the step at that place */
 const char *drive_due_name(const struct drive *d);           /* of the one that is due */
 enum drive_who drive_writer(const struct drive *d);          /* who writes it */
-/* false: the program's memory of nonces has it already (or else it has now). */
-bool drive_fresh(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN]);
+/* false: the program's memory of nonces has it already. */
+bool drive_fresh(const struct drive *d, const uint8_t nonce[LINK_NONCE_LEN]);
+/* From now on it has. For when the peer is proven: a stranger must not push out what is known. */
+void drive_spend(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN]);
 
 /* --- for handlers: transcript, contexts, keys (drive_keys.c) --- */
 

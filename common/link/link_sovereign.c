@@ -35,7 +35,7 @@ struct sovereign {
     struct key k2;
     struct key confirm[2]; /* by enum role of who writes */
     struct key ack;
-    uint8_t seed[SEED_LEN];
+    uint8_t seed[SEED_LEN], nonce[LINK_NONCE_LEN];
     unsigned order, passed; /* which of the 24; how many of the four have passed */
 };
 
@@ -183,12 +183,14 @@ static struct hash client_fp(const struct drive *d)
     return fp;
 }
 
-static void seed_keep(struct drive *d, const uint8_t *seed, const uint8_t *order)
+static void seed_keep(struct drive *d, const uint8_t *seed, const uint8_t *nonce,
+                      const uint8_t *order)
 {
     struct sovereign *x = drive_state(d);
     uint8_t rows[ORDER_PLACES];
 
     memcpy(x->seed, seed, SEED_LEN);
+    memcpy(x->nonce, nonce, LINK_NONCE_LEN);
     x->order = order_draw(order, rows);
     for (size_t i = 0; i < COUNT(rows); i++)
         rows[i] = (uint8_t)(rows[i] + ROW_KEY_EXCHANGE1);
@@ -201,15 +203,16 @@ static int seed_code_build(struct drive *d, struct wr *out)
     struct hash fp = client_fp(d);
     int ret = -1;
 
-    if (rng_fill(drive_rng(d), drawn, sizeof drawn) < 0)
+    if (rng_fill(drive_rng(d), drawn, sizeof drawn) < 0) {
         drive_fail(d, ERR_LOCAL, "no random numbers");
-    else if (!health_random(span_of(drawn, SEED_LEN)))
+    } else if (!health_random(span_of(drawn, SEED_LEN))) {
         drive_fail(d, ERR_LOCAL, "SeedCode: our own generator repeats itself");
-    else
+    } else {
+        wr_put(out, drawn, sizeof drawn);
+        wr_put(out, fp.b, sizeof fp.b);
+        seed_keep(d, drawn, drawn + SEED_LEN, drawn + SEED_LEN + LINK_NONCE_LEN);
         ret = 0;
-    wr_put(out, drawn, sizeof drawn);
-    wr_put(out, fp.b, sizeof fp.b);
-    seed_keep(d, drawn, drawn + SEED_LEN + LINK_NONCE_LEN);
+    }
     wipe(drawn, sizeof drawn);
     return ret;
 }
@@ -228,7 +231,7 @@ static int seed_code_take(struct drive *d, struct rd *in)
         return drive_fail(d, ERR_PEER, "SeedCode: it repeats itself, nobody drew that");
     if (!drive_fresh(d, nonce))
         return drive_fail(d, ERR_PEER, "SeedCode: its nonce was used before");
-    seed_keep(d, seed, order);
+    seed_keep(d, seed, nonce, order);
     return 0;
 }
 
@@ -344,6 +347,15 @@ static int auth_build(struct drive *d, struct wr *out)
 static int auth_take(struct drive *d, struct rd *in)
 {
     return drive_verify(d, in);
+}
+
+/* The relay is proven: its seed code counts as used. */
+static int nonce_spend(struct drive *d)
+{
+    const struct sovereign *x = drive_state(d);
+
+    drive_spend(d, x->nonce);
+    return 0;
 }
 
 static void auth_tell(const struct drive *d, bool out, char *text, size_t cap)

@@ -35,7 +35,7 @@
       "the client has all three secrets and its certificate's key, or comes to get one", auth,     \
       NULL)                                                                                        \
     X(SERVER_AUTH, ROLE_RELAY, 2, AUTH_LEN_MAX, "ServerAuth", "server_auth(12)",                   \
-      "the relay has its certificate's key and all three secrets", auth, NULL)                     \
+      "the relay has its certificate's key and all three secrets", auth, nonce_spend)              \
     X(SECURE_ACK, ROLE_RELAY, 2, HASH_LEN, "SecureAck", "secure_ack(13)",                          \
       "both saw the same handshake; the relay lets the client in", secure_ack, NULL)
 

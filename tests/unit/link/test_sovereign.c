@@ -368,6 +368,7 @@ struct liar {
     struct link_proto link;
     void *ready[2];
     struct drive *end[2];
+    struct link_nonces seen; /* the client's */
 };
 
 static void liar_open(struct liar *l, enum role who, struct pkey **key)
@@ -376,6 +377,8 @@ static void liar_open(struct liar *l, enum role who, struct pkey **key)
     struct err e = {0};
 
     conf(&p);
+    l->seen.n = 0;
+    p.conf[ROLE_CLIENT].nonces = &l->seen;
     memcpy(l->steps, link_proto_sovereign.drive->steps, sizeof l->steps);
     lie.honest = l->steps[lie.row].build;
     l->steps[lie.row].build = lie_build;
@@ -504,6 +507,7 @@ static void a_certificate_without_its_key_is_nobody(void **state)
         assert_false(drive_done(l.end[judge]));
         assert_non_null(
             strstr(drive_error(l.end[judge])->text, "signature is not over what we saw"));
+        assert_int_equal(l.seen.n, 0); /* who is nobody does not fill the memory of nonces */
         liar_close(&l);
         pkey_free(key);
     }
