@@ -579,6 +579,39 @@ static void one_bit_is_enough(void **state)
     }
 }
 
+/* false: this handshake said less than the one that was measured, as signatures have no fixed
+ * length, and is over. */
+static bool moved_up_to(struct pair *p, enum role from, size_t cut)
+{
+    enum role to = from == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+    size_t moved = 1;
+
+    while (p->moved[from] < cut && moved > 0) {
+        moved = pair_move(p, to, ALL);
+        moved += pair_move(p, from, cut - p->moved[from]);
+    }
+    return !p->established[to];
+}
+
+static void try_cut(enum link_kind kind, enum role from, size_t cut)
+{
+    enum role to = from == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+    struct pair p;
+
+    conf(&p, kind);
+    pair_start(&p);
+    if (moved_up_to(&p, from, cut)) {
+        assert_int_equal(p.moved[from], cut);
+        assert_int_equal(link_eof(p.end[to]), -1);
+        pair_events(&p, to);
+        assert_true(p.failed[to]);
+        assert_false(p.established[to]);
+        assert_non_null(strstr(pair_why(&p, to), "cut"));
+        assert_int_equal(link_error(p.end[to])->code, ERR_IO);
+    }
+    pair_free(&p);
+}
+
 /* H7. */
 static void a_cut_stream_is_called_cut(void **state)
 {
@@ -587,25 +620,9 @@ static void a_cut_stream_is_called_cut(void **state)
     {
         size_t n[2];
         lengths(*kind, n);
-        for (enum role from = ROLE_CLIENT; from <= ROLE_RELAY; from++) {
-            enum role to = from == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
-            for (size_t cut = 0; cut + 4 < n[from]; cut += cut < 200 ? 1 : stride(*kind, 23)) {
-                struct pair p;
-                conf(&p, *kind);
-                pair_start(&p);
-                while (p.moved[from] < cut) {
-                    pair_move(&p, to, ALL);
-                    pair_move(&p, from, cut - p.moved[from]);
-                }
-                assert_int_equal(link_eof(p.end[to]), -1);
-                pair_events(&p, to);
-                assert_true(p.failed[to]);
-                assert_false(p.established[to]);
-                assert_non_null(strstr(pair_why(&p, to), "cut"));
-                assert_int_equal(link_error(p.end[to])->code, ERR_IO);
-                pair_free(&p);
-            }
-        }
+        for (enum role from = ROLE_CLIENT; from <= ROLE_RELAY; from++)
+            for (size_t cut = 0; cut + 4 < n[from]; cut += cut < 200 ? 1 : stride(*kind, 23))
+                try_cut(*kind, from, cut);
     }
 }
 
