@@ -5,7 +5,12 @@
 # the issuer than the one inside; PEM or DER.
 # Exit 0: VALID. 77: UNANCHORED, all is consistent under a root that nobody brought. 65: INVALID, with
 # the file (and line in it) and what is wrong. 64, 66: used wrongly.
+#
+# How it works: od and awk take the archive and the transcript apart, openssl is asked about
+# certificates, signatures and hashes, and sh puts the questions. awk's findings are files of
+# lines, or commands whose arguments are octal digits and names that were checked letter by letter.
 # shellcheck disable=SC2015 # behind || stands always `wrong`, which ends the program
+# shellcheck disable=SC2016 # awk's $1 is not the shell's
 set -u
 LC_ALL=C
 export LC_ALL
@@ -33,9 +38,14 @@ file=$1
 ca=${2-}
 given=${3-}
 work=${TMPDIR:-/tmp}/verify.$$
-mkdir "$work" && mkdir "$work/certs" || exit 66
+mkdir "$work" && mkdir "$work/certs" "$work/said" "$work/none" || exit 66
 trap 'rm -rf "$work"' EXIT
 trap 'exit 70' HUP INT TERM
+
+# The system's certificates must not help: what is believed stands in the bundle.
+SSL_CERT_DIR=$work/none
+SSL_CERT_FILE=$work/none/none
+export SSL_CERT_DIR SSL_CERT_FILE
 
 where=bundle
 wrong() {
@@ -46,11 +56,6 @@ wrong() {
 
 # --- small things ------------------------------------------------------------------------------
 
-sha() { openssl dgst -sha256 -binary; }
-sha_hex() {
-    sha_out=$(openssl dgst -sha256 -r)
-    echo "${sha_out%% *}"
-}
 length() { echo $(($(wc -c < "$1"))); }
 
 # A number from 0 to 2^53 - 1 in its one spelling.
@@ -69,303 +74,460 @@ hex() {
     [ ${#1} -eq "$2" ]
 }
 
-# TEXT OUT: base64 in its one spelling: these letters, whole groups, no spare bits.
-base64() {
-    padding=${1##*[!=]}
-    letters=${1%"$padding"}
-    case $letters in
-    '' | *[!A-Za-z0-9+/]*) return 1 ;;
-    esac
-    case $1 in
-    *[AQgw]== | *[AEIMQUYcgkosw048]= | *[!=]) ;;
-    *) return 1 ;;
-    esac
-    [ $((${#1} % 4)) -eq 0 ] && printf '%s\n' "$1" | openssl base64 -d -A > "$2" 2> "$work/log"
+# HEX: its bytes.
+bytes() {
+    bytes_left=$1
+    while [ -n "$bytes_left" ]; do
+        bytes_rest=${bytes_left#??}
+        bytes_one=$((0x${bytes_left%"$bytes_rest"}))
+        # shellcheck disable=SC2059 # an escape
+        printf "\\$((bytes_one / 64))$((bytes_one / 8 % 8))$((bytes_one % 8))"
+        bytes_left=$bytes_rest
+    done
 }
 
-# MONTH DAY H:M:S YEAR, as openssl prints dates, in ms since 1970.
-ms() {
-    case $1 in
-    Jan) set -- 1 "$2" "$3" "$4" ;; Feb) set -- 2 "$2" "$3" "$4" ;;
-    Mar) set -- 3 "$2" "$3" "$4" ;; Apr) set -- 4 "$2" "$3" "$4" ;;
-    May) set -- 5 "$2" "$3" "$4" ;; Jun) set -- 6 "$2" "$3" "$4" ;;
-    Jul) set -- 7 "$2" "$3" "$4" ;; Aug) set -- 8 "$2" "$3" "$4" ;;
-    Sep) set -- 9 "$2" "$3" "$4" ;; Oct) set -- 10 "$2" "$3" "$4" ;;
-    Nov) set -- 11 "$2" "$3" "$4" ;; *) set -- 12 "$2" "$3" "$4" ;;
-    esac
-    ms_h=${3%%:*} ms_s=${3##*:} ms_m=${3#*:}
-    ms_m=${ms_m%:*}
-    # Days since 1 March of the year 0, which puts the leap day at the end of a year.
-    ms_y=$(($4 - ($1 <= 2)))
-    ms_d=$((ms_y * 365 + ms_y / 4 - ms_y / 100 + ms_y / 400 + (153 * (($1 + 9) % 12) + 2) / 5 + $2))
-    echo $((((ms_d - 719469) * 86400 + ${ms_h#0} * 3600 + ${ms_m#0} * 60 + ${ms_s#0}) * 1000))
-}
-
-# KIND FILE OPTIONS: FILE.der is one certificate (x509) or list (crl) and nothing else. What openssl
-# says of it, with its PEM at the end, goes to FILE.info.
-der_read() {
-    der_kind=$1 der_file=$work/$2
-    shift 2
-    openssl "$der_kind" -inform DER -in "$der_file.der" "$@" > "$der_file.info" 2> "$work/log" &&
-        sed -n '/^-----BEGIN [CX][E5]/,/^-----END [CX][E5]/p' "$der_file.info" > "$der_file.pem" &&
-        sed '/^-/d' "$der_file.pem" | openssl base64 -d | cmp -s - "$der_file.der"
-}
-
-# FILE NAME: what its info says behind NAME=.
-told() { sed -n "s/^$2=//p" "$work/$1.info"; }
+# The SHA-256 of what comes in, in hex; a blank and a name follow.
+sha() { openssl dgst -sha256 -r; }
 
 # KEY SIGNATURE TEXT
 signed() {
     openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 \
-        -verify "$1" -signature "$2" "$3" > "$work/log" 2>&1
+        -verify "$work/$1" -signature "$work/$2" "$work/$3" > "$work/log" 2>&1
 }
+
+# What awk knows: a byte as printf takes it (oct), of a printable character (of), the way back (chr),
+# and as hex; base64 in its one spelling: these letters, whole groups, no spare bits.
+awk_bytes='
+function tables(   i, o) {
+    for (i = 0; i < 256; i++) {
+        o = sprintf("\\%03o", i)
+        oct[i] = o
+        hex[o] = sprintf("%02x", i)
+        value[o] = i
+        if (i < 32 || i > 126) continue
+        chr[o] = sprintf("%c", i)
+        of[chr[o]] = o
+    }
+    for (i = 0; i < 64; i++)
+        six[substr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", i + 1, 1)] = i
+}
+function base64(s) {
+    return s ~ /^[A-Za-z0-9+\/]+=?=?$/ && length(s) % 4 == 0 &&
+        s !~ /[^AQgw]==$/ && s !~ /[^AEIMQUYcgkosw048=]=$/
+}
+function unbase64(s,   i, v, out, more) {
+    for (i = 1; i < length(s); i += 4) {
+        v = six[substr(s, i, 1)] * 64 + six[substr(s, i + 1, 1)]
+        v = (v * 64 + six[substr(s, i + 2, 1)]) * 64 + six[substr(s, i + 3, 1)]
+        out = out oct[int(v / 65536)] oct[int(v / 256) % 256] oct[v % 256]
+    }
+    more = s ~ /[=]=$/ ? 2 : s ~ /[=]$/
+    return substr(out, 1, length(out) - 4 * more)
+}'
 
 # --- the archive: every header is what name and size make it -----------------------------------
 
-nuls_512=$(printf '%0512d' 0 | sed 's/0/\\000/g')
-# shellcheck disable=SC2059 # a format of escapes
-nuls() { printf "$(printf "%.$(($1 * 4))s" "$nuls_512")"; }
-
-# TEXT: the sum of its bytes, in $sum.
-sum_of() {
-    sum=0
-    sum_rest=$1
-    while [ -n "$sum_rest" ]; do
-        sum=$((sum + $(printf '%d' "'$sum_rest")))
-        sum_rest=${sum_rest#?}
-    done
+# From od's lines of 16 bytes to commands that write the files, then `kind`, or `fault` and its place.
+# The names were compared: they are those that follow, or certs/ and hex digits.
+awk_unpack=$awk_bytes'
+function flush() {
+    if (out != "") printf "printf %c%s%c >&3\n", 39, out, 39
+    out = ""
+    held = 0
 }
-
-# NAME OCTAL-SIZE: the header they make. What is the same in all of them sums up to 3181.
-header() {
-    sum_of "$1$2"
-    printf '%s' "$1"
-    nuls $((100 - ${#1}))
-    printf '0000644\0000000000\0000000000\000%s\00000000000000\000%06o\000 0' "$2" $((sum + 3181))
-    nuls 100
-    printf 'ustar\00000'
-    nuls 64
-    printf '0000000\0000000000\000'
-    nuls 167
+function fault(place, why) {
+    flush()
+    printf "fault_place=%c%s%c fault=%c%s%c\n", 39, place, 39, 39, why, 39
+    failed = 1
+    exit
 }
-
-# BLOCK COUNT OUT
-blocks() { dd if="$file" bs=512 skip="$1" count="$2" of="$3" 2> "$work/log"; }
-
-# Two blocks of zeros, and nothing behind them.
-end_of_archive() {
-    blocks "$at" 3 "$work/data"
-    { nuls 512 && nuls 512; } | cmp -s - "$work/data" || wrong 'no archive ends like this'
+function is_zero(s) {
+    gsub(/\\000/, "", s)
+    return s == ""
 }
+function zero(n) { return substr(zeros, 1, 4 * n) }
+function text(s,   i, o) {
+    for (i = 1; i <= length(s); i++) {
+        o = o of[substr(s, i, 1)]
+        sum += value[of[substr(s, i, 1)]]
+    }
+    return o
+}
+function begins(name) {
+    if (at == 4 && name == "later.txt") wanted = split(contradiction, want)
+    if (at <= wanted && name != want[at]) fault(name, "not the file that follows here")
+    if (at > wanted + certs_max) fault(name, "too many certificates")
+    if (at > wanted && (name !~ /^certs\/[0-9a-f]+\.der$/ || length(name) != 74))
+        fault(name, "not a certificate under its own SHA-256")
+    if (at > wanted + 1 && name <= former) fault(name, "the certificates are not in order")
+    at++
+    former = name
+    print "begin " name
+}
+function header(h,   i, c, name, digits, size, before, behind) {
+    for (i = 0; i < 96 && (c = substr(h, 4 * i + 1, 4)) != "\\000"; i++)
+        name = name (c in chr ? chr[c] : "?")
+    for (i = 124; i < 135; i++) {
+        c = substr(h, 4 * i + 1, 4)
+        digits = digits (c in chr ? chr[c] : "?")
+        size = size * 8 + value[c] - 48
+    }
+    if (name !~ /^[A-Za-z0-9.\/-]+$/ || digits !~ /^[0-7]+$/)
+        fault("bundle", "a header that we do not write")
+    sum = 8 * 32
+    before = text(name) zero(100 - length(name)) text("0000644") zero(1) text("0000000") zero(1)
+    before = before text("0000000") zero(1) text(digits) zero(1) text("00000000000") zero(1)
+    behind = text("0") zero(100) text("ustar") zero(1) text("00") zero(64)
+    behind = behind text("0000000") zero(1) text("0000000") zero(168)
+    if (h != before text(sprintf("%06o", sum)) zero(1) text(" ") behind)
+        fault("bundle", "a header that we do not write")
+    begins(name)
+    left = size
+    lines = int((size + 511) / 512) * 32
+}
+function content(   n) {
+    lines--
+    n = left < 16 ? left : 16
+    left -= n
+    if (!is_zero(substr(row, 4 * n + 1))) fault("bundle", "badly filled up")
+    out = out substr(row, 1, 4 * n)
+    if (++held == 32) flush()
+}
+BEGIN {
+    tables()
+    for (i = 0; i < 512; i++) zeros = zeros "\\000"
+    wanted = split(messages, want)
+    at = 1
+}
+{
+    row = ""
+    for (i = 1; i <= NF; i++) row = row "\\" $i
+    if (length(row) != 64) fault("bundle", "cut off")
+    if (lines > 0) {
+        content()
+        next
+    }
+    head = head row
+    if (++heads % 32 != 0) next
+    if (ends < 2 && is_zero(head)) ends++
+    else if (ends > 0) fault("bundle", "no archive ends like this")
+    else {
+        flush()
+        header(head)
+    }
+    head = ""
+}
+END {
+    if (failed) exit
+    if (ends != 2 || head != "") fault("bundle", "cut off, or no archive ends like this")
+    if (at <= wanted) fault("bundle", want[at] " is missing")
+    print "kind=" (want[4] == "later.txt" ? "contradiction" : "messages")
+}'
+of_messages='VERIFY.txt checkpoint.txt checkpoint.sig transcript.txt proof.txt root.der issuer.der crl.der'
+of_contradiction='VERIFY.txt checkpoint.txt checkpoint.sig later.txt later.sig proof.txt root.der issuer.der crl.der'
 
-# Takes the next file out of the archive: its name, and its content in $work/data. False at the end.
-at=0
-next_file() {
-    where=bundle
-    blocks "$at" 1 "$work/head"
-    tr -s '\000' '\n' < "$work/head" > "$work/fields"
-    { read -r name && read -r mode && read -r _ && read -r _ && read -r size; } \
-        < "$work/fields" || mode=
-    if [ -z "$name$mode" ]; then
-        end_of_archive
-        return 1
-    fi
-    case $name in
-    '' | *[!A-Za-z0-9./-]*) wrong 'a header that we do not write' ;;
-    esac
-    case $size in
-    *[!0-7]*) wrong 'a header that we do not write' ;;
-    esac
-    [ ${#name} -le 96 ] && [ ${#size} -eq 11 ] && header "$name" "$size" | cmp -s - "$work/head" ||
-        wrong 'a header that we do not write'
-    size=$((0$size))
-    filled=$(((size + 511) / 512))
-    : > "$work/data"
-    if [ "$size" -gt 0 ]; then
-        blocks $((at + 1)) "$filled" "$work/raw"
-        dd if="$work/raw" bs="$size" count=1 of="$work/data" 2> "$work/log"
-        { cat "$work/data" && nuls $((filled * 512 - size)); } | cmp -s - "$work/raw" &&
-            [ "$(length "$work/data")" -eq "$size" ] || wrong 'cut off or badly filled up'
-    fi
-    at=$((at + 1 + filled))
+# NAME: what printf writes to 3 is this file.
+begin() {
+    exec 3> "$work/$1"
+    echo "$1" >> "$work/names"
 }
 
 unpack() {
     [ "$(length "$file")" -le $bundle_max ] || wrong 'too big'
-    files='VERIFY.txt checkpoint.txt checkpoint.sig later.txt'
-    while [ -n "$files" ]; do
-        next_file || wrong "${files%% *} is missing"
+    : > "$work/names"
+    kind='' fault='' fault_place=''
+    od -An -v -to1 "$file" | awk -v certs_max=$bundle_certs_max -v messages="$of_messages" \
+        -v contradiction="$of_contradiction" "$awk_unpack" > "$work/unpack"
+    # shellcheck source=/dev/null # begin NAME, printf '\ooo...' >&3, and at the end what fault says
+    . "$work/unpack"
+    exec 3>&-
+    (cd "$work" && xargs openssl dgst -sha256 -r < names > sums)
+    while read -r sum name; do
+        name=${name#\*}
         where=$name
-        if [ "$files $name" = 'later.txt transcript.txt' ]; then
-            kind=messages
-            files='transcript.txt proof.txt root.der issuer.der crl.der'
-        elif [ "$files" = later.txt ]; then
-            kind=contradiction
-            files='later.txt later.sig proof.txt root.der issuer.der crl.der'
-        fi
-        [ "$name" = "${files%% *}" ] || wrong 'not the file that follows here'
-        mv "$work/data" "$work/$name"
-        case $files in
-        *' '*) files=${files#* } ;;
-        *) files= ;;
+        case $name in
+        VERIFY.txt) guide=$sum ;;
+        root.der) root_sum=$sum ;;
+        issuer.der) issuer_sum=$sum ;;
+        crl.der) crl_sum=$sum ;;
+        certs/*) [ "$name" = "certs/$sum.der" ] || wrong 'not a certificate under its own SHA-256' ;;
         esac
-    done
-    : > "$work/list"
-    certs=0
-    while next_file; do
-        where=$name
-        [ $certs -lt $bundle_certs_max ] || wrong 'too many certificates'
-        certs=$((certs + 1))
-        fp=${name#certs/}
-        fp=${fp%.der}
-        hex "$fp" 64 && [ "$name" = "certs/$fp.der" ] &&
-            [ "$(sha_hex < "$work/data")" = "$fp" ] ||
-            wrong 'not a certificate under its own SHA-256'
-        echo "$fp" >> "$work/list"
-        sort -c -u "$work/list" 2> "$work/log" || wrong 'the certificates are not in order'
-        mv "$work/data" "$work/$name"
-    done
+    done < "$work/sums"
+    where=$fault_place
+    [ -z "$fault" ] || wrong "$fault"
     where=VERIFY.txt
-    [ "$(sha_hex < "$work/VERIFY.txt")" = $guide_sha256 ] || wrong 'not the text of this version'
+    [ "$guide" = $guide_sha256 ] || wrong 'not the text of this version'
 }
 
 # --- certificates ------------------------------------------------------------------------------
 
-# The default directories must not help: what is believed stands in the bundle.
-alone=-no-CApath
-openssl verify -help 2>&1 | grep -q no-CAstore && alone='-no-CApath -no-CAstore'
+awk_dates='
+# As openssl prints dates, in ms since 1970.
+function ms(month, day, time, year,   m, t, y, d) {
+    m = (index("JanFebMarAprMayJunJulAugSepOctNovDec", month) + 2) / 3
+    split(time, t, ":")
+    # Days since 1 March of the year 0, which puts the leap day at the end of a year.
+    y = year - (m <= 2)
+    d = y * 365 + int(y / 4) - int(y / 100) + int(y / 400) + int((153 * ((m + 9) % 12) + 2) / 5) + day
+    return sprintf("%.0f", (((d - 719469) * 24 + t[1]) * 60 + t[2]) * 60000 + t[3] * 1000)
+}'
 
-# NAME: NAME.der is a whole list of the issuer; "SERIAL MS" of each certificate revoked goes to
-# NAME.revoked.
+# From NAME.info, what openssl says of a certificate, to NAME.key and NAME.facts, one a line as facts()
+# reads them. Nothing may be said twice: a name with a line feed in it could say more than openssl.
+awk_facts=$awk_dates'
+function tell(what, value) {
+    if (what in fact) twice = 1
+    fact[what] = value
+}
+# A name as it stands in a URI. openssl has written bytes that are no ASCII as \XX, and \ as \\.
+function percent(s,   i, c, out) {
+    for (i = 1; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        if (c != "\\") out = out (c ~ /[A-Za-z0-9._~-]/ ? c : sprintf("%%%02X", 31 + index(ascii, c)))
+        else if (substr(s, ++i, 1) == "\\") out = out "%5C"
+        else out = out "%" substr(s, i++, 2)
+    }
+    return out
+}
+function control(s) {
+    gsub(/\\\\/, "", s)
+    return s ~ /\\[01]|\\7F|\\C2\\[89]/
+}
+function finish(   out) {
+    if (file == "") return
+    out = file
+    sub(/info$/, "facts", out)
+    if (!twice && !control(subject) && "print" in fact)
+        print fact["print"] "\n" fact["before"] "\n" fact["after"] "\n" fact["serial"] "\n" \
+            fact["hash"] "\n" fact["Basic"] "\n" fact["Key"] "\n" fact["Extended"] "\n" \
+            fact["Subject"] "\n" "URI:countersign:" percent(cn) "/" percent(ou) "\n" \
+            cn "\n" ou "\n" subject > out
+    close(out)
+    close(key)
+}
+BEGIN { for (i = 32; i < 127; i++) ascii = ascii sprintf("%c", i) }
+FNR == 1 {
+    if (file != "") finish()
+    split("", fact)
+    twice = pem = cn = ou = ""
+    file = key = FILENAME
+    sub(/info$/, "key", key)
+    subject = "subject"
+}
+/^-----BEGIN PUBLIC/ { pem = "public" }
+/^-----BEGIN CERT/ { pem = "certificate" }
+pem == "public" { print > key }
+/^-----END/ { tell(pem, 1) }
+pem != "" {
+    if (/^-----END/) pem = ""
+    next
+}
+/^[^ ]/ { section = "" }
+/^[0-9a-f]+$/ { tell("hash", $0) }
+/^serial=/ { tell("serial", substr($0, 8)) }
+/^notBefore=/ { tell("before", ms(substr($1, 11), $2, $3, $4)) }
+/^notAfter=/ { tell("after", ms(substr($1, 10), $2, $3, $4)) }
+/^[sS][hH][aA].* Fingerprint=/ {
+    sub(/.*=/, "")
+    gsub(/:/, "")
+    tell("print", tolower($0))
+}
+/^subject=/ { section = "subject" }
+section == "subject" && /^    [^ ]/ {
+    subject = subject (subject == "subject" ? "=" : ", ") substr($0, 5)
+    if (/^    CN=/ && cn == "") cn = substr($0, 8)
+    if (/^    OU=/ && ou == "") ou = substr($0, 8)
+}
+section != "" && section != "subject" { tell(section, substr($0, 5)) }
+/^X509v3 / { section = $2 }
+END { finish() }'
+
+# HASH NAME...: of each NAME.der what openssl knows; a NAME.facts of those that are certificates.
+certs_open() {
+    certs_hash=$1
+    shift
+    for name in "$@"; do
+        openssl x509 -inform DER -in "$work/$name.der" -pubkey -serial "$certs_hash" -dates -sha256 \
+            -fingerprint -subject -nameopt sep_multiline,sname,utf8,esc_ctrl,esc_msb \
+            -ext basicConstraints,keyUsage,extendedKeyUsage,subjectAltName \
+            > "$work/$name.info" 2> "$work/log"
+    done
+    (cd "$work" && for name in "$@"; do echo "$name.info"; done | xargs awk "$awk_facts")
+}
+
+# NAME SUM: its facts. The fingerprint is of what openssl understood: it must be all of the file.
+facts() {
+    [ -f "$work/$1.facts" ] || return 1
+    IFS=
+    {
+        read -r print && read -r before && read -r after && read -r serial && read -r hash &&
+            read -r basic && read -r usage && read -r extended && read -r names && read -r uri &&
+            read -r cn && read -r ou && read -r subject
+    } < "$work/$1.facts"
+    unset IFS
+    [ "$print" = "$2" ]
+}
+
+# From what openssl says of a list: its fingerprint, its dates, and "SERIAL MS" of each certificate
+# that is revoked; `not` and why, when it is not a whole list.
+awk_list=$awk_dates'
+/^[sS][hH][aA].* Fingerprint=/ {
+    sub(/.*=/, "")
+    gsub(/:/, "")
+    print "print " tolower($0)
+}
+/^lastUpdate=/ { print "from " substr($0, 12) }
+/^nextUpdate=/ && !/NONE/ { until = ms(substr($1, 12), $2, $3, $4) }
+/^ *Version 2 \(0x1\)$/ { second = 1 }
+/^ *X509v3 CRL Number:/ { number = 1 }
+/: critical$/ { part = 1 }
+/^ *Serial Number: / { serial = $3 }
+/^ *Revocation Date: / { print serial " " ms($3, $4, $5, $6) }
+END {
+    if (part) print "not a revocation list that is not the whole one"
+    if (!second || !number || until == "") print "not a revocation list of version 2 with a number"
+    print "until " until
+}'
+
+# NAME SUM: NAME.der is a whole list of the issuer; what it revokes goes to `revoked`.
 list_read() {
-    der_read crl "$1" -text -lastupdate -nextupdate -CAfile "$work/issuer.pem" ||
+    openssl crl -inform DER -in "$work/$1.der" -noout -text -fingerprint -sha256 -lastupdate \
+        -nextupdate -CAfile "$work/issuer.info" > "$work/$1.info" 2> "$work/log" ||
         wrong 'not a revocation list'
-    grep -q '^verify OK' "$work/log" &&
-        sed -n '/X509v3 Key Usage/{n;p;}' "$work/issuer.info" | grep -q 'CRL Sign' ||
-        wrong 'the issuer did not sign this revocation list'
-    sed '/Revoked Certificates[.:]$/q' "$work/$1.info" > "$work/list_head"
-    grep -q '^ *Version 2 (0x1)$' "$work/list_head" &&
-        grep -q '^ *X509v3 CRL Number:' "$work/list_head" &&
-        [ -n "$(told "$1" nextUpdate)" ] || wrong 'not a revocation list of version 2 with a number'
-    ! grep -q ': critical$' "$work/list_head" || wrong 'a revocation list that is not the whole one'
-    sed -n 's/^ *Serial Number: *//p; s/^ *Revocation Date: *//p' "$work/$1.info" |
-        while read -r serial && read -r month day time year _; do
-            echo "$serial $(ms "$month" "$day" "$time" "$year")"
-        done > "$work/$1.revoked"
+    case $(cat "$work/log") in
+    *'verify OK'*) ;;
+    *) wrong 'the issuer did not sign this revocation list' ;;
+    esac
+    awk "$awk_list" "$work/$1.info" > "$work/list"
+    while read -r word rest; do
+        case $word in
+        print) [ "$rest" = "$2" ] || wrong 'not a revocation list' ;;
+        not) wrong "$rest" ;;
+        from) list_from=$rest ;;
+        until) list_until=$rest ;;
+        *) echo "$word $rest" >> "$work/revoked" ;;
+        esac
+    done < "$work/list"
+}
+
+# What was given as PEM or DER, as DER.
+der_of() {
+    openssl "$1" -in "$2" -outform DER -out "$work/$3" 2> "$work/log" ||
+        openssl "$1" -inform DER -in "$2" -outform DER -out "$work/$3" 2> "$work/log"
 }
 
 trust() {
-    for name in root issuer; do
-        where=$name.der
-        der_read x509 $name -text -subject_hash -dates && grep -q 'CA:TRUE' "$work/$name.info" ||
-            wrong 'not a CA certificate'
-    done
+    : > "$work/revoked"
+    certs_open -subject_hash root issuer
     where=root.der
-    # shellcheck disable=SC2086 # two words
-    openssl verify -no_check_time -check_ss_sig $alone -CAfile "$work/root.pem" \
-        "$work/root.pem" > "$work/log" 2>&1 || wrong 'its own signature does not verify'
-    issuer_hash=$(sed -n '/^[0-9a-f]\{8\}$/p' "$work/issuer.info")
+    facts root "$root_sum" && [ "${basic#CA:TRUE}" != "$basic" ] || wrong 'not a CA certificate'
+    root_from=$before root_until=$after
+    where=issuer.der
+    facts issuer "$issuer_sum" && [ "${basic#CA:TRUE}" != "$basic" ] || wrong 'not a CA certificate'
+    issuer_from=$before issuer_until=$after issuer_hash=$hash
+    where=root.der
+    openssl verify -no_check_time -check_ss_sig -no-CApath -CAfile "$work/root.info" \
+        "$work/root.info" > "$work/log" 2>&1 || wrong 'its own signature does not verify'
     where=crl.der
-    list_read crl
-    # shellcheck disable=SC2046 # the words of a date
-    crl_until=$(ms $(told crl nextUpdate))
+    case $usage in
+    *'CRL Sign'*) ;;
+    *) wrong 'the issuer did not sign this revocation list' ;;
+    esac
+    list_read crl "$crl_sum"
+    crl_from=$list_from crl_until=$list_until
     where=root.der
     anchored=no
     [ -n "$ca" ] || return 0
-    { openssl x509 -in "$ca" -outform DER -out "$work/ca.der" ||
-        openssl x509 -inform DER -in "$ca" -outform DER -out "$work/ca.der"; } 2> "$work/log" ||
-        wrong 'the CA that was given is no certificate'
+    der_of x509 "$ca" ca.der || wrong 'the CA that was given is no certificate'
     cmp -s "$work/ca.der" "$work/root.der" || wrong 'not the CA that was given'
     anchored=yes
 }
 
 # A list that whoever checks has brought counts beside the one inside.
 given_list() {
-    cp "$work/crl.revoked" "$work/revoked"
     [ -n "$given" ] || return 0
     where='the list that was given'
-    { openssl crl -in "$given" -outform DER -out "$work/given.der" ||
-        openssl crl -inform DER -in "$given" -outform DER -out "$work/given.der"; } 2> "$work/log" ||
-        wrong 'not a revocation list'
-    list_read given
-    cat "$work/given.revoked" >> "$work/revoked"
+    der_of crl "$given" given.der || wrong 'not a revocation list'
+    given_sum=$(openssl dgst -sha256 -r < "$work/given.der")
+    list_read given "${given_sum%% *}"
+    given_from=$list_from
 }
 
-# FP: the certificate is readable, its key becomes FP.key.
+# Which of the certificates the root stands behind, dates aside.
+chain() {
+    openssl verify -x509_strict -auth_level 2 -no_check_time -no-CApath -CAfile "$work/root.info" \
+        -untrusted "$work/issuer.info" "$@"
+}
+
+# All other certificates: what they say, and the names of those that the root stands behind.
+certs_read() {
+    set --
+    while read -r name; do
+        case $name in certs/*) set -- "$@" "${name%.der}" ;; esac
+    done < "$work/names"
+    certs_open -issuer_hash "$@"
+    (cd "$work" && chain certs/*.info) > "$work/chained" 2> "$work/log"
+    chained=$(cat "$work/chained")
+}
+
+# FP: the certificate is readable; its facts.
 cert_open() {
     where=certs/$1.der
-    der_read x509 "certs/$1" -pubkey -serial -issuer_hash -dates -subject \
-        -nameopt sep_multiline,sname,utf8,esc_ctrl -ext subjectAltName,extendedKeyUsage,keyUsage ||
-        wrong 'not a certificate'
-    sed -n '/^-----BEGIN PUB/,/^-----END PUB/p' "$work/certs/$1.info" > "$work/certs/$1.key"
-}
-
-# FP PART: CN or OU of its subject, its bytes; a control byte is another text then.
-part() { sed -n "s/^    $2=//p" "$work/certs/$1.info" | sed 's/\\\\/\\/g'; }
-
-# TEXT: as it stands in a URI.
-percent() {
-    printf '%s' "$1" | od -An -v -tx1 | tr ' ' '\n' | tr a-f A-F | while read -r byte; do
-        case $byte in
-        '') ;;
-        3[0-9] | 4[1-9A-F] | 5[0-9A] | 6[1-9A-F] | 7[0-9A] | 2D | 2E | 5F | 7E)
-            # shellcheck disable=SC2059 # an escape
-            printf "\\$(printf %o "0x$byte")"
-            ;;
-        *) printf '%%%s' "$byte" ;;
-        esac
-    done
-}
-
-# NAME MS: its dates hold then; the last second counts as a whole.
-in_date() {
-    # shellcheck disable=SC2046 # the words of a date
-    [ "$2" -ge "$(ms $(told "$1" notBefore))" ] &&
-        [ "$2" -lt $(($(ms $(told "$1" notAfter)) + 1000)) ]
+    facts "certs/$1" "$1" || wrong 'not a certificate'
 }
 
 # FP MS: the chain at that time, revocation.
 cert_at() {
-    where=certs/$1.der
-    # shellcheck disable=SC2086 # two words
-    openssl verify -x509_strict -auth_level 2 -no_check_time $alone \
-        -CAfile "$work/root.pem" -untrusted "$work/issuer.pem" "$work/certs/$1.pem" > "$work/log" 2>&1 ||
-        wrong "$(sed -n 's/^error [0-9]* at //p' "$work/log")"
-    in_date "certs/$1" "$2" && in_date issuer "$2" && in_date root "$2" ||
+    cert_open "$1"
+    case "
+$chained
+" in
+    *"
+certs/$1.info: OK
+"*) ;;
+    *) wrong "$(chain "$work/certs/$1.info" 2>&1 | sed -n 's/^error [0-9]* at //p')" ;;
+    esac
+    # The last second counts as a whole.
+    [ "$2" -ge "$before" ] && [ "$2" -lt $((after + 1000)) ] &&
+        [ "$2" -ge "$issuer_from" ] && [ "$2" -lt $((issuer_until + 1000)) ] &&
+        [ "$2" -ge "$root_from" ] && [ "$2" -lt $((root_until + 1000)) ] ||
         wrong 'it, or a CA above it, was not valid then'
-    sed -n "s/^$(told "certs/$1" serial) //p" "$work/revoked" > "$work/dates"
-    while read -r when; do
-        [ "$when" -gt "$2" ] || wrong 'revoked'
-    done < "$work/dates"
+    while read -r revoked when; do
+        [ "$revoked" != "$serial" ] || [ "$when" -gt "$2" ] || wrong 'revoked'
+    done < "$work/revoked"
 }
 
 # FP USE: who issued it, and what it may be used for: this and nothing else.
 cert_for() {
-    where=certs/$1.der
-    grep -q "^$issuer_hash\$" "$work/certs/$1.info" || wrong 'issued by another CA'
-    uses=$(sed -n '/^X509v3 Extended Key Usage/{n;s/^ *//p;}' "$work/certs/$1.info")
-    [ "$uses" = "$2" ] || wrong 'made for another role'
-    uses=$(sed -n '/^X509v3 Key Usage/{n;s/^ *//p;}' "$work/certs/$1.info")
-    case $uses in
+    [ "$hash" = "$issuer_hash" ] || wrong 'issued by another CA'
+    [ "${basic#CA:TRUE}" = "$basic" ] || wrong 'a CA certificate'
+    [ "$extended" = "$1" ] || wrong 'made for another role'
+    case $usage in
     *'Certificate Sign'* | *'CRL Sign'*) wrong "its key usage is a CA's" ;;
     'Digital Signature, Non Repudiation'*) ;;
     *) wrong 'the key usage is wrong for this role' ;;
     esac
-    names=$(sed -n '/^X509v3 Subject Alternative Name/{n;s/^ *//p;}' "$work/certs/$1.info")
     [ -n "$names" ] || wrong 'no subject alternative name'
 }
 
-# FP: its one name says again what its subject says.
+# Its one name says again what its subject says.
 cert_of_device() {
-    cert_for "$1" 'TLS Web Client Authentication'
-    cn=$(part "$1" CN) ou=$(part "$1" OU)
-    [ -n "$cn" ] && [ -n "$ou" ] && [ "$names" = "URI:countersign:$(percent "$cn")/$(percent "$ou")" ] ||
-        wrong "its name is not its subject's"
+    cert_for 'TLS Web Client Authentication'
+    [ -n "$cn" ] && [ -n "$ou" ] && [ "$names" = "$uri" ] || wrong "its name is not its subject's"
 }
 
 # --- checkpoints -------------------------------------------------------------------------------
 
-# NAME: NAME.txt and NAME.sig. Sets room, size, time, signer; the root goes to NAME.root.
+# A hash as it stands in base64: 43 letters, of which the last has no spare bits, and `=`.
+hash_text() {
+    case $1 in
+    *[!A-Za-z0-9+/]*=) return 1 ;;
+    *[AEIMQUYcgkosw048]=) [ ${#1} -eq 44 ] ;;
+    *) return 1 ;;
+    esac
+}
+
+# NAME: NAME.txt and NAME.sig. Sets room, size, root, time, signer.
 checkpoint() {
     where=$1.txt
     { read -r origin && read -r size && read -r root && read -r t && read -r s; } \
@@ -375,8 +537,7 @@ checkpoint() {
     signer=${s#signer }
     hex "$room" 32 || wrong 'line 1: no checkpoint of a room'
     number "$size" && [ "$size" -gt 0 ] || wrong 'line 2: the size'
-    base64 "$root" "$work/$1.root" && [ "$(length "$work/$1.root")" -eq 32 ] ||
-        wrong 'line 3: the root'
+    hash_text "$root" || wrong 'line 3: the root'
     number "$time" || wrong 'line 4: the time'
     hex "$signer" 64 || wrong 'line 5: the signer'
     printf 'countersign-checkpoint-1/room/%s\n%s\n%s\ntime %s\nsigner %s\n' \
@@ -385,100 +546,189 @@ checkpoint() {
     [ -f "$work/certs/$signer.der" ] || wrong "its signer's certificate is not here"
     where=crl.der
     [ "$time" -le "$crl_until" ] || wrong 'out of date when the checkpoint was signed'
-    cert_open "$signer"
     cert_at "$signer" "$time"
-    cert_for "$signer" $evidence_use
+    cert_for $evidence_use
+    relay=$subject
     where=$1.sig
-    signed "$work/certs/$signer.key" "$work/$1.sig" "$work/$1.txt" ||
-        wrong 'the signature is wrong'
+    signed "certs/$signer.key" "$1.sig" "$1.txt" || wrong 'the signature is wrong'
 }
 
 # --- hash trees: RFC 6962, RFC 9162 2.1 ----------------------------------------------------------
 
-# Where a tree of N leaves is split.
+awk_hashes=$awk_bytes'
+BEGIN { tables() }
+{
+    if (length($0) != 44 || !base64($0)) {
+        print "bad"
+        exit
+    }
+    bytes = unbase64($0)
+    out = ""
+    for (i = 1; i < length(bytes); i += 4) out = out hex[substr(bytes, i, 4)]
+    print out
+}'
+
+# Where a tree of N leaves is split, in $k.
 split() {
     k=1
     while [ $((k * 2)) -lt "$1" ]; do
         k=$((k * 2))
     done
-    echo $k
 }
 
-join() { { printf '\001' && cat "$1" "$2"; } | sha; }
+# LEFT RIGHT: the node above them, in $node.
+join() {
+    node=$({ printf '\001' && bytes "$1" && bytes "$2"; } | sha)
+    node=${node%% *}
+}
 
-# proof.txt as bytes, 32 a hash.
+# proof.txt is left to be read from 4, a hash in hex each line; of what it leads to, `roots` has the
+# hex of each argument.
 proof_read() {
     where=proof.txt
-    : > "$work/proof"
+    printf '%s\n' "$@" | awk "$awk_hashes" > "$work/roots"
+    awk "$awk_hashes" "$work/proof.txt" > "$work/proof"
     proof_n=0
-    proof_at=0
-    while IFS= read -r h; do
-        base64 "$h" "$work/h" && [ "$(length "$work/h")" -eq 32 ] && [ "$proof_n" -lt 128 ] ||
-            wrong "line $((proof_n + 1)): not a hash"
-        cat "$work/h" >> "$work/proof"
+    while read -r h; do
         proof_n=$((proof_n + 1))
-    done < "$work/proof.txt"
+        [ "$h" != bad ] && [ $proof_n -le 128 ] || wrong "line $proof_n: not a hash"
+    done < "$work/proof"
     [ "$(length "$work/proof.txt")" -eq $((proof_n * 45)) ] || wrong 'not only hashes'
+    exec 4< "$work/proof"
 }
 
-# OUT: the next hash of the proof.
-take() {
-    [ "$proof_at" -lt "$proof_n" ] || wrong 'too short'
-    dd if="$work/proof" bs=32 skip="$proof_at" count=1 of="$1" 2> "$work/log"
-    proof_at=$((proof_at + 1))
-}
+# The next hash of the proof, in $node.
+take() { read -r node <&4 || wrong 'too short'; }
 
-# A B OUT: the root of the leaves A to B - 1; those from $from to $to - 1 are known.
+proof_ends() { ! read -r node <&4; }
+
+# A B: the root of the leaves A to B - 1, in $node; those from $from to $to - 1 are known, and are read
+# in their order from 5. $3: where it is split; $4: the half that is known first.
 range_root() {
     if [ "$2" -le "$from" ] || [ "$1" -ge "$to" ]; then
-        take "$3"
+        take
     elif [ $(($2 - $1)) -eq 1 ]; then
-        dd if="$work/leaves" bs=32 skip=$(($1 - from)) count=1 of="$3" 2> "$work/log"
+        read -r node <&5
     else
-        set -- "$1" "$2" "$3" $(($1 + $(split $(($2 - $1)))))
-        if [ "$4" -le "$from" ]; then
-            range_root "$4" "$2" "$3r"
-            range_root "$1" "$4" "$3l"
+        split $(($2 - $1))
+        set -- "$1" "$2" $(($1 + k))
+        if [ "$3" -le "$from" ]; then
+            range_root "$3" "$2"
+            set -- "$@" "$node"
+            range_root "$1" "$3"
+            join "$node" "$4"
         else
-            range_root "$1" "$4" "$3l"
-            range_root "$4" "$2" "$3r"
+            range_root "$1" "$3"
+            set -- "$@" "$node"
+            range_root "$3" "$2"
+            join "$4" "$node"
         fi
-        join "$3l" "$3r" > "$3"
-        rm "$3l" "$3r"
     fi
 }
 
-# M N WHOLE: the place of N leaves of which the older tree has M; its root then and now, in older and
-# newer.
+# M N WHOLE: the place of N leaves of which the older tree has M; its root then and now, in $older and
+# $newer.
 pair_root() {
     if [ "$1" -eq "$2" ]; then
-        if [ "$3" = whole ]; then cp "$work/then" "$work/older"; else take "$work/older"; fi
-        cp "$work/older" "$work/newer"
+        if [ "$3" = whole ]; then node=$then; else take; fi
+        older=$node newer=$node
         return
     fi
-    set -- "$1" "$2" "$3" "$(split "$2")"
+    split "$2"
+    set -- "$1" "$2" "$3" "$k"
     if [ "$1" -le "$4" ]; then
         pair_root "$1" "$4" "$3"
-        take "$work/h"
-        join "$work/newer" "$work/h" > "$work/h2"
+        take
+        join "$newer" "$node"
     else
         pair_root $(($1 - $4)) $(($2 - $4)) part
-        take "$work/h"
-        join "$work/h" "$work/older" > "$work/h2" && mv "$work/h2" "$work/older"
-        join "$work/h" "$work/newer" > "$work/h2"
+        take
+        set -- "$node"
+        join "$1" "$older"
+        older=$node
+        join "$1" "$newer"
     fi
-    mv "$work/h2" "$work/newer"
+    newer=$node
 }
 
 # --- messages ----------------------------------------------------------------------------------
 
-# The line that the author signed, in $work/line: sets its fields.
+# From the lines of a transcript, with one more that is only a full stop, to `entries`, a line each:
+#     number|received|fingerprint|bytes of the line|bytes of the body or -|line
+# or `bad` and why; and to commands that write what is to be hashed (the line, its leaf and, where the
+# text is shown, the body and what the commitment is made of) and the signature, under line numbers.
+awk_transcript=$awk_bytes'
+function bad(why) {
+    print "bad|" why > entries
+    failed = 1
+    exit
+}
+function file(what, bytes) {
+    printf (what == "sig" ? "exec 3> \"$work/said/%d.%s\"\n" : "begin said/%d.%s\n"), NR, what
+    put(bytes)
+}
+function put(bytes) { printf "printf %c%s%c >&3\n", 39, bytes, 39 }
+function text(s,   i, o) {
+    for (i = 1; i <= length(s); i++) o = o of[substr(s, i, 1)]
+    return o
+}
+# The line as text, ? for what is none.
+function printable(bytes,   i, c, out) {
+    for (i = 1; i < length(bytes); i += 4) {
+        c = substr(bytes, i, 4)
+        out = out (c in chr ? chr[c] : "?")
+    }
+    return out
+}
+# A body begins in the first 1024 letters of ct and may be long: in pieces.
+function body(what, begin,   i) {
+    file(what, begin)
+    for (i = 1025; i <= length($3); i += 1024) put(unbase64(substr($3, i, 1024)))
+}
+BEGIN {
+    FS = "|"
+    tables()
+}
+stop { bad("seqno") }
+$0 == "." {
+    stop = 1
+    next
+}
+NR > lines_max { bad("too many lines") }
+/[^ -~]/ { bad("bytes that are no text") }
+!base64($3) { bad("ct") }
+!base64($4) || length($4) > 1024 { bad("sig") }
+NF != 5 { bad("peer_cert_fingerprint") }
+{
+    ct = unbase64(substr($3, 1, 1024))
+    cut = index(ct, "\\012")
+    line = cut > 0 ? substr(ct, 1, cut - 1) : ct
+    bytes = length($3) / 4 * 3 - ($3 ~ /[=]=$/ ? 2 : $3 ~ /[=]$/) - length(line) / 4 - 1
+    if (line == "" || length(line) > 4 * 512 || cut > 0 && bytes == 0) bad("ct")
+    print $1 "|" $2 "|" $5 "|" length(line) / 4 "|" (cut > 0 ? bytes : "-") "|" printable(line) > entries
+    file("line", line)
+    file("leaf", "\\000" line text("|" $2))
+    file("sig", unbase64($4))
+    if (cut == 0) next
+    body("body", substr(ct, cut + 4))
+    body("open", "\\002" substr(ct, cut + 4))
+}'
+
+# The line that the author signed: sets its fields.
 line_read() {
-    IFS='|' read -r word l_room epoch seq ts author prev body_hash commitment seen < "$work/line" ||
-        [ -n "$seen" ] || wrong 'entry: the word of the line'
+    IFS='|'
+    set -f
+    # shellcheck disable=SC2086 # that is what it is cut by
+    set -- $line
+    set +f
+    unset IFS
+    [ ${#line} -eq "$line_n" ] && [ $# -eq 10 ] || wrong 'entry: the word of the line'
+    [ "$1" = countersign-entry-1 ] || wrong 'entry: the word of the line'
+    epoch=$3 seq=$4 ts=$5 prev=$7 body_hash=$8 commitment=$9
+    shift
+    l_room=$1 author=$5 seen=$9
     seen_number=${seen%%.*}
     seen_head=${seen#*.}
-    [ "$word" = countersign-entry-1 ] || wrong 'entry: the word of the line'
     hex "$l_room" 32 || wrong 'entry: the room of the line'
     number "$epoch" || wrong 'entry: the epoch of the line'
     number "$seq" && [ "$seq" -gt 0 ] || wrong 'entry: the seq of the line'
@@ -487,9 +737,8 @@ line_read() {
     hex "$prev" 64 || wrong 'entry: the prev of the line'
     hex "$body_hash" 64 || wrong 'entry: the body hash of the line'
     hex "$commitment" 64 || wrong 'entry: the commitment of the line'
-    number "$seen_number" && hex "$seen_head" 64 || wrong 'entry: the seen of the line'
-    printf '%s' "$word|$l_room|$epoch|$seq|$ts|$author|$prev|$body_hash|$commitment|$seen" |
-        cmp -s - "$work/line" || wrong 'entry: the word of the line'
+    number "$seen_number" && hex "$seen_head" 64 && [ "$seen" = "$seen_number.$seen_head" ] ||
+        wrong 'entry: the seen of the line'
 }
 
 # The relay took it before it signed the checkpoint, and takes nothing from the future.
@@ -503,23 +752,25 @@ times_check() {
 account_check() {
     before=$(sed -n "s/^$prev //p" "$work/lines")
     [ -n "$before" ] || wrong 'prev is no line before this one'
-    [ "$(part "${before%%[!0-9a-f]*}" CN)" = "$(part "$fp" CN)" ] ||
-        wrong 'prev is a line of another account'
+    mine=$cn
+    facts "certs/${before%%[!0-9a-f]*}" "${before%%[!0-9a-f]*}"
+    [ "$cn" = "$mine" ] || wrong 'prev is a line of another account'
 }
 
-# What the author said before, in this bundle.
+# What the author said before, in this bundle: NAME.said has what follows from it.
 chain_check() {
-    line_hash=$(sha_hex < "$work/line")
-    if [ -f "$work/certs/$fp.seq" ]; then
-        [ "$seq" -eq $(($(cat "$work/certs/$fp.seq") + 1)) ] &&
-            [ "$prev" = "$(cat "$work/certs/$fp.prev")" ] ||
+    least=$received most=$received said=0
+    if [ -f "$work/certs/$fp.said" ]; then
+        read -r last_seq last_hash least most said < "$work/certs/$fp.said"
+        [ "$seq" -eq $((last_seq + 1)) ] && [ "$prev" = "$last_hash" ] ||
             wrong "the author's messages do not follow each other"
     elif [ "$first" -eq 1 ]; then
         [ "$seq" -eq 1 ] || wrong 'a message of this author before this one is missing'
         [ "$prev" = $zeros ] || account_check
     fi
-    echo "$seq" > "$work/certs/$fp.seq"
-    echo "$line_hash" > "$work/certs/$fp.prev"
+    [ "$received" -ge "$least" ] || least=$received
+    [ "$received" -le "$most" ] || most=$received
+    echo "$seq $line_hash $least $most $((said + 1))" > "$work/certs/$fp.said"
     echo "$line_hash $fp" >> "$work/lines"
 }
 
@@ -527,182 +778,162 @@ seen_check() {
     [ "$seen_number" -lt "$number" ] || wrong 'entry: the author has seen what comes after it'
     if [ "$seen_number" -eq 0 ]; then
         known=$zeros
-    elif [ "$first" -eq 1 ]; then
-        known=$(sed -n "${seen_number}p" "$work/heads")
+    elif [ "$first" -gt 1 ]; then
+        return
+    elif [ "$seen_number" -eq "$count" ]; then
+        known=$head
     else
-        return 0
+        known=$(sed -n "${seen_number}p" "$work/heads")
     fi
     [ "$seen_head" = "$known" ] || wrong 'entry: the author has seen another history'
 }
 
-# $work/ct: the line, and behind a line feed the body, if it is shown.
 body_check() {
-    n=$(length "$work/line")
-    if [ "$(length "$work/ct")" -eq "$n" ]; then
+    if [ "$body_n" = - ]; then
         withheld=$((withheld + 1))
         return
     fi
-    tail -c +$((n + 2)) "$work/ct" > "$work/body"
-    n=$(length "$work/body")
-    [ "$n" -gt 32 ] && [ "$n" -le 409632 ] || wrong "entry: a body of $n bytes"
-    [ "$(sha_hex < "$work/body")" = "$body_hash" ] ||
-        wrong 'entry: the body is not the one that was signed'
-    [ "$({ printf '\002' && cat "$work/body"; } | sha_hex)" = "$commitment" ] ||
-        wrong 'entry: the commitment does not open to the content'
+    read -r hash _ <&6
+    read -r opened _ <&6
+    [ "$body_n" -gt 32 ] && [ "$body_n" -le 409632 ] || wrong "entry: a body of $body_n bytes"
+    [ "$hash" = "$body_hash" ] || wrong 'entry: the body is not the one that was signed'
+    [ "$opened" = "$commitment" ] || wrong 'entry: the commitment does not open to the content'
 }
 
-record_read() {
-    case $record in
-    *[!\ -~]*) wrong 'bytes that are no text' ;;
-    esac
-    rest=$record
-    number=${rest%%|*} rest=${rest#*|}
-    received=${rest%%|*} rest=${rest#*|}
-    ct=${rest%%|*} rest=${rest#*|}
-    sig=${rest%%|*} fp=${rest#*|}
-    number "$number" && [ "$number" -gt 0 ] || wrong 'seqno'
-    number "$received" || wrong 'ts'
-    base64 "$ct" "$work/ct" || wrong 'ct'
-    sed 1q "$work/ct" | tr -d '\n' > "$work/line"
-    n=$(length "$work/line")
-    [ "$n" -ge 1 ] && [ "$n" -le 512 ] && [ "$(length "$work/ct")" -ne $((n + 1)) ] || wrong 'ct'
-    base64 "$sig" "$work/sig" || wrong 'sig'
-    hex "$fp" 64 || wrong 'peer_cert_fingerprint'
-}
-
-author_times() {
-    least=$received
-    most=$received
-    said=0
-    # shellcheck source=/dev/null # three assignments, written below
-    [ ! -f "$work/certs/$fp.times" ] || . "$work/certs/$fp.times"
-    [ "$received" -ge "$least" ] || least=$received
-    [ "$received" -le "$most" ] || most=$received
-    echo "least=$least most=$most said=$((said + 1))" > "$work/certs/$fp.times"
+# The head behind this entry, which only from the room's beginning on is known.
+head_next() {
+    [ "$first" -eq 1 ] || return 0
+    head=$({ bytes "$head" && printf '%s|%s' "$line" "$received"; } | sha)
+    head=${head%% *}
+    echo "$head" >> "$work/heads"
 }
 
 record_judge() {
-    [ "$count" -lt $transcript_max ] || wrong 'too many lines'
-    record_read
+    [ "$number" != bad ] || wrong "$received"
+    number "$number" && [ "$number" -gt 0 ] || wrong 'seqno'
+    number "$received" || wrong 'ts'
+    hex "$fp" 64 || wrong 'peer_cert_fingerprint'
     if [ "$count" -eq 0 ]; then
         first=$number
     else
         [ "$number" -eq $((last + 1)) ] || wrong 'seqno: the numbers have a gap'
     fi
     last=$number
+    read -r line_hash _ <&6
+    read -r leaf _ <&6
     line_read
     [ -f "$work/certs/$fp.der" ] || wrong "its author's certificate is not here"
-    [ -f "$work/certs/$fp.key" ] || cert_open "$fp"
+    cert_open "$fp"
     where="transcript.txt line $((count + 1))"
     [ "$author" = "$fp" ] || wrong 'entry: the line names another certificate'
-    signed "$work/certs/$fp.key" "$work/sig" "$work/line" || wrong 'entry: the signature is wrong'
+    signed "certs/$fp.key" "said/$((count + 1)).sig" "said/$((count + 1)).line" ||
+        wrong 'entry: the signature is wrong'
     [ "$epoch" -eq 0 ] || wrong 'an epoch that this version does not know'
     [ "$l_room" = "$room" ] || wrong "written for another room than the checkpoint's"
     times_check
     chain_check
     seen_check
     body_check
-    author_times
-    { printf '\000' && cat "$work/line" && printf '|%s' "$received"; } | sha >> "$work/leaves"
-    { cat "$work/head" "$work/line" && printf '|%s' "$received"; } | sha > "$work/h"
-    mv "$work/h" "$work/head"
-    od -An -v -tx1 "$work/head" | tr -d ' \n' >> "$work/heads"
-    echo >> "$work/heads"
+    head_next
+    echo "$leaf" >> "$work/leaves"
     count=$((count + 1))
 }
 
 transcript() {
-    : > "$work/lines"
-    : > "$work/heads"
-    : > "$work/leaves"
-    nuls 32 > "$work/head"
+    for list in entries lines heads leaves names; do
+        : > "$work/$list"
+    done
+    { tr '\000' '?' < "$work/transcript.txt" && echo .; } |
+        awk -v entries="$work/entries" -v lines_max=$transcript_max "$awk_transcript" > "$work/unpack"
+    # shellcheck source=/dev/null # begin NAME, exec 3> NAME, printf '\ooo...' >&3
+    . "$work/unpack"
+    exec 3>&-
+    (cd "$work" && xargs openssl dgst -sha256 -r < names) > "$work/sums"
     count=0
     withheld=0
-    where=transcript.txt
-    [ "$(tr -d '\000' < "$work/transcript.txt" | wc -c)" -eq "$(length "$work/transcript.txt")" ] ||
-        wrong 'bytes that are no text'
-    record=
-    while where="transcript.txt line $((count + 1))" && IFS= read -r record; do
+    head=$zeros
+    exec 6< "$work/sums"
+    while where="transcript.txt line $((count + 1))" &&
+        IFS='|' read -r number received fp line_n body_n line; do
         record_judge
-        record=
-    done < "$work/transcript.txt"
-    [ -z "$record" ] || wrong 'cut off: no line feed at the end'
+    done < "$work/entries"
     [ "$count" -gt 0 ] || wrong 'no message at all'
 }
 
 messages() {
     checkpoint checkpoint
     transcript
-    while read -r fp; do
+    for name in "$work"/certs/*.der; do
+        fp=${name##*/}
+        fp=${fp%.der}
         where=certs/$fp.der
-        if [ -f "$work/certs/$fp.times" ]; then
-            # shellcheck source=/dev/null
-            . "$work/certs/$fp.times"
+        if [ -f "$work/certs/$fp.said" ]; then
+            read -r _ _ least most _ < "$work/certs/$fp.said"
             cert_at "$fp" "$least"
             [ "$least" -eq "$most" ] || cert_at "$fp" "$most"
-            cert_of_device "$fp"
+            cert_of_device
         else
             [ "$fp" = "$signer" ] || wrong 'a certificate that nobody refers to'
         fi
-    done < "$work/list"
-    proof_read
+    done
+    proof_read "$root"
     from=$((first - 1))
     to=$last
     [ "$to" -le "$size" ] || wrong 'the messages do not lead to the root of the checkpoint'
-    range_root 0 "$size" "$work/t"
-    [ "$proof_at" -eq "$proof_n" ] && cmp -s "$work/t" "$work/checkpoint.root" ||
-        wrong 'the messages do not lead to the root of the checkpoint'
+    exec 5< "$work/leaves"
+    range_root 0 "$size"
+    top=$node
+    read -r root < "$work/roots"
+    proof_ends && [ "$top" = "$root" ] || wrong 'the messages do not lead to the root of the checkpoint'
     proves="messages $first to $last of room $room, $withheld without their text"
 }
 
 contradiction() {
     checkpoint checkpoint
-    first_room=$room first_size=$size first_signer=$signer
+    first_room=$room first_size=$size first_signer=$signer first_root=$root
     checkpoint later
     where=later.txt
     [ "$room" = "$first_room" ] || wrong 'a checkpoint of another room'
-    proof_read
+    proof_read "$first_root" "$root"
     [ "$proof_n" -gt 0 ] || wrong 'no root to begin with'
-    take "$work/then"
+    take
+    then=$node
     [ "$first_size" -le "$size" ] || wrong 'the later tree did not begin with this root'
     pair_root "$first_size" "$size" whole
-    [ "$proof_at" -eq "$proof_n" ] && cmp -s "$work/older" "$work/then" &&
-        cmp -s "$work/newer" "$work/later.root" ||
+    { read -r first_root && read -r root; } < "$work/roots"
+    proof_ends && [ "$older" = "$then" ] && [ "$newer" = "$root" ] ||
         wrong 'the later tree did not begin with this root'
-    ! cmp -s "$work/then" "$work/checkpoint.root" || wrong 'the two checkpoints agree'
-    while read -r fp; do
+    [ "$then" != "$first_root" ] || wrong 'the two checkpoints agree'
+    for name in "$work"/certs/*.der; do
+        fp=${name##*/}
+        fp=${fp%.der}
         where=certs/$fp.der
         [ "$fp" = "$signer" ] || [ "$fp" = "$first_signer" ] ||
             wrong 'a certificate that nobody refers to'
-    done < "$work/list"
+    done
     proves="the relay contradicts itself about the first $first_size entries of room $room"
 }
 
 # --- what it says ------------------------------------------------------------------------------
 
-# FP: subject, with nothing that a terminal obeys.
-subject() {
-    openssl x509 -in "$work/certs/$1.pem" -noout -subject \
-        -nameopt sname,sep_comma_plus_space,utf8,esc_ctrl,esc_msb
-}
-
 said_by() {
-    while read -r fp; do
-        [ -f "$work/certs/$fp.times" ] || continue
-        # shellcheck source=/dev/null
-        . "$work/certs/$fp.times"
-        echo "author: $said of them; $(subject "$fp"); certificate $fp"
-    done < "$work/list"
+    for name in "$work"/certs/*.said; do
+        fp=${name##*/}
+        fp=${fp%.said}
+        read -r _ _ _ _ said < "$name"
+        facts "certs/$fp" "$fp"
+        printf '%s\n' "author: $said of them; $subject; certificate $fp"
+    done
 }
 
 report() {
     echo "$proves"
-    echo "signer anchored: $anchored; root SHA-256 $(sha_hex < "$work/root.der")"
+    echo "signer anchored: $anchored; root SHA-256 $root_sum"
     [ "$kind" = contradiction ] || said_by
-    echo "relay: $(subject "$signer"); certificate $signer"
+    printf '%s\n' "relay: $relay; certificate $signer"
     echo "checkpoint: $size entries, signed at $time ms since 1970"
-    echo "revocations: as of $(told crl lastUpdate); nothing revoked after that is seen"
-    [ -z "$given" ] || echo "revocations given: as of $(told given lastUpdate)"
+    echo "revocations: as of $crl_from; nothing revoked after that is seen"
+    [ -z "$given" ] || echo "revocations given: as of $given_from"
     if [ "$kind" = messages ]; then
         echo 'proves: whoever held these keys signed these messages; the relay had them in this order'
         echo 'proves not: that a key was in its owner'\''s hands; that anybody read a message; that nothing'
@@ -716,6 +947,7 @@ report() {
 unpack
 trust
 given_list
+certs_read
 $kind
 verdict=VALID
 [ $anchored = yes ] || verdict='UNANCHORED: consistent, but anybody can make such a root'
