@@ -441,6 +441,7 @@ static const struct {
     {"expired", true, "ask the operator for an invite for this name, then: countersign join"},
     {"revoked", true, "ask the operator for an invite for this name, then: countersign join"},
     {"not-enrolled", true, "ask the operator for an invite for this name, then: countersign join"},
+    {LINK_BAD_CERT, true, "ask the operator what is wrong with it: the relay's log has the rule"},
     {"expired", false, "ask the operator of the relay to run: countersignd doctor"},
     {"wrong-name", false, "countersign handshake HOST:PORT   shows for which names it is valid"},
     {"unknown-ca", false, "do not go on: ask the operator whether the relay was set up anew"},

@@ -532,10 +532,12 @@ static int refusal_take(struct drive *d, struct span text)
     const struct drive_proto *p = d->link->drive;
     const char *why = "and says no reason";
 
-    if (p->bad_cert != NULL && str_is(str_from(text.p, text.n), p->bad_cert))
+    if (p->bad_cert != NULL && str_is(str_from(text.p, text.n), p->bad_cert)) {
         why = "because of our certificate";
-    else if (p->refused != NULL && !str_is(str_from(text.p, text.n), p->refused))
+        d->refused = LINK_BAD_CERT;
+    } else if (p->refused != NULL && !str_is(str_from(text.p, text.n), p->refused)) {
         return drive_fail(d, ERR_PEER, "a refusal in words we do not know");
+    }
     d->refused_by_peer = true;
     return drive_fail(d, ERR_PEER, "the %s refused, at %s, %s", peer_of(d), drive_row(d)->name,
                       why);

@@ -55,6 +55,9 @@ struct link_nonces {
     size_t n; /* ever seen */
 };
 
+/* The word for a peer's refusal of our certificate that does not say which rule it broke. */
+#define LINK_BAD_CERT "bad-cert"
+
 struct link_ready; /* parsed keys of one conf: see link_ready_new */
 
 /* Everything a link needs. The struct and what it points to is borrowed until link_new (with

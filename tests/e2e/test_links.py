@@ -265,3 +265,15 @@ def test_the_wire_shows_no_secret(relay):
     assert b"countersign ecdhe 1\n" in seen and len(seen) > 8000
     for secret in "rosalind", "burrow", "warren", "MARKER-quokka", PASSWORD, invite.split(".")[-2]:
         assert secret.encode() not in seen, secret
+
+
+def test_a_certificate_refused_over_cianr_is_told_once(relay):
+    """Its one answer names no rule; it is final all the same."""
+    relay.restart("--links", "tls cianr")
+    bob = member(relay, "bob", "cianr", "--admin")
+    bob("room", "create", "den")
+    Puppet(relay, "bob", device="other").join("--for", "bob").close()
+    p = bob.run("--timeout", "30", "send", "den", "hello")
+    assert "because of our certificate" in p.stderr
+    assert p.returncode == 76, (p.returncode, p.stderr)
+    assert relay.log().count("event=refused") == 1

@@ -831,6 +831,7 @@ static void a_refused_certificate_is_told_and_nothing_else(void **state)
     pair_pump(&p, ALL);
     link_info(p.end[ROLE_CLIENT], &i);
     assert_true(i.refused_by_peer);
+    assert_string_equal(i.refused, LINK_BAD_CERT);
     assert_string_equal(pair_why(&p, ROLE_CLIENT),
                         "the relay refused, at server_hello, because of our certificate");
     pair_free(&p);

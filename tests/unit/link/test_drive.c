@@ -805,6 +805,7 @@ static void a_refusal_is_told_and_not_answered(void **state)
             assert_int_equal(link_feed(p.end[ROLE_CLIENT], refusal.p, refusal.n), -1);
             link_info(p.end[ROLE_CLIENT], &i);
             assert_true(i.refused_by_peer);
+            assert_true((i.refused != NULL) == (certificate && *kind == LINK_CIANR));
             assert_int_equal(link_out(p.end[ROLE_CLIENT]).n, 0);
             pair_free(&p);
         }
@@ -984,7 +985,10 @@ static void try_bad(enum link_kind kind, const struct bad *b)
     assert_int_equal(link_error(p.end[judge_is])->code, ERR_AUTH);
     link_info(p.end[b->who], &i);
     assert_true(i.refused_by_peer);
-    assert_null(i.refused); /* the reason stays with who judged */
+    if (kind == LINK_CIANR) /* its document wants that much told */
+        assert_string_equal(i.refused, LINK_BAD_CERT);
+    else
+        assert_null(i.refused); /* the reason stays with who judged */
     pair_free(&p);
     world_forgive(w);
 }
