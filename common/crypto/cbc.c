@@ -32,14 +32,14 @@ static void count_put(uint8_t out[8], uint64_t v)
     wr_u64(&w, v);
 }
 
-static int iv_make(const struct keys *k, uint64_t seq, uint8_t iv[CBC_IV])
+static int iv_make(const uint8_t key[AES_LEN], uint64_t seq, uint8_t iv[CBC_IV])
 {
     mbedtls_aes_context aes;
     uint8_t block[CBC_BLOCK] = {0};
 
     count_put(block + 8, seq);
     mbedtls_aes_init(&aes);
-    int rc = mbedtls_aes_setkey_enc(&aes, k->iv, AES_BITS);
+    int rc = mbedtls_aes_setkey_enc(&aes, key, AES_BITS);
     if (rc == 0)
         rc = mbedtls_aes_crypt_ecb(&aes, MBEDTLS_AES_ENCRYPT, block, iv);
     mbedtls_aes_free(&aes);
@@ -47,7 +47,7 @@ static int iv_make(const struct keys *k, uint64_t seq, uint8_t iv[CBC_IV])
 }
 
 /* text: whole blocks. The IV stays as it is. */
-static int blocks(const struct keys *k, int mode, const uint8_t iv[CBC_IV], struct span text,
+static int blocks(const uint8_t key[AES_LEN], int mode, const uint8_t iv[CBC_IV], struct span text,
                   uint8_t *out)
 {
     mbedtls_aes_context aes;
@@ -55,44 +55,61 @@ static int blocks(const struct keys *k, int mode, const uint8_t iv[CBC_IV], stru
 
     memcpy(chain, iv, sizeof chain);
     mbedtls_aes_init(&aes);
-    int rc = mode == MBEDTLS_AES_ENCRYPT ? mbedtls_aes_setkey_enc(&aes, k->aes, AES_BITS)
-                                         : mbedtls_aes_setkey_dec(&aes, k->aes, AES_BITS);
+    int rc = mode == MBEDTLS_AES_ENCRYPT ? mbedtls_aes_setkey_enc(&aes, key, AES_BITS)
+                                         : mbedtls_aes_setkey_dec(&aes, key, AES_BITS);
     if (rc == 0)
         rc = mbedtls_aes_crypt_cbc(&aes, mode, text.n, chain, text.p, out);
     mbedtls_aes_free(&aes);
     return rc == 0 ? 0 : -1;
 }
 
-static void mac_make(const struct keys *k, uint64_t seq, struct span head, struct span sealed,
+/* Of what stands before the sealed text, and of that. */
+static void mac_make(const uint8_t key[CBC_MAC], const struct span before[2], struct span sealed,
                      uint8_t out[CBC_MAC])
 {
     crypto_auth_hmacsha256_state st;
-    uint8_t count[8];
 
-    count_put(count, seq);
-    crypto_auth_hmacsha256_init(&st, k->mac, sizeof k->mac);
-    crypto_auth_hmacsha256_update(&st, count, sizeof count);
-    crypto_auth_hmacsha256_update(&st, head.p, head.n);
+    crypto_auth_hmacsha256_init(&st, key, CBC_MAC);
+    crypto_auth_hmacsha256_update(&st, before[0].p, before[0].n);
+    crypto_auth_hmacsha256_update(&st, before[1].p, before[1].n);
     crypto_auth_hmacsha256_update(&st, sealed.p, sealed.n);
     crypto_auth_hmacsha256_final(&st, out);
     wipe(&st, sizeof st);
 }
 
-int cbc_seal(const struct key *k, uint64_t seq, struct span head, uint8_t *out, size_t n)
+/* n bytes of text behind the IV at out. */
+static int seal(const uint8_t aes[AES_LEN], const uint8_t mac[CBC_MAC], const struct span before[2],
+                uint8_t *out, size_t n)
 {
     size_t pad = CBC_BLOCK - n % CBC_BLOCK, all = CBC_IV + n + pad;
     uint8_t *text = out + CBC_IV;
-    struct keys keys;
-    int ret = -1;
 
     memset(text + n, (int)pad, pad);
-    if (keys_make(&keys, k) == 0 && iv_make(&keys, seq, out) == 0 &&
-        blocks(&keys, MBEDTLS_AES_ENCRYPT, out, span_of(text, n + pad), text) == 0) {
-        mac_make(&keys, seq, head, span_of(out, all), out + all);
-        ret = 0;
-    }
+    if (blocks(aes, MBEDTLS_AES_ENCRYPT, out, span_of(text, n + pad), text) < 0)
+        return -1;
+    mac_make(mac, before, span_of(out, all), out + all);
+    return 0;
+}
+
+int cbc_seal(const struct key *k, uint64_t seq, struct span head, uint8_t *out, size_t n)
+{
+    struct keys keys;
+    uint8_t count[8];
+    int ret = -1;
+
+    count_put(count, seq);
+    const struct span before[2] = {span_of(count, sizeof count), head};
+    if (keys_make(&keys, k) == 0 && iv_make(keys.iv, seq, out) == 0)
+        ret = seal(keys.aes, keys.mac, before, out, n);
     wipe(&keys, sizeof keys);
     return ret;
+}
+
+int cbc_plain_seal(const struct cbc_keys *k, uint64_t seq, uint8_t *out, size_t n)
+{
+    const struct span before[2] = {{NULL, 0}, {NULL, 0}};
+
+    return iv_make(k->iv.b, seq, out) < 0 ? -1 : seal(k->aes.b, k->mac.b, before, out, n);
 }
 
 /* Behind a good MAC: only who has the key can have made it wrong. */
@@ -109,27 +126,44 @@ static int unpad(const uint8_t *text, size_t all, size_t *n)
     return 0;
 }
 
-int cbc_open(const struct key *k, uint64_t seq, struct span head, struct span sealed, uint8_t *out,
-             size_t *n)
+static int open_sealed(const uint8_t aes[AES_LEN], const uint8_t mac[CBC_MAC],
+                       const struct span before[2], struct span sealed, uint8_t *out, size_t *n)
 {
-    struct keys keys;
-    uint8_t mac[CBC_MAC];
+    uint8_t want[CBC_MAC];
     int ret = -1;
 
     if (sealed.n < CBC_LEAST || sealed.n % CBC_BLOCK != 0)
         return -1;
     struct span body = span_of(sealed.p, sealed.n - CBC_MAC);
     struct span text = span_of(sealed.p + CBC_IV, body.n - CBC_IV);
-    if (keys_make(&keys, k) < 0)
-        goto out;
-    mac_make(&keys, seq, head, body, mac);
-    if (!secret_same(mac, body.p + body.n, sizeof mac))
-        goto out;
-    if (blocks(&keys, MBEDTLS_AES_DECRYPT, sealed.p, text, out) == 0)
+    mac_make(mac, before, body, want);
+    if (!secret_same(want, body.p + body.n, sizeof want))
+        return -1;
+    if (blocks(aes, MBEDTLS_AES_DECRYPT, sealed.p, text, out) == 0)
         ret = unpad(out, text.n, n);
     if (ret < 0)
         wipe(out, text.n);
-out:
+    return ret;
+}
+
+int cbc_open(const struct key *k, uint64_t seq, struct span head, struct span sealed, uint8_t *out,
+             size_t *n)
+{
+    struct keys keys;
+    uint8_t count[8];
+    int ret = -1;
+
+    count_put(count, seq);
+    const struct span before[2] = {span_of(count, sizeof count), head};
+    if (keys_make(&keys, k) == 0)
+        ret = open_sealed(keys.aes, keys.mac, before, sealed, out, n);
     wipe(&keys, sizeof keys);
     return ret;
+}
+
+int cbc_plain_open(const struct cbc_keys *k, struct span sealed, uint8_t *out, size_t *n)
+{
+    const struct span before[2] = {{NULL, 0}, {NULL, 0}};
+
+    return open_sealed(k->aes.b, k->mac.b, before, sealed, out, n);
 }

@@ -34,4 +34,17 @@ int cbc_seal(const struct key *k, uint64_t seq, struct span head, uint8_t *out, 
 int cbc_open(const struct key *k, uint64_t seq, struct span head, struct span sealed, uint8_t *out,
              size_t *n) MUST_USE;
 
+/* The same text under keys of the caller's, without counter or head, for the link `classic`: the
+ * MAC is over iv || ciphertext alone, so it says nothing of order or direction. */
+struct aes_key {
+    uint8_t b[16];
+};
+struct cbc_keys {
+    struct aes_key aes, iv; /* iv: only who seals needs it, and nobody else has it */
+    struct key mac;
+};
+
+int cbc_plain_seal(const struct cbc_keys *k, uint64_t seq, uint8_t *out, size_t n) MUST_USE;
+int cbc_plain_open(const struct cbc_keys *k, struct span sealed, uint8_t *out, size_t *n) MUST_USE;
+
 #endif

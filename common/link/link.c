@@ -28,10 +28,9 @@ struct link {
 static const struct link_proto *proto_of(enum link_kind kind)
 {
     static const struct link_proto *const protos[LINK_KIND_COUNT] = {
-        [LINK_TLS] = &link_proto_tls,
-        [LINK_ECDHE] = &link_proto_ecdhe,
-        [LINK_CIANR] = &link_proto_cianr,
-        [LINK_SOVEREIGN] = &link_proto_sovereign,
+        [LINK_TLS] = &link_proto_tls,         [LINK_ECDHE] = &link_proto_ecdhe,
+        [LINK_CIANR] = &link_proto_cianr,     [LINK_SOVEREIGN] = &link_proto_sovereign,
+        [LINK_CLASSIC] = &link_proto_classic,
     };
 
     return protos[kind];
@@ -43,6 +42,12 @@ const struct link_row *link_rows(enum link_kind kind, size_t *n)
 
     *n = p->rows_n;
     return p->rows;
+}
+
+const struct link_row *link_rows_file(size_t *n)
+{
+    *n = link_proto_classic_file.rows_n;
+    return link_proto_classic_file.rows;
 }
 
 #define X(id, name) [id] = name,
@@ -92,7 +97,8 @@ struct link_ready *link_ready_new(enum role role, const struct link_conf *conf, 
     }
     r->role = role;
     r->kind = conf->kind;
-    r->proto = proto_of(conf->kind);
+    r->proto = conf->kind == LINK_CLASSIC && conf->file_key != NULL ? &link_proto_classic_file
+                                                                    : proto_of(conf->kind);
     r->ready = r->proto->ready_new(r->proto, role, conf, e);
     if (r->ready == NULL) {
         free(r);
@@ -229,7 +235,7 @@ static bool next_step(struct link *l, struct link_event *ev)
     step_name(l, &s);
     l->number++;
     l->row = s.row;
-    l->heard = s.row == l->proto->rows_n - 1;
+    l->heard = s.row + l->proto->after == l->proto->rows_n - 1;
     ev->kind = LINK_STEP;
     ev->step = s;
     return true;

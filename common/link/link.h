@@ -21,9 +21,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/crypto/cbc.h"
 #include "common/crypto/crypto.h"
 #include "common/crypto/peer.h"
 #include "common/crypto/pkey.h"
+#include "common/crypto/textbook.h"
 #include "common/util/bytes.h"
 #include "common/util/err.h"
 #include "common/util/limits.h"
@@ -40,11 +42,15 @@
     X(LINK_TLS, "tls")                                                                             \
     X(LINK_ECDHE, "ecdhe")                                                                         \
     X(LINK_CIANR, "cianr")                                                                         \
-    X(LINK_SOVEREIGN, "sovereign")
+    X(LINK_SOVEREIGN, "sovereign")                                                                 \
+    X(LINK_CLASSIC, "classic")
 
 #define X(id, name) id,
 enum link_kind { LINK_KINDS(X) LINK_KIND_COUNT };
 #undef X
+
+/* What must be said wherever `classic` is used. */
+#define LINK_CLASSIC_MARK "classic: anyone in the middle can read and change this"
 
 enum role { ROLE_CLIENT, ROLE_RELAY };
 
@@ -82,6 +88,10 @@ struct link_conf {
     peer_judge *judge; /* relay, not for who joins; NULL accepts every certificate in order */
     void *judge_ctx;
     struct link_ready *ready; /* NULL: the link parses the keys for itself alone */
+    /* `classic`: a key that both ends have from a file; else NULL, and the relay has a pair of keys
+     * for it. None of the certificates above is used. */
+    const struct aes_key *file_key;
+    const struct textbook *textbook;
     unsigned suites; /* not tls: bits by enum aead_kind that may be agreed on; 0: all we have */
     bool mbedtls_records; /* for tests alone: no record layer of ours behind the handshake. The
                              reference to compare with; the other end's KeyUpdate ends it. */
@@ -102,8 +112,9 @@ struct link_row {
     const char *proves; /* what is known once it has been accepted */
 };
 
-/* The table of a protocol, in order. */
+/* The table of a protocol, in order. `classic` has another one where the key is from a file. */
 const struct link_row *link_rows(enum link_kind kind, size_t *n);
+const struct link_row *link_rows_file(size_t *n);
 const char *link_kind_name(enum link_kind kind); /* "tls" */
 /* Finds a kind by its name; 0 or -1. */
 int link_kind_take(struct str name, enum link_kind *kind) MUST_USE;
@@ -132,7 +143,8 @@ struct link_event {
     enum {
         LINK_STEP,
         LINK_ESTABLISHED, /* client: the relay's first bytes were opened; relay: client is proven */
-        LINK_MESSAGE,     /* opened bytes in order; where they are cut means nothing */
+        LINK_MESSAGE,     /* opened bytes in order; where they are cut means nothing, but in
+                             `classic`: there it is one text */
         LINK_CLOSED,      /* the peer's close_notify: nothing comes any more, no event either */
         LINK_FAILED       /* final; see link_error; the last event */
     } kind;
@@ -175,8 +187,9 @@ struct span link_out(struct link *l);
 void link_sent(struct link *l, size_t n);  /* n of them are on their way */
 size_t link_waiting(const struct link *l); /* how many link_out would give; seals nothing */
 
-/* Seals one message. Only between ESTABLISHED and CLOSED, link_close or failure. -1: failed for
- * good: used too early, or more than LINK_OUT_MAX would wait for a peer that reads too slowly. */
+/* Seals one message (`classic`: of at most CLASSIC_TEXT_MAX bytes). Only between ESTABLISHED and
+ * CLOSED, link_close or failure. -1: failed for good: used too early, or more than LINK_OUT_MAX
+ * would wait for a peer that reads too slowly. */
 int link_send(struct link *l, const uint8_t *msg, size_t n) MUST_USE;
 
 /* Lends memory for what link_out gives, where l has none of its own and can use it; and takes it

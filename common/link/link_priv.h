@@ -8,7 +8,8 @@
 struct link_proto {
     const struct link_row *rows;
     size_t rows_n;
-    struct str first;                /* what every client's first bytes are; see link_tell */
+    size_t after;     /* the last rows, told behind the relay's verdict: of the first messages */
+    struct str first; /* what every client's first bytes are; see link_tell */
     const struct drive_proto *drive; /* drive.h; NULL: a protocol of its own */
     void *(*ready_new)(const struct link_proto *self, enum role role, const struct link_conf *conf,
                        struct err *e);
@@ -38,6 +39,6 @@ struct link_proto {
 };
 
 extern const struct link_proto link_proto_tls, link_proto_ecdhe, link_proto_cianr,
-    link_proto_sovereign;
+    link_proto_sovereign, link_proto_classic, link_proto_classic_file;
 
 #endif

@@ -121,6 +121,12 @@ enum {
     LINK_REKEY = 1 << 22,           /* records under one key before it is changed */
     LINK_KEY_MAX = 1 << 23,         /* ... and before that is fatal: AES-GCM is good for 2^24.5 */
     LINK_FRESH_MS = 5 * 60 * 1000,  /* `cianr`: a record whose time is further away is noted */
+    CLASSIC_SAY_MAX = 4096,         /* `classic`: a guest's text; a terminal's line is no longer */
+    CLASSIC_TEXT_MAX = 4 * CLASSIC_SAY_MAX + 64,          /* ... cleaned, behind its address */
+    CLASSIC_LINE_MAX = 2 * (CLASSIC_TEXT_MAX + 64) + 256, /* ... sealed, in hex, in its line */
+    CLASSIC_BURST = 20,                                   /* texts of a guest before he waits ... */
+    CLASSIC_REFILL = 5,               /* ... and how many more each turn of the loop */
+    CLASSIC_IDLE_MS = 60 * 60 * 1000, /* a guest who says nothing for so long is sent away */
     HANDSHAKE_MS = 30 * 1000,
     HANDSHAKES_MAX = 50,
     HANDSHAKES_PER_SOURCE = 10,

@@ -24,6 +24,7 @@ struct fuzz_world {
     struct span chain[3];
     struct hash root;
     struct trust *trust;
+    struct textbook *textbook; /* where `classic` is spoken */
     struct link_conf relay, client;
 };
 
@@ -97,6 +98,7 @@ static void fuzz_confs(struct fuzz_world *w)
     w->relay.chain_n = 3;
     w->relay.key = w->relay_key;
     w->relay.trust = w->trust;
+    w->relay.textbook = w->textbook;
     w->client.join = true;
     w->client.pin = &w->root;
     w->client.host = "relay.test";
@@ -121,6 +123,8 @@ static struct fuzz_world *fuzz_world(void)
     sha256(w.chain[2], &w.root);
     w.trust = trust_new(TRUST_CRL_OPTIONAL, &e);
     fuzz_need(w.trust != NULL && trust_add_root(w.trust, w.chain[2], &e) == 0);
+    if (FUZZ_KIND == LINK_CLASSIC)
+        w.textbook = textbook_new(TEXTBOOK_BITS_MIN, &w.rng, &e);
     fuzz_confs(&w);
     w.relay.ready = link_ready_new(ROLE_RELAY, &w.relay, &e);
     w.client.ready = link_ready_new(ROLE_CLIENT, &w.client, &e);

@@ -93,6 +93,8 @@ struct world *world_new(void)
     w->now = noon;
     key_make(w, &w->relay_key, PKEY_P256);
     key_make(w, &w->device_key, PKEY_RSA_2048);
+    w->textbook = textbook_new(TEXTBOOK_BITS_MIN, &w->rng, &e);
+    assert_non_null(w->textbook);
     ca_make(w, &w->ours, "our root");
     ca_make(w, &w->theirs, "their root");
     world_issue(w, (struct want){.role = CERT_RELAY}, &w->relay);
@@ -136,6 +138,7 @@ void world_free(struct world *w)
     ca_free(&w->theirs);
     pkey_free(w->relay_key);
     pkey_free(w->device_key);
+    textbook_free(w->textbook);
     trust_free(w->trust);
     free(w);
 }
@@ -180,6 +183,7 @@ void pair_conf(struct pair *p, struct world *w)
     p->conf[ROLE_RELAY].chain = p->chain[ROLE_RELAY];
     p->conf[ROLE_RELAY].chain_n = 3;
     p->conf[ROLE_RELAY].key = w->relay_key;
+    p->conf[ROLE_RELAY].textbook = w->textbook;
     buf_init(&p->got[0], 8 * 1024 * 1024);
     buf_init(&p->got[1], 8 * 1024 * 1024);
 }
@@ -204,14 +208,17 @@ void pair_free(struct pair *p)
     }
 }
 
-/* The order of events, written down by hand: steps before ESTABLISHED (but a relay's own verdict),
- * messages only after it, nothing behind CLOSED or FAILED. */
+/* The order of events, written down by hand: steps before ESTABLISHED (but a relay's own verdict,
+ * and those of messages where the key is from a file), messages only after it, nothing behind
+ * CLOSED or FAILED. */
 static bool event_legal(const struct pair *p, enum role r, const struct link_event *ev)
 {
     if (p->closed[r] || p->failed[r])
         return false;
     switch (ev->kind) {
-    case LINK_STEP: return !p->established[r] || (r == ROLE_RELAY && ev->step.out);
+    case LINK_STEP:
+        return !p->established[r] || (r == ROLE_RELAY && ev->step.out) ||
+               p->conf[r].file_key != NULL;
     case LINK_ESTABLISHED: return !p->established[r];
     case LINK_MESSAGE: return p->established[r] && ev->message.n > 0;
     case LINK_CLOSED: return p->established[r];

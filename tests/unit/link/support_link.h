@@ -35,6 +35,7 @@ struct world {
     uint64_t mono;
     struct ca ours, theirs;
     struct pkey *relay_key, *device_key; /* P-256, RSA-2048 */
+    struct textbook *textbook;           /* of the relay, for `classic`; 1024 bits */
     struct der relay, device;            /* the good ones */
     struct trust *trust;                 /* our root, with the intermediate's CRL when revoked() */
 };
