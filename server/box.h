@@ -26,6 +26,7 @@ struct guest {
     int fd; /* the taker's */
     struct source source;
     char text[INET6_ADDRSTRLEN];
+    uint16_t port; /* of the peer */
 };
 
 enum shaken_how { SHAKEN_MORE, SHAKEN_OPEN, SHAKEN_FAILED };

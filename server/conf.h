@@ -24,6 +24,7 @@ enum {
       "[::] is IPv4 too, port 0 any free one")                                                     \
     X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken")                 \
     X(ecdhe_leaf, TEXT, "rsa", 1, 0, IN_FILE | IN_RUN, "rsa|p256", "certificate for ecdhe")        \
+    X(classic_key, TEXT, "", 0, 0, IN_FILE | IN_RUN, "FILE", "classic: key from a file, not RSA")  \
     X(threads, NUMBER, "1", 1, LOOPS_MAX, IN_FILE | IN_RUN, "N", "threads that carry connections") \
     X(workers, NUMBER, "2", 1, WORKERS_MAX, IN_FILE | IN_RUN, "N", "threads for handshakes")       \
     X(max_conns, NUMBER, "100", 1, CONNS_MAX, IN_FILE | IN_RUN, "N", "connections at most")        \

@@ -1,4 +1,4 @@
-#include "server/conn.h"
+#include "server/classic.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -240,6 +240,7 @@ static void gone(struct conn *c, const char *why)
     session_free(c->session);
     c->session = NULL;
     crowds_leave(c);
+    classic_leave(c);
 }
 
 static struct box *worker_of(const struct conn *c)
@@ -332,6 +333,7 @@ void conn_welcome(struct loop *l, uint64_t id, struct guest *g)
     g->fd = -1;
     c->source = g->source;
     memcpy(c->text, g->text, sizeof c->text);
+    c->port = g->port;
     c->deadline = clock_ticks() + (int64_t)atomic_load(l->env.newcomer_ms);
     c->poll.data = c;
     buf_init(&c->early, LINK_OUT_MAX);
@@ -353,6 +355,13 @@ void conn_proven(struct conn *c)
     kv_u64(&k, "conn", c->id);
     kv_hex(&k, "device", span_of(session_fp(c->session)->b, 8));
     log_event(c->loop->env.log, &k);
+}
+
+void conn_guest(struct conn *c)
+{
+    tell(c, "guest", NULL);
+    c->proven = true;
+    gate_proven(c->loop->env.gate, &c->source);
 }
 
 /* --- bytes from the peer --- */
@@ -386,7 +395,9 @@ static void events(struct conn *c)
     struct link_event ev;
 
     while (c->state == CONN_OPEN && !c->held && link_next(c->link, &ev)) {
-        if (ev.kind == LINK_MESSAGE)
+        if (ev.kind == LINK_MESSAGE && c->classic)
+            classic_said(c, ev.message);
+        else if (ev.kind == LINK_MESSAGE)
             said(c, ev.message);
         else if (ev.kind == LINK_CLOSED)
             conn_end(c, GONE_IN_ORDER);
@@ -399,7 +410,7 @@ static void events(struct conn *c)
 /* Whoever asks faster than he is answered waits in his own socket. */
 void conn_resume(struct conn *c)
 {
-    if (c->state != CONN_OPEN || !c->held || ahead_count(c->ahead) > JOBS_MAX / 2)
+    if (c->state != CONN_OPEN || !c->held || c->classic || ahead_count(c->ahead) > JOBS_MAX / 2)
         return;
     c->held = false;
     said(c, (struct span){NULL, 0});
@@ -475,6 +486,10 @@ static int open_session(struct conn *c, struct err *e)
     struct link_info i;
 
     link_info(c->link, &i);
+    if (i.kind == LINK_CLASSIC) { /* proves nobody: nothing that asks who somebody is comes to be */
+        classic_enter(c);
+        return 0;
+    }
     struct session_conf s = {.conn = c->id,
                              .link = link_kind_name(i.kind),
                              .relay = c->loop->env.name,
@@ -544,7 +559,9 @@ void conn_send(struct conn *c, struct shared *frame)
 
 void conn_publish(struct conn *c, const struct effect *ef)
 {
-    struct shared *s = c->session == NULL ? NULL : effect_frame(ef, session_compact(c->session));
+    struct shared *s = c->classic           ? ef->frame
+                       : c->session == NULL ? NULL
+                                            : effect_frame(ef, session_compact(c->session));
 
     if (s != NULL) /* else it came to be read after this was encoded: it asks by number */
         conn_send(c, s);
@@ -560,7 +577,9 @@ static void late(struct conn *c)
 void conn_tick(struct conn *c, int64_t now, int64_t ticks)
 {
     if (c->deadline != 0 && ticks >= c->deadline) {
-        if (c->state == CONN_OPEN && !c->proven)
+        if (c->state == CONN_OPEN && c->classic)
+            conn_end(c, "said nothing for an hour");
+        else if (c->state == CONN_OPEN && !c->proven)
             conn_end(c, "login took too long");
         else
             late(c);
@@ -571,7 +590,11 @@ void conn_tick(struct conn *c, int64_t now, int64_t ticks)
     link_rest(c->link);
     if (c->queue_n == 0)
         queue_free(c);
-    if (session_tick(c->session, now) < 0)
+    if (c->classic) {
+        classic_tick(c);
+        events(c);
+        watch(c);
+    } else if (session_tick(c->session, now) < 0)
         conn_end(c, session_error(c->session)->text);
     else
         touch(c);

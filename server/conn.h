@@ -26,12 +26,15 @@ struct conn {
     bool dirty;     /* in the list of those with something to send */
     bool proven;    /* logged in: no longer counted as a newcomer */
     bool joining;   /* countersign-join/1 */
+    bool classic;   /* a guest of `classic`: it has no session */
     bool shut;      /* our side of the stream is closed */
     int fd;
     int events; /* what is polled for */
     uv_poll_t poll;
     struct source source;
     char text[INET6_ADDRSTRLEN];
+    uint16_t port;
+    unsigned allowed;      /* classic: texts that he may still say in this turn */
     int64_t deadline;      /* monotonic ms: newcomer, or ENDING; 0: none */
     struct buf early;      /* bytes from the worker, before those of link */
     struct shared **queue; /* frames that wait to be sealed: from queue_at on, queued bytes */
@@ -81,6 +84,7 @@ void conn_resume(struct conn *c);
 void conn_flush(struct conn *c); /* what waits, as far as the socket takes it: a write a slice */
 void conn_tick(struct conn *c, int64_t now, int64_t ticks);
 void conn_proven(struct conn *c);
+void conn_guest(struct conn *c); /* of `classic`: no newcomer any more */
 /* Ends it in order: what was sent to it still goes out, then close_notify. */
 void conn_end(struct conn *c, const char *why);
 void conn_destroy(struct conn *c, const char *why); /* at once, without a word */

@@ -100,7 +100,14 @@ static void refuse(struct door *d, const char *text, enum gate_verdict v)
         sequencer_put(d->conf.sequencer, j);
 }
 
-static void hand_over(struct door *d, int fd, const struct source *s, const char *text)
+static uint16_t port_of(const struct sockaddr_storage *a)
+{
+    return ntohs(a->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)a)->sin6_port
+                                          : ((const struct sockaddr_in *)a)->sin_port);
+}
+
+static void hand_over(struct door *d, int fd, const struct sockaddr_storage *from,
+                      const struct source *s, const char *text)
 {
     unsigned loop = (unsigned)(++d->serial % d->conf.loops_n);
     struct msg *m = msg_new(MSG_GUEST, conn_id(d->serial, loop));
@@ -114,6 +121,7 @@ static void hand_over(struct door *d, int fd, const struct source *s, const char
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     m->guest.fd = fd;
     m->guest.source = *s;
+    m->guest.port = port_of(from);
     memcpy(m->guest.text, text, sizeof m->guest.text);
     box_put(d->conf.loops[loop], m);
 }
@@ -126,7 +134,7 @@ static void guest(struct door *d, int fd, const struct sockaddr_storage *from)
     source_of(from, &s, text);
     enum gate_verdict v = gate_enter(d->conf.gate, &s);
     if (v == GATE_IN) {
-        hand_over(d, fd, &s, text);
+        hand_over(d, fd, from, &s, text);
         return;
     }
     refuse(d, text, v);

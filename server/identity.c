@@ -8,7 +8,7 @@
 #include "common/crypto/pem.h"
 #include "server/log.h"
 
-enum { DAY_MS = 24 * 3600 * 1000 };
+enum { DAY_MS = 24 * 3600 * 1000, CLASSIC_BITS = 2048 };
 
 static const struct {
     const char *cert, *key, *label;
@@ -27,6 +27,8 @@ struct identity {
     struct hash fp[LEAF_COUNT];
     unsigned links;
     bool ecdhe_rsa;
+    struct textbook *textbook; /* classic, else NULL */
+    struct aes_key classic_file;
     size_t workers;
     struct link_ready *ready[LINK_KIND_COUNT][WORKERS_MAX];
 };
@@ -148,23 +150,66 @@ static int leaves_load(struct identity *i, const struct conf *c, struct err *e)
     return 0;
 }
 
-/* One link's keys, for every worker. */
+/* For every worker. */
+static int ready_each(struct identity *i, const struct link_conf *conf, struct err *e)
+{
+    for (size_t w = 0; w < i->workers; w++)
+        if ((i->ready[conf->kind][w] = link_ready_new(ROLE_RELAY, conf, e)) == NULL)
+            return -1;
+    return 0;
+}
+
+/* One link's keys. */
 static int ready_make(struct identity *i, const struct conf *c, enum link_kind kind, struct err *e)
 {
     enum leaf leaf = leaf_of(i, kind);
     struct link_conf conf = i->link;
     struct pkey *key = key_read(c, leaf, e);
-    int ret = key == NULL ? -1 : 0;
 
     conf.kind = kind;
     conf.chain = i->chain[leaf];
     conf.chain_n = COUNT(i->chain[leaf]);
     conf.key = key;
-    for (size_t w = 0; ret == 0 && w < i->workers; w++)
-        if ((i->ready[kind][w] = link_ready_new(ROLE_RELAY, &conf, e)) == NULL)
-            ret = -1;
+    int ret = key == NULL ? -1 : ready_each(i, &conf, e);
     pkey_free(key);
     return ret;
+}
+
+static int classic_file(struct identity *i, const struct conf *c, struct err *e)
+{
+    struct buf b;
+    int ret = -1;
+
+    buf_init(&b, sizeof i->classic_file + 1);
+    if (file_read(c->classic_key, FILE_SECRET, &b, e) == 0) {
+        struct span s = buf_span(&b);
+        if (s.n == sizeof i->classic_file) {
+            memcpy(&i->classic_file, s.p, s.n);
+            ret = 0;
+        } else {
+            err_set(e, ERR_CONFIG, "%s: a key of classic has %zu bytes", c->classic_key,
+                    sizeof i->classic_file);
+        }
+    }
+    buf_free(&b);
+    return ret < 0 ? err_in(e, "classic_key") : 0;
+}
+
+/* Its key signs nothing and opens nothing else: textbook RSA would give that away. */
+static int classic_make(struct identity *i, const struct conf *c, struct err *e)
+{
+    struct link_conf conf = i->link;
+
+    conf.kind = LINK_CLASSIC;
+    if (c->classic_key[0] != '\0') {
+        if (classic_file(i, c, e) < 0)
+            return -1;
+        conf.file_key = &i->classic_file;
+    } else {
+        i->textbook = textbook_new(CLASSIC_BITS, &conf.rng, e);
+        conf.textbook = i->textbook;
+    }
+    return conf.file_key == NULL && conf.textbook == NULL ? -1 : ready_each(i, &conf, e);
 }
 
 static int readies_make(struct identity *i, const struct conf *c, struct roll *roll, struct err *e)
@@ -176,10 +221,10 @@ static int readies_make(struct identity *i, const struct conf *c, struct roll *r
                                  .mono = clock_mono,
                                  .judge = roll_judge,
                                  .judge_ctx = roll};
-    for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++)
+    for (enum link_kind k = 0; k < LINK_CLASSIC; k++)
         if ((i->links & 1U << k) != 0 && ready_make(i, c, k, e) < 0)
             return -1;
-    return 0;
+    return (i->links & 1U << LINK_CLASSIC) != 0 ? classic_make(i, c, e) : 0;
 }
 
 static int load(struct identity *i, const struct conf *c, struct roll *roll, const struct ca *ca,
@@ -230,6 +275,8 @@ void identity_unref(struct identity *i)
     for (size_t w = 0; w < i->workers; w++)
         for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++)
             link_ready_free(i->ready[k][w]);
+    textbook_free(i->textbook);
+    wipe(&i->classic_file, sizeof i->classic_file);
     trust_free(i->trust);
     buf_free(&i->leaf[LEAF_P256]);
     buf_free(&i->leaf[LEAF_RSA]);

@@ -4,7 +4,10 @@
  *
  *   DIR/relay.crt DIR/relay.key          the P-256 leaf (PEM): tls
  *   DIR/relay-rsa.crt DIR/relay-rsa.key  the RSA-2048 leaf: cianr; ecdhe, if not told otherwise
- *   DIR/ca/                          certs/ca.h */
+ *   DIR/ca/                          certs/ca.h
+ *
+ * `classic` shows none of it: it has a pair of keys that is made at each load and never written, or
+ * the 16 bytes of the file that classic_key names. */
 #ifndef SERVER_IDENTITY_H
 #define SERVER_IDENTITY_H
 
@@ -38,7 +41,7 @@ struct link *identity_link(struct identity *i, unsigned worker, enum link_kind k
 
 struct span identity_root(const struct identity *i); /* DER; these live as long as i */
 struct span identity_crl(const struct identity *i);
-/* SHA-256 of the leaf that a link of this kind shows. */
+/* SHA-256 of the leaf that a link of this kind shows; `classic` shows none. */
 const struct hash *identity_leaf(const struct identity *i, enum link_kind kind);
 
 /* New keys and leaves for `hosts`, into c's directory. */

@@ -53,7 +53,7 @@ static void everyone(struct loop *l, const struct effect *ef)
 
     HASH_ITER(hh, l->conns, c, next)
     {
-        if (c->proven && c->id != ef->conn)
+        if (c->proven && !c->classic && c->id != ef->conn)
             conn_send(c, ef->frame);
     }
 }
@@ -116,7 +116,8 @@ static void drain(struct loop *l)
         if (c->state == CONN_SHAKING) {
             conn_destroy(c, "shutdown");
         } else if (c->state == CONN_OPEN) {
-            session_shutdown(c->session);
+            if (!c->classic)
+                session_shutdown(c->session);
             conn_end(c, "shutdown");
         }
     }

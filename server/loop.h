@@ -15,10 +15,12 @@ struct loop;
 /* What all loops use. Borrowed until loop_free. */
 struct loop_env {
     struct log *log;
-    struct gate *gate;
+    struct gate *gate, *classic_gate; /* classic_gate: the guests of `classic` */
     struct sequencer *sequencer;
     struct worker *const *workers;
     size_t workers_n;
+    struct box *const *loops; /* of every loop, this one included */
+    size_t loops_n;
     const char *name;              /* of the relay, for hello */
     _Atomic uint64_t *newcomer_ms; /* for handshake and login; may change at any time */
     _Atomic uint64_t *out_max;     /* bytes waiting for one reader */

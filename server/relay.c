@@ -19,7 +19,7 @@ struct relay {
     struct log *log;
     int lock;
     struct roll *roll;
-    struct gate *gate;
+    struct gate *gate, *classic_gate;
     struct identity *identity;
     struct sequencer *sequencer;
     struct door *door;
@@ -83,6 +83,9 @@ static void limits(struct relay *r)
     atomic_store(&r->out_max, r->conf->out_kib * 1024);
     if (r->gate != NULL)
         gate_limits(r->gate, &l);
+    l.conns = l.newcomers; /* guests never prove anything */
+    if (r->classic_gate != NULL)
+        gate_limits(r->classic_gate, &l);
 }
 
 static int identity_anew(struct relay *r, struct err *e)
@@ -122,6 +125,7 @@ static int conf_anew(struct relay *r, struct err *e)
     r->conf->out_kib = next.out_kib;
     memcpy(r->conf->links, next.links, sizeof next.links);
     memcpy(r->conf->ecdhe_leaf, next.ecdhe_leaf, sizeof next.ecdhe_leaf);
+    memcpy(r->conf->classic_key, next.classic_key, sizeof next.classic_key);
     limits(r);
     return 0;
 }
@@ -230,7 +234,8 @@ static int tables(struct relay *r, struct err *e)
 
     r->roll = roll_new();
     r->gate = gate_new(&none, &rng);
-    if (r->roll == NULL || r->gate == NULL)
+    r->classic_gate = gate_new(&none, &rng);
+    if (r->roll == NULL || r->gate == NULL || r->classic_gate == NULL)
         return err_set(e, ERR_LOCAL, "no memory for tables");
     limits(r);
     r->name.port = PORT_DEFAULT;
@@ -319,7 +324,10 @@ static int start(struct relay *r, struct err *e)
         return -1;
     struct loop_env env = {.log = r->log,
                            .gate = r->gate,
+                           .classic_gate = r->classic_gate,
                            .sequencer = r->sequencer,
+                           .loops = r->boxes,
+                           .loops_n = r->conf->threads,
                            .workers = r->workers,
                            .workers_n = r->conf->workers,
                            .name = r->name.host,
@@ -350,6 +358,7 @@ static void finish(struct relay *r, bool ran)
     door_free(r->door);
     identity_unref(r->identity);
     gate_free(r->gate);
+    gate_free(r->classic_gate);
     roll_free(r->roll);
     if (r->lock >= 0)
         file_unlock(r->lock);

@@ -76,7 +76,7 @@ static const struct {
     {"notice", 5},       {"countersign", 7},   {"countersignd", 7},
     {"none", 5},         {"null", 5},          {"countersign-ca", 7},
     {"intermediate", 1}, {"proxy", 1},         {"daemon", 1},
-    {"localhost", 1},
+    {"localhost", 1},    {"classic", 4},
 };
 
 static bool is_reserved(struct str name, enum name_of of)
