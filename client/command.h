@@ -28,6 +28,7 @@ int command_plain(struct call *c, struct err *e) MUST_USE;
 int command_room(struct call *c, struct err *e) MUST_USE;
 int command_handshake(struct call *c, struct err *e) MUST_USE;
 int command_verify(struct call *c, struct err *e) MUST_USE;
+int command_accept(struct call *c, struct err *e) MUST_USE;
 int command_me(struct call *c, struct err *e) MUST_USE;
 
 #endif

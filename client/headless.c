@@ -180,13 +180,33 @@ static int say_now(struct job *j)
     return j->seq == 0 ? -1 : 0;
 }
 
+/* Nobody is written to before it is known which certificates he has now. */
+static int say_listed(struct job *j)
+{
+    const struct engine_room *r = engine_room_get(job_engine(j), &j->room);
+
+    if (j->listed || r == NULL || r->kind == ENGINE_PUBLIC)
+        return say_now(j);
+    j->listed = true;
+    j->request = engine_listed(job_engine(j), &j->room, &j->err);
+    return j->request == 0 ? -1 : 0;
+}
+
+/* The direct room is open now, or its members are told. */
+static int send_answer(struct job *j, const struct engine_event *ev)
+{
+    if (!j->listed)
+        j->room = ev->room;
+    return say_listed(j);
+}
+
 static int send_ready(struct job *j)
 {
     const struct engine_room *r = engine_room_named(job_engine(j), str_of(j->target));
 
     if (r != NULL) {
         j->room = r->id;
-        return say_now(j);
+        return say_listed(j);
     }
     if (j->target[0] != '@')
         return err_set(&j->err, ERR_INPUT,
@@ -228,7 +248,7 @@ static int text_good(struct str text, struct err *e)
 
 int command_send(struct call *c, struct err *e)
 {
-    struct job j = {.call = c, .at_ready = send_ready};
+    struct job j = {.call = c, .at_ready = send_ready, .at_answer = send_answer};
     struct buf b;
     int ret = -1;
 
@@ -489,7 +509,7 @@ static int print_listed(struct job *j, const struct engine_event *ev)
     return print_flush(&j->err);
 }
 
-static int print_done(struct job *j, const struct engine_event *ev)
+static int room_print(struct job *j, const struct engine_event *ev)
 {
     const char *verb = j->call->args[0];
     const struct engine_room *r = ev->roomed ? engine_room_get(job_engine(j), &ev->room) : NULL;
@@ -512,9 +532,17 @@ static int print_done(struct job *j, const struct engine_event *ev)
     return row_end(&row, &j->err);
 }
 
+static int room_answer(struct job *j, const struct engine_event *ev)
+{
+    int ret = room_print(j, ev);
+
+    job_end(j);
+    return ret;
+}
+
 int command_room(struct call *c, struct err *e)
 {
-    struct job j = {.call = c, .at_ready = room_ready};
+    struct job j = {.call = c, .at_ready = room_ready, .at_answer = room_answer};
 
     if (verb_find(c) == NULL)
         return err_set(e, ERR_USAGE,
@@ -522,6 +550,63 @@ int command_room(struct call *c, struct err *e)
                        "room invite ROOM NAME, room topic ROOM TEXT");
     if (c->history != NULL && strcmp(c->history, "all") != 0 && strcmp(c->history, "joined") != 0)
         return err_set(e, ERR_USAGE, "--history is all or joined");
+    if (c->timeout_s == 0)
+        c->timeout_s = SEND_S;
+    return job_run(&j, e);
+}
+
+/* --- accept --- */
+
+static int accept_print(struct job *j, int n)
+{
+    struct clean name = {0};
+    struct row row;
+
+    if (j->call->json) {
+        row_begin(&row, "accepted");
+        row_text(&row, "name", j->target);
+        jput_u64(&row.j, "certificates", (uint64_t)n);
+        return row_end(&row, &j->err);
+    }
+    print_line(n == 0 ? "%s: no certificate waits for you" : "%s: taken, not compared",
+               clean(&name, j->target));
+    clean_free(&name);
+    return print_flush(&j->err);
+}
+
+/* The rooms that a certificate can stop are asked about one after the other, then it is taken. */
+static int accept_next(struct job *j)
+{
+    struct engine *g = job_engine(j);
+
+    for (; j->at < engine_rooms(g); j->at++) {
+        const struct engine_room *r = engine_room_at(g, j->at);
+        if (!r->joined || r->kind == ENGINE_PUBLIC)
+            continue;
+        j->at++;
+        j->request = engine_listed(g, &r->id, &j->err);
+        return j->request == 0 ? -1 : 0;
+    }
+    int n = engine_accept(g, str_of(j->target), &j->err);
+    if (n < 0 || accept_print(j, n) < 0)
+        return -1;
+    job_end(j);
+    return 0;
+}
+
+static int accept_answer(struct job *j, const struct engine_event *ev)
+{
+    (void)ev;
+    return accept_next(j);
+}
+
+int command_accept(struct call *c, struct err *e)
+{
+    struct job j = {.call = c, .at_ready = accept_next, .at_answer = accept_answer};
+
+    if (c->args_n != 1)
+        return err_set(e, ERR_USAGE, "usage: countersign accept NAME");
+    j.target = c->args[0][0] == '@' ? c->args[0] + 1 : c->args[0];
     if (c->timeout_s == 0)
         c->timeout_s = SEND_S;
     return job_run(&j, e);
@@ -538,12 +623,7 @@ static void job_answer(struct job *j, const struct engine_event *ev)
     if (ev->code != ERR_NONE) {
         err_set(&e, ev->code, "%s", ev->text == NULL || ev->text[0] == '\0' ? "refused" : ev->text);
         job_fail(j, &e);
-    } else if (j->text.n > 0) { /* send: the direct room is open now */
-        j->room = ev->room;
-        if (say_now(j) < 0)
-            job_end(j);
-    } else {
-        (void)!print_done(j, ev);
+    } else if (j->at_answer(j, ev) < 0) {
         job_end(j);
     }
 }

@@ -24,6 +24,9 @@ struct job {
     char later[REASON_MAX]; /* why the relay does not take it yet */
     const char *target;
     int (*at_ready)(struct job *j);
+    int (*at_answer)(struct job *j, const struct engine_event *ev); /* its request succeeded */
+    bool listed; /* send: the room's members are told */
+    size_t at;   /* accept: the room that is asked about */
 
     /* recv */
     uint64_t printed; /* arrival of the last entry printed */

@@ -39,6 +39,10 @@ static const char *const migrations[] = {
     "CREATE TABLE roster (room BLOB NOT NULL, number INT NOT NULL, box BLOB NOT NULL,"
     " PRIMARY KEY (room, number)) WITHOUT ROWID;"
     "CREATE TABLE known (fp BLOB PRIMARY KEY, box BLOB NOT NULL) WITHOUT ROWID;",
+    /* 2: one certificate may be shown as two people's; no row was ever written before */
+    "DROP TABLE known;"
+    "CREATE TABLE known (account TEXT NOT NULL, fp BLOB NOT NULL, box BLOB NOT NULL,"
+    " PRIMARY KEY (account, fp)) WITHOUT ROWID;",
 };
 
 enum { STORE_VERSION = COUNT(migrations) };
@@ -88,7 +92,9 @@ enum { STORE_VERSION = COUNT(migrations) };
     X(CERT_PUT, "INSERT OR IGNORE INTO cert VALUES (?1,?2,?3,?4,?5)")                              \
     X(CERT_GET, "SELECT * FROM cert WHERE fp = ?1")                                                \
     X(VOUCH_PUT, "INSERT OR REPLACE INTO vouch VALUES (?1,?2)")                                    \
-    X(VOUCH_GET, "SELECT * FROM vouch WHERE fp = ?1")
+    X(VOUCH_GET, "SELECT * FROM vouch WHERE fp = ?1")                                              \
+    X(KNOWN_PUT, "INSERT OR REPLACE INTO known VALUES (?1,?2,?3)")                                 \
+    X(KNOWN_EACH, "SELECT * FROM known")
 
 #define X(id, text) S_##id,
 enum statement { STATEMENTS(X) S_COUNT };
@@ -725,6 +731,60 @@ static int disk_vouch_get(void *k, const struct hash *fp, struct keep_vouch *out
     return found;
 }
 
+/* Bound to its row: by the fingerprint, and by the account that is in the box too. */
+static int disk_known_put(void *k, const struct keep_known *x, struct err *e)
+{
+    struct disk *d = k;
+    uint8_t plain[1 + 8 + NAME_MAX_LEN];
+    struct wr w = wr_of(plain, sizeof plain);
+    char hex[2 * HASH_LEN + 1];
+    size_t n;
+
+    hex_put(hex, span_of(x->fp.b, sizeof x->fp.b));
+    wr_u8(&w, (uint8_t)x->state);
+    wr_put(&w, x->account.p, x->account.n);
+    if (wr_span(&w).n == 0)
+        return err_set(e, ERR_DATA, "a member's name is too long");
+    uint8_t *box = box_seal(d, &(struct place){'k', NULL, 0, hex}, wr_span(&w), &n, e);
+    sqlite3_stmt *s = stmt(d, S_KNOWN_PUT);
+    if (box == NULL)
+        return -1;
+    bind_str(s, 1, x->account);
+    bind_hash(s, 2, &x->fp);
+    bind_span(s, 3, span_of(box, n));
+    int ret = run(d, s, e);
+    free(box);
+    return ret;
+}
+
+static int known_of(struct disk *d, sqlite3_stmt *s, struct keep_known *x, struct err *e)
+{
+    char hex[2 * HASH_LEN + 1];
+    struct span plain;
+
+    *x = (struct keep_known){.fp = col_hash(s, 1), .account = col_str(s, 0)};
+    hex_put(hex, span_of(x->fp.b, sizeof x->fp.b));
+    if (box_open(d, &(struct place){'k', NULL, 0, hex}, col_span(s, 2), &plain, e) < 0)
+        return -1;
+    if (plain.n < 2 || plain.p[0] < KEEP_NEW || plain.p[0] > KEEP_GONE ||
+        !str_same(x->account, str_from((const char *)plain.p + 1, plain.n - 1)))
+        return err_set(e, ERR_DATA, "the store: a known certificate's row is damaged");
+    x->state = (enum keep_known_state)plain.p[0];
+    return 0;
+}
+
+static int disk_known_each(void *k, keep_each_known *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(k, S_KNOWN_EACH);
+    struct keep_known x;
+    int found, ret = 0;
+
+    while (ret == 0 && (found = row(k, s, e)) != 0)
+        ret = found < 0 || known_of(k, s, &x, e) < 0 ? -1 : each(ctx, &x);
+    sqlite3_reset(s);
+    return ret;
+}
+
 /* --- opening --- */
 
 static void disk_close(void *k)
@@ -878,4 +938,6 @@ const struct keep_ops keep_sqlite_ops = {
     .cert_get = disk_cert_get,
     .vouch_put = disk_vouch_put,
     .vouch_get = disk_vouch_get,
+    .known_put = disk_known_put,
+    .known_each = disk_known_each,
 };

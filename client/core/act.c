@@ -270,6 +270,24 @@ static bool run_TOPIC(struct act *a, struct str rest)
     return true;
 }
 
+static bool run_ACCEPT(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    struct str name = without(word(&rest), '@');
+    int n = engine_accept(a->g, name, &e);
+
+    if (n < 0) {
+        model_say(a->m, NULL, "accept: %s", e.text);
+        return false;
+    }
+    act_blocked(a);
+    model_say(a->m, NULL,
+              n == 0 ? "%.*s has no certificate that waits for you"
+                     : "taken, not compared: the new certificate of %.*s (/verify compares)",
+              (int)name.n, name.p);
+    return true;
+}
+
 static bool run_VERIFY(struct act *a, struct str rest)
 {
     struct err e = {0};
@@ -298,6 +316,7 @@ static bool run_VERIFY(struct act *a, struct str rest)
     fingerprint_short(&which, 4, fp);
     model_verified(a->m, &which);
     people_refresh(a);
+    act_blocked(a);
     model_say(a->m, NULL, "the same: %.*s is verified, certificate %s ..", (int)name.n, name.p, fp);
     if (a->m->view == VIEW_INSPECT)
         act_inspect(a, name);
@@ -371,10 +390,11 @@ static bool run_STATUS(struct act *a, struct str rest)
                         t->number);
     for (size_t i = 1; i < m->windows_n; i++) {
         const struct window *w = &m->windows[i];
-        model_page_line(m, false, "  %2zu %s  %u queued, %llu refused%s%s", i, w->name, w->queued,
-                        (unsigned long long)w->refused,
-                        w->broken ? ", HISTORY DOES NOT CONTINUE" : "",
-                        w->read_only ? ", READ ONLY: the relay lost our lines" : "");
+        model_page_line(
+            m, false, "  %2zu %s  %u queued, %llu refused%s%s%s", i, w->name, w->queued,
+            (unsigned long long)w->refused, w->broken ? ", HISTORY DOES NOT CONTINUE" : "",
+            w->read_only ? ", READ ONLY: the relay lost our lines" : "",
+            w->blocked ? ", STOPPED: a member's certificate is new (/accept, /verify)" : "");
     }
     model_page_line(m, true, "%s", m->alarms > 0 ? "alarms, seen now:" : "no alarms");
     if (m->alarm != NULL)

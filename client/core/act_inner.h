@@ -12,5 +12,7 @@ bool ask_add(struct act *a, uint64_t id, unsigned kind, const char *what, struct
 bool fp_verified(struct act *a, const struct hash *fp, int64_t *when);
 /* Copies the people of every room anew, with what is verified by now. */
 void people_refresh(struct act *a);
+/* Which windows a new certificate stops. */
+void act_blocked(struct act *a);
 
 #endif

@@ -175,6 +175,12 @@ void people_refresh(struct act *a)
     }
 }
 
+void act_blocked(struct act *a)
+{
+    for (size_t i = 1; i < a->m->windows_n; i++)
+        a->m->windows[i].blocked = engine_blocked(a->g, &a->m->windows[i].id);
+}
+
 /* --- entries --- */
 
 static enum mark mark_of(const struct engine_entry *t)
@@ -351,8 +357,10 @@ static void show_room(struct act *a, struct window *w, const struct engine_event
     if (r == NULL)
         return;
     room_copy(w, r);
-    if (ev->kind == ENGINE_MEMBERS)
+    if (ev->kind == ENGINE_MEMBERS) {
         people_copy(a, w, r);
+        w->blocked = engine_blocked(a->g, &w->id);
+    }
     if (ev->kind == ENGINE_CAUGHT)
         caught(a, w);
 }
@@ -403,7 +411,10 @@ void act_event(struct act *a, const struct engine_event *ev)
         if (w == NULL)
             model_clean(a->m->hint, sizeof a->m->hint, ev->text);
         break;
-    case ENGINE_ALARM: model_alarm(a->m, w, ev->text); break;
+    case ENGINE_ALARM:
+        act_blocked(a);
+        model_alarm(a->m, w, ev->text);
+        break;
     case ENGINE_CLOSE: break;
     }
     if (w != NULL && (w = window_of(a, ev)) != NULL) {

@@ -16,6 +16,7 @@ enum {
 
 /* In order of name; a test checks that. */
 #define COMMANDS(X)                                                                                \
+    X(ACCEPT, "accept", "NAME", "take a member's new certificate without comparing it", NEED_ARG)  \
     X(CLEAR, "clear", "", "empty this window; nothing is deleted", 0)                              \
     X(CONNECT, "connect", "", "connect now", 0)                                                    \
     X(CREATE, "create", "ROOM [private history ephemeral]",                                        \

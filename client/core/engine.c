@@ -141,7 +141,7 @@ struct engine *engine_new(const struct engine_conf *conf, struct err *e)
         err_set(e, ERR_CONFIG, "the account's name is too long");
         goto fail;
     }
-    if (author_own(g, e) < 0 || outbox_load(g, e) < 0)
+    if (author_own(g, e) < 0 || knowns_load(g, e) < 0 || outbox_load(g, e) < 0)
         goto fail;
     return g;
 fail:
@@ -158,6 +158,7 @@ void engine_free(struct engine *g)
     for (size_t i = 0; i < g->rooms_n; i++)
         room_free(g->rooms[i]);
     authors_free(g);
+    knowns_free(g);
     while ((h = STAILQ_FIRST(&g->events)) != NULL) {
         STAILQ_REMOVE_HEAD(&g->events, link);
         happened_free(h);

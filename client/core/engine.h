@@ -216,17 +216,28 @@ uint64_t engine_room_topic(struct engine *g, const struct room_id *room, struct 
                            struct err *e);
 uint64_t engine_room_direct(struct engine *g, struct str person, struct err *e);
 uint64_t engine_members(struct engine *g, const struct room_id *room, struct err *e);
+/* The relay's list alone, at once: whose certificates it shows. */
+uint64_t engine_listed(struct engine *g, const struct room_id *room, struct err *e);
 uint64_t engine_older(struct engine *g, const struct room_id *room, unsigned count, struct err *e);
 uint64_t engine_fetch(struct engine *g, const struct hash *fp, struct err *e); /* certificate */
 
 /* Signs a text, keeps it, sends it when there is a connection; ENGINE_ENTRY shows it at once. The
- * text is 1 to TEXT_MAX bytes of UTF-8. Gives its seq, or 0 and e: nothing was sent or kept. */
+ * text is 1 to TEXT_MAX bytes of UTF-8. Gives its seq, or 0 and e: nothing was sent or kept.
+ * ERR_AUTH: a member of a private or direct room has a certificate that nobody accepted; what waits
+ * already still goes out. */
 uint64_t engine_say(struct engine *g, const struct room_id *room, struct str text, struct err *e);
 
 /* Compares a pasted fingerprint (64 hex digits; spaces, colons and case do not matter) with the
  * certificates of `person` and keeps the promise when one is the same. 1 same, 0 differs, -1 e. */
 int engine_verify(struct engine *g, struct str person, struct str pasted, struct hash *which,
                   struct err *e) MUST_USE;
+
+/* Does such a certificate stop engine_say there? */
+bool engine_blocked(struct engine *g, const struct room_id *room);
+
+/* Takes every certificate that a person has now, unseen; engine_verify takes the one it compared.
+ * How many were new, or -1 and e. */
+int engine_accept(struct engine *g, struct str person, struct err *e) MUST_USE;
 
 typedef int engine_each(void *ctx, const struct engine_entry *entry);
 

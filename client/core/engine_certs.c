@@ -282,11 +282,13 @@ int engine_verify(struct engine *g, struct str person, struct str pasted, struct
         person = str_from(person.p + 1, person.n - 1);
     if (fingerprint_take(pasted, which, e) < 0)
         return -1;
-    if (!device_known(g, person, which, &anyone)) {
+    if (!known_new_of(g, person, which) && !device_known(g, person, which, &anyone)) {
         if (!anyone)
             return err_set(e, ERR_INPUT, "nobody of that name is in your rooms");
         return 0;
     }
     const struct keep_vouch v = {*which, engine_now(g)};
-    return g->conf.keep.ops->vouch_put(g->conf.keep.k, &v, e) < 0 ? -1 : 1;
+    if (g->conf.keep.ops->vouch_put(g->conf.keep.k, &v, e) < 0)
+        return -1;
+    return known_accept(g, person, which, e) < 0 ? -1 : 1;
 }

@@ -312,6 +312,8 @@ static int next_one(struct engine *g, struct room *r, const struct f_entry *t, b
     r->kept.number = v.number;
     r->kept.head = v.head;
     check_own(g, r, &v);
+    if (v.why.code == ERR_NONE && v.by != NULL)
+        known_author(g, v.by);
     int ret = verdict_keep(g, r, &v, true, false) < 0 || seats_take(g, r, &v) < 0 ? -1 : 0;
     verdict_done(&v);
     return ret;

@@ -32,6 +32,17 @@ struct author {
     UT_hash_handle hh;
 };
 
+/* Somebody whom we met before, and his certificates. */
+struct known {
+    char account[NAME_MAX_LEN + 1];
+    struct known_cert {
+        struct hash fp;
+        enum keep_known_state state;
+    } * certs; /* owned */
+    unsigned certs_n;
+    UT_hash_handle hh;
+};
+
 /* A request that waits for its answer. */
 struct ask {
     uint64_t id; /* 0: free */
@@ -39,6 +50,7 @@ struct ask {
     struct room_id room;
     struct hash fp;
     bool quiet; /* asked by the engine itself: no ENGINE_ANSWER */
+    bool bare;  /* members: the list alone, whatever bears it out */
 };
 
 /* Entries that wait for certificates, in the order in which they came. */
@@ -148,6 +160,9 @@ struct engine {
     struct room *rooms[ROOMS_MAX];
     size_t rooms_n;
     struct author *authors;
+    struct known *knowns;
+    size_t known_certs;
+    bool known_full; /* one could not be remembered */
     STAILQ_HEAD(, happened) events;
     struct happened *given;
 };
@@ -217,6 +232,17 @@ int author_own(struct engine *g, struct err *e);
 int author_check(struct engine *g, const struct author *a, int64_t at, struct err *e);
 int take_cert(struct engine *g, struct frame *f);
 bool vouched(struct engine *g, const struct hash *fp);
+
+/* engine_known.c */
+int knowns_load(struct engine *g, struct err *e);
+void knowns_free(struct engine *g);
+/* A certificate of somebody is in use. true: it is new, and nobody has been told yet. */
+bool known_meet(struct engine *g, const char *account, const struct hash *fp);
+void known_author(struct engine *g, const struct author *a);        /* he signed something now */
+void known_listed(struct engine *g, const struct engine_member *m); /* the relay lists him */
+int known_check(const struct engine *g, struct room *r, struct err *e); /* may we speak there? */
+bool known_new_of(const struct engine *g, struct str person, const struct hash *fp);
+int known_accept(struct engine *g, struct str person, const struct hash *fp, struct err *e);
 
 /* engine_entries.c */
 int take_entry(struct engine *g, struct frame *f);

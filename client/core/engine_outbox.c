@@ -238,7 +238,7 @@ static int clock_check(const struct engine *g, struct err *e)
         (long long)ahead / 60000, TS_FUTURE_MS / 60000);
 }
 
-static int may_say(const struct engine *g, const struct room *r, struct str text, struct err *e)
+static int may_say(const struct engine *g, struct room *r, struct str text, struct err *e)
 {
     if (r == NULL || !r->pub.joined)
         return err_set(e, ERR_INPUT, "you are not a member of that room: nothing was sent");
@@ -253,7 +253,7 @@ static int may_say(const struct engine *g, const struct room *r, struct str text
         return err_set(e, ERR_DATA,
                        "the text has %zu bytes, one message holds at most %d: nothing was sent",
                        text.n, TEXT_MAX);
-    return clock_check(g, e);
+    return known_check(g, r, e) < 0 ? -1 : clock_check(g, e);
 }
 
 static int entry_build(struct engine *g, struct room *r, struct span content,

@@ -423,6 +423,7 @@ int take_members(struct engine *g, struct frame *f)
             return engine_fail(g, ERR_LIMIT, true, "too many members in one room");
         uint64_t before = m->delivered;
         member_copy(m, x->members + i);
+        known_listed(g, m);
         mine_delivered(g, r, before, m->delivered);
     }
     r->asking_members = false;
@@ -431,7 +432,9 @@ int take_members(struct engine *g, struct frame *f)
     if (x->number > r->pub.last)
         r->pub.last = x->number;
     event_room(g, ENGINE_MEMBERS, r);
-    if (a->quiet) {
+    if (a->bare) {
+        ask_done(g, a, ERR_NONE, NULL);
+    } else if (a->quiet) {
         a->id = 0;
     } else { /* who asks wants to know what bears it out, too */
         out_answer(g, r, r->list_ask, ERR_NONE, NULL);
@@ -475,10 +478,17 @@ int take_device(struct engine *g, struct frame *f)
 {
     const struct f_device *x = &f->u.device;
 
+    char name[NAME_MAX_LEN + 1];
+
+    snprintf(name, sizeof name, "%.*s", (int)x->name.n, x->name.p);
+    bool stops = known_meet(g, name, &x->fp);
     event_text(g, ENGINE_ALARM, NULL,
-               "%.*s has a new device \"%.*s\": nobody vouched for it, compare its fingerprint "
-               "(/verify)%s",
-               (int)x->name.n, x->name.p, (int)x->device.n, x->device.p,
+               "%s has a new device \"%.*s\": nobody vouched for it, compare its fingerprint "
+               "(/verify)%s%s",
+               name, (int)x->device.n, x->device.p,
+               stops ? " or /accept it; until then nothing is sent in private and direct rooms "
+                       "with them"
+                     : "",
                x->kept ? "" : "; the former ones were revoked");
     for (size_t i = 0; i < g->rooms_n; i++)
         if (member_by_id(g->rooms[i], &x->account) != NULL)
@@ -747,13 +757,25 @@ uint64_t engine_room_direct(struct engine *g, struct str person, struct err *e)
     return ask_put(g, a, &f, e);
 }
 
-uint64_t engine_members(struct engine *g, const struct room_id *room, struct err *e)
+static uint64_t members_request(struct engine *g, const struct room_id *room, bool bare,
+                                struct err *e)
 {
     struct ask *a = ask_new(g, F_MEMBERS_ASK, e);
 
     if (a == NULL)
         return 0;
     a->room = *room;
+    a->bare = bare;
     const struct f_members_ask f = {a->id, *room};
     return ask_put(g, a, &f, e);
+}
+
+uint64_t engine_members(struct engine *g, const struct room_id *room, struct err *e)
+{
+    return members_request(g, room, false, e);
+}
+
+uint64_t engine_listed(struct engine *g, const struct room_id *room, struct err *e)
+{
+    return members_request(g, room, true, e);
 }

@@ -78,9 +78,23 @@ struct keep_vouch {
     int64_t at_ms;
 };
 
+/* How a certificate of somebody whom we met before is taken; SQLite stores the number. */
+enum keep_known_state {
+    KEEP_NEW = 1,  /* came later than his first: nobody has looked at it */
+    KEEP_ACCEPTED, /* among his first, or a person said so */
+    KEEP_GONE,     /* revoked before anybody accepted it */
+};
+
+struct keep_known {
+    struct hash fp;
+    struct str account;
+    enum keep_known_state state;
+};
+
 /* Called for one row after the other: 0 goes on, else stops. */
 typedef int keep_each_row(void *ctx, const struct roster_row *row);
 typedef int keep_each_entry(void *ctx, const struct keep_entry *entry);
+typedef int keep_each_known(void *ctx, const struct keep_known *known);
 typedef int keep_each_out(void *ctx, const struct keep_out *out);
 
 struct keep_ops {
@@ -140,6 +154,9 @@ struct keep_ops {
 
     int (*vouch_put)(void *k, const struct keep_vouch *vouch, struct err *e);
     int (*vouch_get)(void *k, const struct hash *fp, struct keep_vouch *out, struct err *e);
+
+    int (*known_put)(void *k, const struct keep_known *known, struct err *e); /* new or changed */
+    int (*known_each)(void *k, keep_each_known *each, void *ctx, struct err *e);
 };
 
 /* An open store: what the engine is given. */

@@ -36,8 +36,14 @@ struct list {
     size_t n, cap;
 };
 
+struct held_known {
+    struct hash fp;
+    char account[NAME_MAX_LEN + 1];
+    enum keep_known_state state;
+};
+
 struct memory {
-    struct list values, rooms, rosters, entries, outs, certs, vouches;
+    struct list values, rooms, rosters, entries, outs, certs, vouches, knowns;
     uint64_t arrival;
 };
 
@@ -120,6 +126,7 @@ static void memory_close(void *k)
     free(m->outs.at);
     free(m->certs.at);
     free(m->vouches.at);
+    free(m->knowns.at);
     free(m);
 }
 
@@ -623,6 +630,43 @@ static int memory_vouch_get(void *k, const struct hash *fp, struct keep_vouch *o
     return 1;
 }
 
+static struct held_known *known_find(struct memory *m, const struct keep_known *k)
+{
+    struct held_known *x = m->knowns.at;
+    for (size_t i = 0; i < m->knowns.n; i++)
+        if (hash_same(&x[i].fp, &k->fp) && str_is(k->account, x[i].account))
+            return x + i;
+    return NULL;
+}
+
+static int memory_known_put(void *k, const struct keep_known *known, struct err *e)
+{
+    struct memory *m = k;
+    struct held_known *x = known_find(m, known);
+
+    if (x == NULL)
+        x = list_add(&m->knowns, sizeof *x);
+    if (x == NULL)
+        return no_memory(e);
+    x->fp = known->fp;
+    x->state = known->state;
+    return str_copy(x->account, sizeof x->account, known->account) < 0
+               ? err_set(e, ERR_DATA, "a member's name is too long")
+               : 0;
+}
+
+static int memory_known_each(void *k, keep_each_known *each, void *ctx, struct err *e)
+{
+    const struct memory *m = k;
+    const struct held_known *x = m->knowns.at;
+
+    (void)e;
+    for (size_t i = 0; i < m->knowns.n; i++)
+        if (each(ctx, &(struct keep_known){x[i].fp, str_of(x[i].account), x[i].state}) != 0)
+            return -1;
+    return 0;
+}
+
 const struct keep_ops keep_memory_ops = {
     .name = "memory",
     .close = memory_close,
@@ -652,4 +696,6 @@ const struct keep_ops keep_memory_ops = {
     .cert_get = memory_cert_get,
     .vouch_put = memory_vouch_put,
     .vouch_get = memory_vouch_get,
+    .known_put = memory_known_put,
+    .known_each = memory_known_each,
 };

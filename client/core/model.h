@@ -72,6 +72,7 @@ struct window {
     char topic[TOPIC_MAX * 2];
     bool ephemeral; /* its room is in the relay's memory alone */
     bool joined, broken, read_only, begun;
+    bool blocked;  /* a member's certificate is new: nothing is sent */
     bool loading;  /* an older page has been asked for */
     bool filled;   /* the first page of what is kept here has been asked for */
     bool verified; /* direct: the newest certificate of the other was verified */

@@ -31,6 +31,7 @@ enum {
     ROSTER_ROWS_MAX =
         16 * MEMBERS_MAX,         /* stays and invitations of a room that a client remembers */
     DEVICES_MAX = 8,              /* devices of one account */
+    KNOWN_MAX = 16 * 1024,        /* certificates of others that a client remembers */
     DELIVERED_MEMBERS_MAX = 32,   /* larger rooms do not report deliveries */
     TS_FUTURE_MS = 5 * 60 * 1000, /* how far ahead of the relay's clock an entry may be */
     SKEW_SHOWN_MS = 2 * 60 * 1000,

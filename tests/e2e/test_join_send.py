@@ -465,6 +465,33 @@ def test_revoked_device_is_told_why(relay, two):
     assert got[2]["seq"] == got[1]["seq"] + 1
 
 
+def test_new_certificate_stops_until_accepted(relay, two):
+    """Who is enrolled again is not written to alone before somebody looked; in public he is."""
+    alice, bob = two
+    alice("send", "@bob", "to the one I know")
+    alice("room", "create", "cellar", "--private")
+    alice("room", "invite", "cellar", "bob")
+    bob("room", "join", "cellar")
+    alice("send", "cellar", "both of us")
+    new = Member(relay, "bob")
+    new.join(relay.invite("--for", "bob"), "bob", device="phone")
+    for where in ("@bob", "cellar"):
+        p = alice.run("send", where, "secret")
+        assert p.returncode == 77, (where, p.returncode, p.stderr)
+        assert "bob has a new certificate" in p.stderr, p.stderr
+        assert "/accept bob (countersign accept)" in p.stderr, p.stderr
+    alice("send", "ops", "everybody reads this")
+    assert alice.run("accept", "nobody").returncode == 66
+    assert alice.run("accept").returncode == 64
+    got = rows(alice("accept", "bob", "--json"))
+    assert [(r["event"], r["name"], r["certificates"]) for r in got] == [("accepted", "bob", 1)]
+    alice("send", "@bob", "now you may")
+    alice("send", "cellar", "here too")
+    assert "no certificate waits" in alice("accept", "@bob")
+    said = texts(new)
+    assert "secret" not in said and {"now you may", "here too"} <= set(said), said
+
+
 def test_stolen_device_without_password(relay, two):
     alice, _ = two
     with open(alice.password, "w") as f:

@@ -80,6 +80,7 @@ int stage_world(void **state)
     person_make(s, BOB, "bob", "desk");
     person_make(s, CAROL, "carol", "phone");
     person_make(s, MALLORY, "bob", "desk");
+    person_make(s, BOB_NEW, "bob", "phone");
     *state = s;
     return 0;
 }
@@ -268,7 +269,7 @@ struct account_id stage_account(enum who who)
 {
     struct account_id id;
 
-    memset(id.b, (int)(who == MALLORY ? BOB : who) + 1, sizeof id.b);
+    memset(id.b, (int)(who == MALLORY || who == BOB_NEW ? BOB : who) + 1, sizeof id.b);
     return id;
 }
 
@@ -625,22 +626,37 @@ static void serve_cert(struct stage *s, const struct frame *f)
     feed_raw(s, F_ERROR, &no);
 }
 
+static struct f_device_info device_of(const struct stage *s, enum who who)
+{
+    return (struct f_device_info){.fp = s->who[who].fp, .name = str_of(s->who[who].device)};
+}
+
 static void serve_members(struct stage *s, const struct frame *f)
 {
-    struct f_device_info device[PEOPLE] = {0};
-    struct f_member_info m[PEOPLE] = {0};
+    struct f_device_info device[PEOPLE + 1][2] = {0};
+    struct f_member_info m[PEOPLE + 1] = {0};
     size_t n = 0;
 
     for (enum who i = ALICE; i <= CAROL; i++) {
         if ((i == CAROL && !s->carol_in) || (i == BOB && s->bob_out))
             continue;
-        device[n].fp = s->who[i].fp;
-        device[n].name = str_of(s->who[i].device);
+        device[n][0] = device_of(s, i);
+        device[n][1] = device_of(s, BOB_NEW);
+        device[n][1].revoked = s->bob_new_revoked;
         m[n].account = stage_account(i);
         m[n].name = str_of(s->who[i].name);
         m[n].role = ROLE_MEMBER;
-        m[n].devices = device + n;
-        m[n++].devices_n = 1;
+        m[n].devices = device[n];
+        m[n++].devices_n = i == BOB && s->bob_new ? 2 : 1;
+    }
+    if (s->dave_is_bob_new) {
+        device[n][0] = device_of(s, BOB_NEW);
+        m[n] = (struct f_member_info){.account = {{0xda}},
+                                      .name = str_of("dave"),
+                                      .role = ROLE_MEMBER,
+                                      .devices = device[n],
+                                      .devices_n = 1};
+        n++;
     }
     const struct f_members x = {f->u.members_ask.id, f->u.members_ask.room, s->log_n, m, n};
     feed_raw(s, F_MEMBERS, &x);

@@ -19,7 +19,8 @@
 #include "common/chat/proto.h"
 #include "common/crypto/issue.h"
 
-enum who { ALICE, BOB, CAROL, MALLORY, PEOPLE }; /* MALLORY: another CA's certificate for bob */
+/* MALLORY: another CA's certificate for bob; BOB_NEW: bob, enrolled again by ours */
+enum who { ALICE, BOB, CAROL, MALLORY, BOB_NEW, PEOPLE };
 
 enum { LOG_MAX = 80, SAID_MAX = 8 };
 
@@ -78,6 +79,9 @@ struct stage {
     enum room_kind kind;
     bool is_signed;              /* alice's join is in the log */
     bool carol_in;               /* listed as a member */
+    bool bob_new;                /* bob is listed with a further device */
+    int64_t bob_new_revoked;     /* since when; 0: it is not */
+    bool dave_is_bob_new;        /* listed: one dave, with that certificate */
     bool bob_out;                /* not listed, whatever he signed */
     uint64_t roll_cut;           /* the roll leaves out this number; 0: none */
     unsigned rolls;              /* asked for */

@@ -161,6 +161,20 @@ static int out_see(void *ctx, const struct keep_out *o)
     return 0;
 }
 
+/* bob's rows count 1 (new) or 10 (gone), carol's 100 (accepted), all others 1000. */
+static int see_known(void *ctx, const struct keep_known *x)
+{
+    bool bob = str_is(x->account, "bob"), carol = str_is(x->account, "carol");
+    struct hash fp = hash_fill(8);
+
+    *(unsigned *)ctx += !hash_same(&x->fp, &fp)              ? 1000
+                        : bob && x->state == KEEP_NEW        ? 1
+                        : bob && x->state == KEEP_GONE       ? 10
+                        : carol && x->state == KEEP_ACCEPTED ? 100
+                                                             : 1000;
+    return 0;
+}
+
 static void suite_rest(struct keep k)
 {
     struct err e = {0};
@@ -227,6 +241,19 @@ static void suite_rest(struct keep k)
     assert_int_equal(k.ops->vouch_put(k.k, &v, &e), 0);
     assert_int_equal(k.ops->vouch_get(k.k, &v.fp, &vb, &e), 1);
     assert_int_equal(vb.at_ms, 77);
+
+    const struct keep_known x = {hash_fill(8), str_of("bob"), KEEP_NEW};
+    const struct keep_known y = {hash_fill(8), str_of("carol"), KEEP_ACCEPTED}; /* not bob's */
+    const struct keep_known z = {hash_fill(8), str_of("bob"), KEEP_GONE};
+    unsigned rows = 0;
+    assert_int_equal(k.ops->known_put(k.k, &x, &e), 0);
+    assert_int_equal(k.ops->known_put(k.k, &y, &e), 0);
+    assert_int_equal(k.ops->known_each(k.k, see_known, &rows, &e), 0);
+    assert_int_equal(rows, 1 + 100);
+    assert_int_equal(k.ops->known_put(k.k, &z, &e), 0);
+    rows = 0;
+    assert_int_equal(k.ops->known_each(k.k, see_known, &rows, &e), 0);
+    assert_int_equal(rows, 10 + 100);
 }
 
 /* What is left of an entry of a room that was forgotten: its arrival alone. */
@@ -435,9 +462,9 @@ static void test_refused(void **state)
     (void)state;
     scratch_make(&t);
     keep_sqlite_ops.close(scratch_open(&t));
-    sql(t.path, "pragma user_version = 3");
+    sql(t.path, "pragma user_version = 4");
     expect_refused(&t, "newer");
-    sql(t.path, "pragma user_version = 2; pragma application_id = 7");
+    sql(t.path, "pragma user_version = 3; pragma application_id = 7");
     expect_refused(&t, "another program");
     sql(t.path, "pragma application_id = 1129534531");
     assert_int_equal(chmod(t.path, 0644), 0);
@@ -480,6 +507,65 @@ static void test_former_version(void **state)
     k.ops->close(k.k);
     keep_sqlite_ops.close(scratch_open(&t));
     scratch_end(&t);
+}
+
+static int no_known(void *ctx, const struct keep_known *x)
+{
+    (void)ctx;
+    (void)x;
+    return -1;
+}
+
+/* The table of certificates was made, and never used, before a row named its account. */
+static void test_former_known(void **state)
+{
+    struct scratch t;
+    struct err e = {0};
+    const struct keep_known x = {hash_fill(8), str_of("bob"), KEEP_NEW};
+    unsigned rows = 0;
+
+    (void)state;
+    scratch_make(&t);
+    keep_sqlite_ops.close(scratch_open(&t));
+    sql(t.path, "drop table known; create table known (fp blob primary key, box blob not null) "
+                "without rowid; pragma user_version = 2");
+    struct keep k = {&keep_sqlite_ops, scratch_open(&t)};
+    assert_int_equal(k.ops->known_each(k.k, no_known, NULL, &e), 0);
+    assert_int_equal(k.ops->known_put(k.k, &x, &e), 0);
+    assert_int_equal(k.ops->known_each(k.k, see_known, &rows, &e), 0);
+    assert_int_equal(rows, 1);
+    k.ops->close(k.k);
+    scratch_end(&t);
+}
+
+/* Who can write the file cannot make a certificate known: neither another's, nor as another's. */
+static void test_known_is_sealed(void **state)
+{
+    static const char *const harms[] = {
+        "update known set account = 'carol';",
+        "update known set fp = zeroblob(32)",
+        "update known set box = zeroblob(60)",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(harms); i++) {
+        const struct keep_known x = {hash_fill(8), str_of("bob"), KEEP_ACCEPTED};
+        struct err e = {0};
+        struct scratch t;
+
+        scratch_make(&t);
+        struct keep k = {&keep_sqlite_ops, scratch_open(&t)};
+        assert_int_equal(k.ops->known_put(k.k, &x, &e), 0);
+        k.ops->close(k.k);
+        sql(t.path, harms[i]);
+        k.k = scratch_open(&t);
+        unsigned rows = 0;
+        assert_int_equal(k.ops->known_each(k.k, see_known, &rows, &e), -1);
+        assert_int_equal(e.code, ERR_DATA);
+        assert_int_equal(rows, 0);
+        k.ops->close(k.k);
+        scratch_end(&t);
+    }
 }
 
 static void test_rollback(void **state)
@@ -576,10 +662,11 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_suite),          cmocka_unit_test(test_sealed),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_moved_box),
-        cmocka_unit_test(test_rollback),       cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_former_version),
+        cmocka_unit_test(test_suite),           cmocka_unit_test(test_sealed),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_moved_box),
+        cmocka_unit_test(test_rollback),        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_former_version),  cmocka_unit_test(test_former_known),
+        cmocka_unit_test(test_known_is_sealed),
     };
 
     return cmocka_run_group_tests_name("keep", tests, stage_world, stage_world_end);
