@@ -9,6 +9,8 @@
 
 static void on_poll(uv_poll_t *h, int status, int events);
 
+static const char too_slow[] = "reads too slowly";
+
 /* --- the socket --- */
 
 static bool reading(const struct conn *c)
@@ -144,7 +146,7 @@ static const char *write_out(struct conn *c)
 {
     while (!c->full) {
         if (c->state == CONN_OPEN && seal(c, WRITE_SLICE) < 0)
-            return "reads too slowly";
+            return too_slow;
         struct span s = waiting(c);
         if (s.n == 0)
             break;
@@ -179,7 +181,7 @@ void conn_flush(struct conn *c)
     const char *why = c->link != NULL ? write_lent(c) : write_out(c);
 
     if (why == NULL && slow(c, 0))
-        why = "reads too slowly";
+        why = too_slow;
     if (why != NULL) {
         conn_destroy(c, why);
         return;
@@ -545,14 +547,29 @@ void conn_shaken(struct conn *c, struct shaken *s)
 
 /* --- from the loop --- */
 
+/* NULL, or why no frame of n bytes can wait for it. One batch of the sequencer may have more for a
+ * reader than may wait for him: he is slow only when his socket takes no more either, whatever it
+ * said earlier in this turn. */
+static const char *no_room(struct conn *c, size_t n)
+{
+    if (!slow(c, n))
+        return NULL;
+    c->full = false;
+    const char *why = write_lent(c);
+    if (why == NULL && slow(c, n))
+        why = too_slow;
+    return why;
+}
+
 void conn_send(struct conn *c, struct shared *frame)
 {
     if (c->state != CONN_OPEN)
         return;
-    if (slow(c, frame->n))
-        conn_destroy(c, "reads too slowly");
-    else if (queue_add(c, frame) < 0)
-        conn_destroy(c, "no memory");
+    const char *why = no_room(c, frame->n);
+    if (why == NULL && queue_add(c, frame) < 0)
+        why = "no memory";
+    if (why != NULL)
+        conn_destroy(c, why);
     else
         touch(c);
 }

@@ -158,25 +158,25 @@ enum {
     LOOPS_MAX = 64,
     WORKERS_MAX = 64,
     CONNS_MAX = 1000 * 1000,
-    ACCEPTS_MAX = 64,               /* connections taken in one turn of the loop */
-    ACCEPT_PAUSE_MS = 100,          /* without file descriptors: how long nobody is asked in */
-    CONN_READ_MAX = 64 * 1024,      /* bytes read from one connection in one turn */
-    WRITE_SLICE = 64 * 1024,        /* sealed for one connection at a time, and one more frame */
-    POOL_BLOCKS = 256,              /* of a loop, for what is being sent */
-    POOL_BLOCK_MAX = 256 * 1024,    /* bigger ones are not kept */
-    LINGER_MS = 2 * 1000,           /* how long a peer may take to read our last words */
-    TURN_MS = 1000,                 /* deadlines, pings and other processes' writes are looked at */
-    TRIM_TURNS = 3,                 /* without newcomers: free memory goes to the system */
-    SEQUENCER_WAIT_MS = 250,        /* the store is looked at, jobs or not */
-    BATCH_MAX = 1024,               /* jobs in one transaction */
-    BATCH_BYTES = 16 * 1024 * 1024, /* ... and about as much of frames made by them */
-    FLOOD_SLOTS = 1024,             /* sources of events that are counted at the same time */
-    FLOOD_SOURCE = 10,              /* lines a second for one event from one source */
-    FLOOD_EVENT = 100,              /* ... and from all sources */
-    LEAF_RENEW_DAYS = 30,           /* the relay's certificate is made anew when less is left */
-    CRL_RENEW_DAYS = 20,            /* and the revocation list */
-    RENEW_MS = 60 * 60 * 1000,      /* how often that is looked at */
-    HOSTS_MAX = 8,                  /* names in the relay's certificate */
+    ACCEPTS_MAX = 64,              /* connections taken in one turn of the loop */
+    ACCEPT_PAUSE_MS = 100,         /* without file descriptors: how long nobody is asked in */
+    CONN_READ_MAX = 64 * 1024,     /* bytes read from one connection in one turn */
+    WRITE_SLICE = 64 * 1024,       /* sealed for one connection at a time, and one more frame */
+    POOL_BLOCKS = 256,             /* of a loop, for what is being sent */
+    POOL_BLOCK_MAX = 256 * 1024,   /* bigger ones are not kept */
+    LINGER_MS = 2 * 1000,          /* how long a peer may take to read our last words */
+    TURN_MS = 1000,                /* deadlines, pings and other processes' writes are looked at */
+    TRIM_TURNS = 3,                /* without newcomers: free memory goes to the system */
+    SEQUENCER_WAIT_MS = 250,       /* the store is looked at, jobs or not */
+    BATCH_MAX = 1024,              /* jobs in one transaction */
+    BATCH_BYTES = 2 * 1024 * 1024, /* ... and about as much of frames made by them */
+    FLOOD_SLOTS = 1024,            /* sources of events that are counted at the same time */
+    FLOOD_SOURCE = 10,             /* lines a second for one event from one source */
+    FLOOD_EVENT = 100,             /* ... and from all sources */
+    LEAF_RENEW_DAYS = 30,          /* the relay's certificate is made anew when less is left */
+    CRL_RENEW_DAYS = 20,           /* and the revocation list */
+    RENEW_MS = 60 * 60 * 1000,     /* how often that is looked at */
+    HOSTS_MAX = 8,                 /* names in the relay's certificate */
 };
 
 static_assert(CRL_ENTRIES_MAX * 51 + 1024 <= CRL_MAX, "a full revocation list can be sent");
@@ -196,6 +196,7 @@ static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_M
               "the longest entry fits a frame in base64");
 static_assert(CONTENT_MAX >= TEXT_MAX * 6 + 64, "any text fits its content object");
 static_assert(LINK_OUT_MAX >= 2 * (FRAME_MAX + FRAME_HEAD), "two full frames drop nobody");
+static_assert(LINK_OUT_MAX >= BATCH_BYTES + FRAME_MAX + FRAME_HEAD, "nor does a batch");
 static_assert(HISTORY_BYTES >= BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512,
               "a page holds at least one entry of any size");
 

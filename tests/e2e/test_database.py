@@ -7,12 +7,16 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
+import threading
 
 import pytest
 
 from relay import SECONDS, Relay, countersignd, messages
+from test_writes import burst, entries
+from wire import Puppet
 
 PAGE = 4096
 BUSY_S = 5  # how long the relay's store waits by itself before it says so
@@ -70,6 +74,40 @@ def test_relay_waits_while_its_database_is_held(relay, seconds):
     assert send.returncode == 0, (out, err)
     assert texts(recv(bob)) == ["first", "second", "third", "patience"]
     assert relay.process.poll() is None and "event=fatal" not in relay.log()
+    relay.stop()
+
+
+def test_nobody_who_reads_is_cut_after_a_held_database(relay):
+    """What came meanwhile goes out at once, and is more than may wait for one reader (F1)."""
+    each, out_kib = 7, 2056
+    relay.run("--out-kib", out_kib)
+    talkers = [Puppet(relay, f"talker-{c}").join().login() for c in "abcd"]
+    room = talkers[0].enter("room-create", name="ops", private=False, history="joined")
+    ears = [Puppet(relay, f"ear-{c}").join().login() for c in "ab"]
+    for p in talkers[1:] + ears:
+        p.enter("room-join", name="ops")
+    for p in ears:  # what the kernel does not hold back is the reader's own business
+        p.tls.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    data = [burst(t, room, each, "x" * 63000) for t in talkers]
+    assert sum(map(len, data)) > out_kib * 1024
+    got = {}
+
+    def listen(p, count):
+        got[p.name] = entries(p, count)
+    threads = [threading.Thread(target=t.tls.raw, args=(d,)) for t, d in zip(talkers, data)]
+    readers = [threading.Thread(target=listen, args=(p, 4 * each)) for p in ears]
+    with held(f"{relay.dir}/relay.db"):
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        relay.wait("waiting")
+        for t in readers:
+            t.start()
+    for t in readers:
+        t.join()
+    assert got == {p.name: 4 * each for p in ears}
+    assert "reads too slowly" not in relay.log()
     relay.stop()
 
 
