@@ -504,6 +504,11 @@ void client_pause(struct client *c)
     client_push(c);
 }
 
+bool client_rekey(struct client *c)
+{
+    return wire_rekey(c->wire);
+}
+
 void client_stop(struct client *c)
 {
     c->stopped = true;

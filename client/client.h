@@ -63,6 +63,7 @@ void client_watch(struct client *c, const struct client_watch *watch); /* copied
 void client_start(struct client *c);
 void client_retry(struct client *c); /* now instead of at the end of the countdown */
 void client_pause(struct client *c); /* ends the connection and plans no further try */
+bool client_rekey(struct client *c); /* see link_rekey; false: there is no link to do it on */
 void client_stop(struct client *c);  /* says close_notify, ends client_run */
 int client_run(struct client *c, struct err *e) MUST_USE;
 

@@ -220,6 +220,13 @@ static void do_disconnect(void *ctx)
     s->model->offline_since = s->model->now;
 }
 
+static bool do_rekey(void *ctx)
+{
+    struct screen *s = ctx;
+
+    return client_rekey(s->client);
+}
+
 static void do_point(void *ctx, size_t point)
 {
     (void)ctx;
@@ -253,6 +260,7 @@ static const struct act_ops ops = {
     .quit = do_quit,
     .connect = do_connect,
     .disconnect = do_disconnect,
+    .rekey = do_rekey,
     .set_point = do_point,
     .redraw = do_redraw,
     .suspend = do_suspend,

@@ -206,6 +206,14 @@ void wire_send(struct wire *w, struct span plain)
         flush(w);
 }
 
+bool wire_rekey(struct wire *w)
+{
+    if (!w->live || !w->linked || link_rekey(w->link) < 0)
+        return false;
+    flush(w);
+    return true;
+}
+
 void wire_hang_up(struct wire *w)
 {
     if (!w->live)

@@ -28,6 +28,7 @@ void wire_free(struct wire *w); /* NULL is fine; the loop must run once more */
 /* conf is borrowed until the next wire_dial; its host is used for the name of the certificate. */
 void wire_dial(struct wire *w, const struct link_conf *conf, const char *host, uint16_t port);
 void wire_send(struct wire *w, struct span plain);  /* sealed and written; fails into down */
+bool wire_rekey(struct wire *w);                    /* see link_rekey; false: not now */
 void wire_hang_up(struct wire *w);                  /* says close_notify */
 const struct link *wire_link(const struct wire *w); /* NULL before the first one */
 

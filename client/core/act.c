@@ -90,6 +90,16 @@ static bool run_CONNECT(struct act *a, struct str rest)
     return true;
 }
 
+static bool run_REKEY(struct act *a, struct str rest)
+{
+    (void)rest;
+    if (a->ops->rekey(a->ctx))
+        model_say(a->m, NULL, "our key is new from here on; the relay is asked to change its own");
+    else
+        model_say(a->m, NULL, "no connection whose keys could change");
+    return true;
+}
+
 static bool run_RETRY(struct act *a, struct str rest)
 {
     (void)rest;

@@ -11,6 +11,7 @@ struct act_ops {
     void (*quit)(void *ctx);
     void (*connect)(void *ctx); /* now, also when a later try is planned */
     void (*disconnect)(void *ctx);
+    bool (*rekey)(void *ctx);                   /* false: not now */
     void (*set_point)(void *ctx, size_t point); /* the cursor in the draft */
     void (*redraw)(void *ctx);
     void (*suspend)(void *ctx);

@@ -36,6 +36,7 @@ enum {
     X(MSG, "msg", "NAME [TEXT]", "write to one person", NEED_ARG)                                  \
     X(NAMES, "names", "", "who is in this room", NEED_ROOM)                                        \
     X(QUIT, "quit", "", "leave the program", 0)                                                    \
+    X(REKEY, "rekey", "", "new keys for this connection, both ways", NEED_ONLINE)                  \
     X(RETRY, "retry", "", "connect and send again what waits", 0)                                  \
     X(STATUS, "status", "", "connection, queue and alarms; marks alarms as seen", 0)               \
     X(TOPIC, "topic", "[TEXT]", "show or set the topic of this room", NEED_ROOM)                   \

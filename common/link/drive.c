@@ -737,6 +737,13 @@ void drive_reclaim(void *end, struct buf *block)
         record_reclaim(d->record, block);
 }
 
+int drive_rekey(void *end)
+{
+    struct drive *d = end;
+
+    return d->record != NULL ? record_rekey(d->record, true) : -1;
+}
+
 void drive_close(void *end)
 {
     struct drive *d = end;

@@ -65,10 +65,10 @@ struct drive_proto {
     .ready_new = drive_ready_new, .ready_free = drive_ready_free, .open = drive_open,              \
     .free = drive_free, .feed = drive_feed, .eof = drive_eof, .out = drive_out,                    \
     .sent = drive_sent, .waiting = drive_waiting, .rest = drive_rest, .send = drive_send,          \
-    .lend = drive_lend, .reclaim = drive_reclaim, .close = drive_close, .step = drive_next,        \
-    .total = drive_total, .take = drive_take, .done = drive_done, .said = drive_said,              \
-    .now = drive_now, .closed = drive_closed, .error = drive_error, .info = drive_info,            \
-    .exporter = drive_exporter
+    .lend = drive_lend, .reclaim = drive_reclaim, .rekey = drive_rekey, .close = drive_close,      \
+    .step = drive_next, .total = drive_total, .take = drive_take, .done = drive_done,              \
+    .said = drive_said, .now = drive_now, .closed = drive_closed, .error = drive_error,            \
+    .info = drive_info, .exporter = drive_exporter
 
 void *drive_ready_new(const struct link_proto *p, enum role role, const struct link_conf *conf,
                       struct err *e);
@@ -84,6 +84,7 @@ void drive_rest(void *end);
 int drive_send(void *end, const uint8_t *msg, size_t n) MUST_USE;
 void drive_lend(void *end, struct buf *block);
 void drive_reclaim(void *end, struct buf *block);
+int drive_rekey(void *end) MUST_USE;
 void drive_close(void *end);
 bool drive_next(void *end, struct link_step *s);
 unsigned drive_total(const void *end);

@@ -208,6 +208,11 @@ void link_reclaim(struct link *l, struct buf *block)
         l->proto->reclaim(l->end, block);
 }
 
+int link_rekey(struct link *l)
+{
+    return l->established && !l->over ? l->proto->rekey(l->end) : -1;
+}
+
 void link_close(struct link *l)
 {
     l->proto->close(l->end);

@@ -200,6 +200,10 @@ void link_reclaim(struct link *l, struct buf *block);
 /* Takes the next event; false when there is none. */
 bool link_next(struct link *l, struct link_event *ev);
 
+/* New keys in both directions, from the next record on; it also happens by itself, long before a
+ * key is worn. -1: not open, or failed. */
+int link_rekey(struct link *l) MUST_USE;
+
 void link_close(struct link *l); /* says close_notify; what is in link_out still has to go */
 
 /* For a link at rest: call it now and then. Once nothing went since the call before, the memory of

@@ -25,6 +25,7 @@ struct link_proto {
     int (*send)(void *end, const uint8_t *msg, size_t n) MUST_USE;
     void (*lend)(void *end, struct buf *block); /* both may be NULL: it uses its own memory */
     void (*reclaim)(void *end, struct buf *block);
+    int (*rekey)(void *end) MUST_USE;
     void (*close)(void *end);
     bool (*step)(void *end, struct link_step *s); /* the next step; link.c numbers and names it */
     unsigned (*total)(const void *end);           /* steps to expect */

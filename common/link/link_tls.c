@@ -282,6 +282,14 @@ static void end_reclaim(void *ctx, struct buf *block)
         record_reclaim(end->record, block);
 }
 
+/* mbedTLS's own records have no such message. */
+static int end_rekey(void *ctx)
+{
+    struct end *end = ctx;
+
+    return end->record != NULL ? record_rekey(end->record, true) : -1;
+}
+
 static void end_close(void *ctx)
 {
     struct end *end = ctx;
@@ -498,6 +506,7 @@ const struct link_proto link_proto_tls = {
     .send = end_send,
     .lend = end_lend,
     .reclaim = end_reclaim,
+    .rekey = end_rekey,
     .close = end_close,
     .step = end_step,
     .total = end_total,

@@ -95,6 +95,36 @@ static void both_arrive_and_talk(void **state)
     }
 }
 
+/* The one who asks says so in a record, and so does the one who answers; nothing is lost on the way,
+ * not even what was said before and is not sealed yet. */
+static void keys_change_on_command(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        struct pair p;
+        conf(&p, *kind);
+        pair_start(&p);
+        assert_int_equal(link_rekey(p.end[ROLE_CLIENT]), -1); /* no keys yet */
+        pair_pump(&p, ALL);
+        assert_int_equal(link_send(p.end[ROLE_CLIENT], (const uint8_t *)"before ", 7), 0);
+        assert_int_equal(link_rekey(p.end[ROLE_CLIENT]), 0);
+        assert_int_equal(link_send(p.end[ROLE_CLIENT], (const uint8_t *)"after", 5), 0);
+        assert_int_equal(link_waiting(p.end[ROLE_RELAY]), 0);
+        pair_move(&p, ROLE_CLIENT, ALL);
+        assert_true(link_out(p.end[ROLE_RELAY]).n > 0); /* its own update */
+        pair_pump(&p, ALL);
+        assert_int_equal(link_send(p.end[ROLE_RELAY], (const uint8_t *)"hi", 2), 0);
+        pair_pump(&p, ALL);
+        assert_int_equal(p.got[ROLE_RELAY].len, 12);
+        assert_memory_equal(buf_span(&p.got[ROLE_RELAY]).p, "before after", 12);
+        assert_memory_equal(buf_span(&p.got[ROLE_CLIENT]).p, "hi", 2);
+        link_close(p.end[ROLE_CLIENT]);
+        assert_int_equal(link_rekey(p.end[ROLE_CLIENT]), -1);
+        pair_free(&p);
+    }
+}
+
 static void a_byte_at_a_time_is_the_same(void **state)
 {
     (void)state;
@@ -1098,6 +1128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_arrive_and_talk),
+        cmocka_unit_test(keys_change_on_command),
         cmocka_unit_test(a_byte_at_a_time_is_the_same),
         cmocka_unit_test(no_two_connections_share_a_key),
         cmocka_unit_test(the_exporter_comes_late_and_has_one_label),

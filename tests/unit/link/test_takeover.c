@@ -502,6 +502,27 @@ static void a_link_answers_a_key_update(void **state)
     }
 }
 
+/* On command, from either side's link; mbedTLS's own records have no way to. */
+static void keys_change_on_command(void **state)
+{
+    (void)state;
+    for (int mbedtls = 0; mbedtls < 2; mbedtls++) {
+        struct bare b;
+        bare_shake(&b, MUTUAL, NULL, mbedtls);
+        bare_hand_over(&b);
+        struct span s = record_out(b.record);
+        assert_int_equal(to_relay(&b, s.p, s.n), 0);
+        record_sent(b.record, s.n);
+        assert_int_equal(link_rekey(b.p.end[ROLE_RELAY]), mbedtls ? -1 : 0);
+        assert_int_equal(link_send(b.p.end[ROLE_RELAY], (const uint8_t *)"new", 3), 0);
+        s = link_out(b.p.end[ROLE_RELAY]);
+        assert_int_equal(record_feed(b.record, s.p, s.n), 0);
+        assert_int_equal(record_take(b.record).n, 3);
+        assert_int_equal(record_out(b.record).n > 0, !mbedtls); /* its answer */
+        bare_free(&b);
+    }
+}
+
 /* A client may send no ticket: the relay's link knows which role it has. */
 static void a_relay_is_given_no_ticket(void **state)
 {
@@ -542,6 +563,7 @@ int main(void)
         cmocka_unit_test(a_strange_mbedtls_is_not_trusted),
         cmocka_unit_test(nothing_is_handed_over_too_early_or_twice),
         cmocka_unit_test(a_link_answers_a_key_update),
+        cmocka_unit_test(keys_change_on_command),
         cmocka_unit_test(a_relay_is_given_no_ticket),
     };
 
