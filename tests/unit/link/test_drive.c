@@ -95,8 +95,8 @@ static void both_arrive_and_talk(void **state)
     }
 }
 
-/* The one who asks says so in a record, and so does the one who answers; nothing is lost on the way,
- * not even what was said before and is not sealed yet. */
+/* The one who asks says so in a record, and so does the one who answers; nothing is lost on the
+ * way, not even what was said before and is not sealed yet. */
 static void keys_change_on_command(void **state)
 {
     (void)state;
