@@ -65,6 +65,9 @@ enum option_id_2 {
     O_CRL
 };
 
+#define X(id, name) name " "
+#define LINKS       LINK_KINDS(X)
+
 /* Every option: getopt's part, the commands it belongs to ("" all), value and help. */
 static const struct setting {
     const char *name, *value;
@@ -84,7 +87,7 @@ static const struct setting {
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
-    {"link", "NAME", O_LINK, "", "tls, ecdhe, cianr, sovereign; default: as joined"},
+    {"link", "NAME", O_LINK, "", LINKS "(default: as joined)"},
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
     {"ephemeral", NULL, O_EPHEMERAL, "room", "create: never on the relay's disk"},
@@ -95,6 +98,7 @@ static const struct setting {
     {"help", NULL, 'h', "", "this text"},
     {"version", NULL, 'V', "", "version"},
 };
+#undef X
 
 static int command_help(struct call *c, struct err *e)
 {

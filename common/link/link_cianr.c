@@ -405,6 +405,7 @@ static void info(const struct drive *d, struct link_info *out)
     {.name = label, .wire = on_wire, .client_writes = who == ROLE_CLIENT, .proves = what},
 #define LOCAL(id, label, what, fn) {.name = label, .wire = "", .local = true, .proves = what},
 static const struct link_row rows[] = {STEPS_CIANR(FRAME, LOCAL)};
+static_assert(COUNT(rows) <= DRIVE_STEPS_MAX, "the driver has a place for every step");
 #undef FRAME
 #undef LOCAL
 
