@@ -12,7 +12,8 @@ struct call {
     char **args;         /* behind the command, ended by NULL */
     int args_n;
     bool json, follow, no_open, secret, ephemeral, delivered, plain;
-    const char *since, *room, *name, *device, *history, *ca, *crl;
+    bool local, link_all, mermaid; /* handshake; link_all: --link all */
+    const char *since, *room, *name, *device, *history, *ca, *crl, *svg;
     enum link_kind link;   /* what conf.link points to */
     unsigned rsa_bits;     /* join; 0: 2048 */
     unsigned timeout_s;    /* 0: the command's own */

@@ -5,7 +5,7 @@
 #include "client/wire.h"
 #include "common/crypto/issue.h"
 
-enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, CLASSIC_BITS = 2048 /* as a relay */ };
 
 static struct span der_span(const struct lab_der *d)
 {
@@ -83,7 +83,8 @@ static int keys_make(struct lab_pki *k, struct err *e)
         if (*keys[i].key == NULL)
             return -1;
     }
-    return 0;
+    k->textbook = textbook_new(CLASSIC_BITS, &k->rng, e);
+    return k->textbook != NULL ? 0 : -1;
 }
 
 static int trust_make(struct lab_pki *k, struct err *e)
@@ -114,6 +115,7 @@ void lab_pki_wipe(struct lab_pki *k)
     pkey_free(k->p256_key);
     pkey_free(k->rsa_key);
     pkey_free(k->member_key);
+    textbook_free(k->textbook);
     trust_free(k->trust);
     *k = (struct lab_pki){0};
 }
@@ -146,6 +148,7 @@ void lab_pair_init(struct lab_pair *p, const struct lab_pki *k, enum link_kind k
     p->conf[ROLE_CLIENT].key = k->member_key;
     p->conf[ROLE_CLIENT].host = LAB_HOST;
     p->conf[ROLE_RELAY].chain_n = 3;
+    p->conf[ROLE_RELAY].textbook = k->textbook;
     p->conf[ROLE_RELAY].key = p256 ? k->p256_key : k->rsa_key;
 }
 

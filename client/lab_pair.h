@@ -34,6 +34,7 @@ struct lab_pki {
     struct pkey *member_key;            /* RSA-2048 */
     struct lab_der root, issuer;        /* CAs */
     struct lab_der p256, rsa, member;   /* leaves: relay, relay, alice's laptop */
+    struct textbook *textbook;          /* the relay's number for `classic` */
     struct trust *trust;                /* the root and its issuer, no lists */
 };
 

@@ -62,7 +62,10 @@ enum option_id_2 {
     O_PLAIN,
     O_LINK,
     O_CA,
-    O_CRL
+    O_CRL,
+    O_LOCAL,
+    O_SVG,
+    O_MERMAID
 };
 
 #define X(id, name) name " "
@@ -87,7 +90,10 @@ static const struct setting {
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
-    {"link", "NAME", O_LINK, "", LINKS "(default: as joined)"},
+    {"link", "NAME", O_LINK, "", LINKS "(default: as joined); handshake: all"},
+    {"local", NULL, O_LOCAL, "handshake", "both ends here, with throw-away certificates"},
+    {"svg", "FILE", O_SVG, "handshake", "draw it into this file"},
+    {"mermaid", NULL, O_MERMAID, "handshake", "print it as a diagram for Mermaid instead"},
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
     {"ephemeral", NULL, O_EPHEMERAL, "room", "create: never on the relay's disk"},
@@ -137,6 +143,9 @@ static int wait_take(struct call *c, const char *text, struct err *e)
 
 static int link_take(struct call *c, const char *text, struct err *e)
 {
+    c->link_all = strcmp(text, "all") == 0;
+    if (c->link_all)
+        return 0;
     if (link_kind_take(str_of(text), &c->link) < 0)
         return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"", text);
     c->conf.link = &c->link;
@@ -180,6 +189,9 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     case O_PLAIN: c->plain = true; return 0;
     case O_CA: c->ca = value; return 0;
     case O_CRL: c->crl = value; return 0;
+    case O_LOCAL: c->local = true; return 0;
+    case O_SVG: c->svg = value; return 0;
+    case O_MERMAID: c->mermaid = true; return 0;
     }
     return err_set(e, ERR_USAGE, "unknown option; see countersign --help");
 }
@@ -229,6 +241,10 @@ static enum parsed parse(struct call *c, int argc, char **argv, struct err *e)
     c->command = optind < argc ? argv[optind] : "";
     c->args = argv + optind + (optind < argc);
     c->args_n = argc - optind - (optind < argc);
+    if (c->link_all && strcmp(c->command, "handshake") != 0) {
+        err_set(e, ERR_USAGE, "--link all belongs to: handshake");
+        return PARSED_BAD;
+    }
     for (size_t i = 0; i < COUNT(settings); i++)
         if (used[i] && setting_fits(settings + i, c->command, e) < 0)
             return PARSED_BAD;

@@ -7,6 +7,7 @@
 #include "client/command.h"
 #include "client/net.h"
 #include "client/print.h"
+#include "client/shake_local.h"
 #include "client/wire.h"
 
 enum { PORT_DEFAULT = 7443 };
@@ -26,6 +27,7 @@ struct shake {
     uv_loop_t loop;
     struct wire *wire;
     struct link_conf link;
+    struct story story;
     struct err err, print_err;
 };
 
@@ -44,7 +46,7 @@ static void on_up(void *ctx, const char *where)
 {
     struct shake *s = ctx;
 
-    if (!s->silent && !s->call->json)
+    if (!s->silent && !s->call->json && !s->call->mermaid)
         print_line("connected to %s", where);
 }
 
@@ -52,7 +54,10 @@ static void on_step(void *ctx, const struct link_step *step)
 {
     struct shake *s = ctx;
 
-    if (!s->silent)
+    if (s->silent)
+        return;
+    story_add(&s->story, step);
+    if (!s->call->mermaid)
         (void)!print_step(step, s->call->json, &s->print_err);
 }
 
@@ -142,7 +147,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
     struct link_info info;
     struct row row;
 
-    if (wire_link(s->wire) == NULL)
+    if (wire_link(s->wire) == NULL || s->call->mermaid)
         return 0;
     link_info(wire_link(s->wire), &info);
     for (size_t i = 0; i < info.peer_n; i++)
@@ -184,7 +189,8 @@ static int target_read(struct shake *s, struct err *e)
 
     if (c->args_n > 1)
         return err_set(e, ERR_USAGE,
-                       "usage: countersign handshake [HOST:PORT] [--link NAME] [--json]");
+                       "usage: countersign handshake [HOST:PORT] [--link NAME] [--json]"
+                       " [--svg FILE] [--mermaid]");
     if (profile_where(&where, c->conf.profile, e) < 0)
         return -1;
     s->account = profile_exists(&where);
@@ -210,13 +216,17 @@ static int shake_all(struct shake *s, struct err *e)
     }
     int ret = shake_once(s, e);
     struct err later = {0};
-    if (report(s, ret == 0 ? "established" : "failed", &later) < 0 && ret == 0)
+    if ((report(s, ret == 0 ? "established" : "failed", &later) < 0 ||
+         shake_draw(s->call, &s->story, s->host, &later) < 0) &&
+        ret == 0)
         ret = err_set(e, later.code, "%s", later.text);
     return ret;
 }
 
 int command_handshake(struct call *c, struct err *e)
 {
+    if (c->local || c->link_all)
+        return shake_local(c, e);
     struct shake *s = calloc(1, sizeof *s);
     int ret = -1;
 
