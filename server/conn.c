@@ -236,6 +236,7 @@ static void gone(struct conn *c, const char *why)
 
         if (s.n >= sizeof j->reason)
             s.n = sizeof j->reason - 1;
+        j->logout = c->logout;
         if (str_copy(j->reason, sizeof j->reason, s) == 0)
             sequencer_put(c->loop->env.sequencer, j);
     }
@@ -391,6 +392,13 @@ static void said(struct conn *c, struct span bytes)
         conn_end(c, session_error(c->session)->text);
 }
 
+/* That is how one logs out. */
+static void closed(struct conn *c)
+{
+    c->logout = true;
+    conn_end(c, "closed");
+}
+
 /* What the link has to tell; the connection may have ended afterwards. */
 static void events(struct conn *c)
 {
@@ -402,7 +410,7 @@ static void events(struct conn *c)
         else if (ev.kind == LINK_MESSAGE)
             said(c, ev.message);
         else if (ev.kind == LINK_CLOSED)
-            conn_end(c, GONE_IN_ORDER);
+            closed(c);
         else if (ev.kind == LINK_FAILED)
             conn_end(c, link_error(c->link)->text);
     }
@@ -443,10 +451,8 @@ static void ended(struct conn *c)
         conn_destroy(c, "hung up");
         return;
     }
-    if (link_eof(c->link) < 0)
-        conn_destroy(c, "cut");
-    else
-        conn_destroy(c, "closed");
+    c->logout = link_eof(c->link) == 0;
+    conn_destroy(c, c->logout ? "closed" : "cut");
 }
 
 static void on_poll(uv_poll_t *h, int status, int what)

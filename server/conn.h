@@ -27,6 +27,7 @@ struct conn {
     bool proven;    /* logged in: no longer counted as a newcomer */
     bool joining;   /* countersign-join/1 */
     bool classic;   /* a guest of `classic`: it has no session */
+    bool logout;    /* the peer closed in order */
     bool shut;      /* our side of the stream is closed */
     int fd;
     int events; /* what is polled for */

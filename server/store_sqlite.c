@@ -90,6 +90,7 @@ enum { STORE_VERSION = COUNT(migrations) };
                    " DO UPDATE SET current=?2, former=?3, fp=?4, account=?5, until=?6, ended=?7")  \
     X(SESSION_FIND, "SELECT " SESSION " WHERE current = ?1 OR former = ?1")                        \
     X(SESSION_END, "UPDATE sessions SET ended = ?2 WHERE id = ?1")                                 \
+    X(SESSION_DELETE, "DELETE FROM sessions WHERE id = ?1")                                        \
     X(SESSION_END_ALL, "UPDATE sessions SET ended = ?1 WHERE ended = 0")                           \
     X(SESSION_DROP, "DELETE FROM sessions WHERE fp = ?1")                                          \
     X(SESSION_PURGE, "DELETE FROM sessions WHERE until < ?1 OR (ended <> 0 AND ended < ?2)")       \
@@ -527,6 +528,13 @@ static int disk_session_end(void *db, uint64_t id, int64_t when, struct err *e)
     sqlite3_stmt *s = stmt(db, S_SESSION_END);
     bind_u64(s, 1, id);
     bind_int(s, 2, when);
+    return run(db, s, e);
+}
+
+static int disk_session_delete(void *db, uint64_t id, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SESSION_DELETE);
+    bind_u64(s, 1, id);
     return run(db, s, e);
 }
 
@@ -1049,6 +1057,7 @@ const struct store_ops store_sqlite = {
     .session_put = disk_session_put,
     .session_find = disk_session_find,
     .session_end = disk_session_end,
+    .session_delete = disk_session_delete,
     .session_end_all = disk_session_end_all,
     .session_drop = disk_session_drop,
     .session_purge = disk_session_purge,

@@ -286,7 +286,7 @@ static void gone_run(struct core *c, struct job *j)
                                k->account,   &k->device->row.fp, false};
         core_audit(c, &n);
     }
-    conn_gone(c, k, strcmp(j->reason, GONE_IN_ORDER) == 0);
+    conn_gone(c, k, j->logout);
 }
 
 void core_job(struct core *c, struct job *j)

@@ -112,14 +112,22 @@ static bool session_shared(const struct conn *k)
     return false;
 }
 
-/* Who was cut off may resume for a while; who logged out has ended it. */
+/* Who was cut off may resume for a while. Who logged out has ended it, even if another connection
+ * of it is still thought to live. */
+static void session_leave(struct core *c, const struct conn *k, bool logout)
+{
+    if (logout)
+        (void)STORE(c, session_delete, k->session);
+    else if (!session_shared(k))
+        (void)STORE(c, session_end, k->session, c->now);
+}
+
 void conn_gone(struct core *c, struct conn *k, bool logout)
 {
     struct account *a = k->account;
 
     if (a != NULL) {
-        if (!session_shared(k))
-            (void)STORE(c, session_end, k->session, logout ? c->now - RESUME_IDLE_MS : c->now);
+        session_leave(c, k, logout);
         struct conn **at = &a->conns;
         while (*at != k)
             at = &(*at)->next;

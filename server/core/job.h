@@ -37,9 +37,6 @@ enum job_kind {
     JOB_AUDIT, /* a refusal before authentication: reason, source, auth.client_cert when known */
 };
 
-/* The reason of a JOB_GONE whose peer closed in order: that is how one logs out. */
-#define GONE_IN_ORDER "closed"
-
 struct job {
     struct job *next; /* for whoever queues it */
     enum job_kind kind;
@@ -49,6 +46,7 @@ struct job {
     char source[SOURCE_MAX + 1]; /* address without port: login, resume, proof, join, audit */
     char reason[64];             /* JOB_GONE, JOB_AUDIT: one word or few */
     struct account_auth auth;    /* login, proof, resume: what is known on the loop */
+    bool logout;                 /* JOB_GONE: the peer closed in order */
     bool compact;                /* login, resume: it reads compact entries */
     struct entry_line line;      /* entry: taken apart, signature and body checked */
     struct hash line_hash;

@@ -156,6 +156,7 @@ struct store_ops {
     int (*session_find)(void *db, const struct hash *token, struct store_session *out,
                         struct err *e); /* by its current or former token */
     int (*session_end)(void *db, uint64_t id, int64_t when, struct err *e);
+    int (*session_delete)(void *db, uint64_t id, struct err *e);
     int (*session_end_all)(void *db, int64_t when, struct err *e);       /* those not ended */
     int (*session_drop)(void *db, const struct hash *fp, struct err *e); /* all of a device */
     int (*session_purge)(void *db, int64_t until, int64_t ended, struct err *e); /* older ones */

@@ -384,6 +384,17 @@ static int memory_session_end(void *db, uint64_t id, int64_t when, struct err *e
     return 0;
 }
 
+static int memory_session_delete(void *db, uint64_t id, struct err *e)
+{
+    struct memory *m = db;
+    EACH(m, SESSIONS, struct store_session, s)
+    {
+        if (s->id == id)
+            return row_set(m, &m->t[SESSIONS], s_at, NULL, e);
+    }
+    return 0;
+}
+
 static int memory_session_end_all(void *db, int64_t when, struct err *e)
 {
     struct memory *m = db;
@@ -785,6 +796,7 @@ const struct store_ops store_memory = {
     .session_put = memory_session_put,
     .session_find = memory_session_find,
     .session_end = memory_session_end,
+    .session_delete = memory_session_delete,
     .session_end_all = memory_session_end_all,
     .session_drop = memory_session_drop,
     .session_purge = memory_session_purge,

@@ -217,6 +217,13 @@ def test_a_token_ends_with_what_it_stands_for(relay):
     xena.tls.bye()
     relay.wait("gone", why="closed")
     answers["logout"] = resumed(xena, token)
+    xander, token = member("xander")
+    half_open, xander.tls = xander.tls, None
+    token = resumed(xander, token)["token"]
+    xander.tls.bye()
+    relay.wait("gone", why="closed")
+    answers["logout beside a dead connection"] = resumed(xander, token)
+    half_open.close()
     yara, token = member("yara")
     relay.admin("user", "disable", "yara")
     relay.wait("gone")
@@ -229,7 +236,7 @@ def test_a_token_ends_with_what_it_stands_for(relay):
     assert zack.proof()["type"] == "error"                # the former password is none
     assert {str(told(a)) for a in answers.values()} == {str(told(answers["logout"]))}, answers
     assert answers["logout"]["code"] == "auth"
-    for p in xena, yara, zack:
+    for p in xena, xander, yara, zack:
         p.close()
 
 

@@ -402,13 +402,14 @@ struct client *client_member(struct relay *r, const char *name)
     return c;
 }
 
-static void client_over(struct client *c, const char *reason)
+static void client_over(struct client *c, bool logout)
 {
     struct err e = {0};
     struct effect ef;
     struct job *j = job_new(JOB_GONE, c->conn);
 
-    snprintf(j->reason, sizeof j->reason, "%s", reason);
+    snprintf(j->reason, sizeof j->reason, "%s", logout ? "closed" : "cut");
+    j->logout = logout;
     session_free(c->s);
     c->s = NULL;
     c->rooms_n = 0;
@@ -422,12 +423,12 @@ static void client_over(struct client *c, const char *reason)
 
 void client_gone(struct client *c)
 {
-    client_over(c, "cut");
+    client_over(c, false);
 }
 
 void client_quit(struct client *c)
 {
-    client_over(c, GONE_IN_ORDER);
+    client_over(c, true);
 }
 
 void client_free(struct client *c)

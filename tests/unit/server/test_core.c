@@ -293,6 +293,24 @@ static void test_resume_after_logout(void **state)
     resume_refused(d, c->token);
 }
 
+/* ... whatever else is still thought to live of it, and whatever the clock does. */
+static void test_logout_beside_a_dead_connection(void **state)
+{
+    struct client *c = client_member(r, "alice"), *d = client_again(c), *x;
+    uint8_t last[RESUME_LEN];
+    (void)state;
+    resume(d, c->token); /* c is half-open */
+    memcpy(last, client_got(d, F_WELCOME)->u.welcome.token, sizeof last);
+    client_quit(d);
+    x = client_again(c);
+    resume_refused(x, last);
+    resume_refused(x, c->token);
+    client_gone(c);
+    resume_refused(x, last);
+    r->now -= 2 * RESUME_IDLE_MS;
+    resume_refused(x, last);
+}
+
 static void test_resume_ends_after_the_password(void **state)
 {
     struct client *c = client_member(r, "alice"), *d;
@@ -1873,6 +1891,7 @@ int main(void)
         TEST(test_resume),
         TEST(test_resume_refused),
         TEST(test_resume_after_logout),
+        TEST(test_logout_beside_a_dead_connection),
         TEST(test_resume_ends_after_the_password),
         TEST(test_resume_after_restart),
         TEST(test_join_again_same_answer),

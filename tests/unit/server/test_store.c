@@ -233,6 +233,12 @@ static void test_sessions(void **state)
     assert_int_equal(OP(session_put, &s), 0);
     assert_int_equal(OP(session_drop, &s.fp), 0);
     assert_int_equal(OP(session_find, &s.current, &got), 0);
+    assert_int_equal(OP(session_put, &s), 0);
+    assert_int_equal(OP(session_put, &t), 0);
+    assert_int_equal(OP(session_delete, s.id), 0);
+    assert_int_equal(OP(session_delete, 7), 0);
+    assert_int_equal(OP(session_find, &s.current, &got), 0);
+    assert_int_equal(OP(session_find, &t.current, &got), 1);
 }
 
 static struct store_tip tip_seen;
