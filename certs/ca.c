@@ -338,37 +338,49 @@ static uint64_t number_next(const char *path, int64_t now)
     return number;
 }
 
-static int latest_first(const void *a, const void *b)
-{
-    const struct ca_entry *x = *(const struct ca_entry *const *)a;
-    const struct ca_entry *y = *(const struct ca_entry *const *)b;
+struct candidate {
+    const struct ca_entry *x;
+    bool expired, served; /* served: of a relay, which everybody believes, not one person's */
+};
 
-    return (x->not_after < y->not_after) - (x->not_after > y->not_after);
+/* Those that are still good in front, a relay's before devices', then those that expire last. */
+static int needed_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+
+    if (x->expired != y->expired)
+        return x->expired ? 1 : -1;
+    if (x->served != y->served)
+        return x->served ? -1 : 1;
+    return (x->x->not_after < y->x->not_after) - (x->x->not_after > y->x->not_after);
 }
 
-/* The revoked ones among those that this CA issued: intermediates are the root's. Those that expire
- * last stand in front. */
-static const struct ca_entry **revoked_all(const struct index *all, bool of_root, size_t *n)
+/* The revoked ones among those that this CA issued: intermediates are the root's. */
+static struct candidate *revoked_all(const struct index *all, bool of_root, int64_t now, size_t *n)
 {
-    const struct ca_entry **v = calloc(all->n + 1, sizeof *v);
+    struct candidate *v = calloc(all->n + 1, sizeof *v);
 
     *n = 0;
-    for (size_t i = 0; v != NULL && i < all->n; i++)
-        if (all->v[i].revoked != 0 && (all->v[i].role == CERT_INTERMEDIATE) == of_root)
-            v[(*n)++] = &all->v[i];
+    for (size_t i = 0; v != NULL && i < all->n; i++) {
+        const struct ca_entry *x = &all->v[i];
+        if (x->revoked != 0 && (x->role == CERT_INTERMEDIATE) == of_root)
+            v[(*n)++] = (struct candidate){x, x->not_after < now,
+                                           x->role == CERT_RELAY || x->role == CERT_EVIDENCE};
+    }
     if (v != NULL)
-        qsort(v, *n, sizeof *v, latest_first);
+        qsort(v, *n, sizeof *v, needed_first);
     return v;
 }
 
 /* As many as a list holds. History is judged at its own time, so revocations outlive certificates
- * as long as there is room; then those go whose certificates expired, or will expire, first. A list
- * that cannot be written would leave everybody with one that goes out of date. */
-static struct crl_entry *revoked_list(const struct index *all, bool of_root, size_t *n,
+ * as long as there is room; then those go whose certificates expired first, then those of devices
+ * that will expire first: a relay's certificate lives shorter and deceives everybody. A list that
+ * cannot be written would leave everybody with one that goes out of date. */
+static struct crl_entry *revoked_list(const struct index *all, bool of_root, int64_t now, size_t *n,
                                       uint8_t (**serials)[CERT_SERIAL_MAX])
 {
     size_t have;
-    const struct ca_entry **some = revoked_all(all, of_root, &have);
+    struct candidate *some = revoked_all(all, of_root, now, &have);
     struct crl_entry *v = calloc(CRL_ENTRIES_MAX, sizeof *v);
 
     *n = 0;
@@ -379,7 +391,7 @@ static struct crl_entry *revoked_list(const struct index *all, bool of_root, siz
         have = 0;
     }
     for (size_t i = 0; i < have && i < CRL_ENTRIES_MAX; i++) {
-        const struct ca_entry *x = some[i];
+        const struct ca_entry *x = some[i].x;
         size_t len = strlen(x->serial) / 2;
         if (hex_take((*serials)[*n], len, str_of(x->serial)) < 0)
             continue;
@@ -403,7 +415,7 @@ static int list_make(const struct ca *ca, int64_t now, const struct list_job *jo
     char path[PATH_MAX];
     uint8_t(*serials)[CERT_SERIAL_MAX] = NULL;
     struct crl_form f = {.this_update = now - BACKDATE_MS, .next_update = now + job->days * DAY_MS};
-    struct crl_entry *v = revoked_list(all, job->of_root, &f.entries_n, &serials);
+    struct crl_entry *v = revoked_list(all, job->of_root, now, &f.entries_n, &serials);
     struct buf der;
     int rc = -1;
 

@@ -49,7 +49,7 @@ enum {
     CERT_MAX = 4096, /* DER of one certificate */
     CSR_MAX = 4096,
     CRL_MAX = 256 * 1024,
-    CRL_ENTRIES_MAX = 5000, /* in one list; above, those that expire first are left out */
+    CRL_ENTRIES_MAX = 5000, /* in one list; what is left out: certs/ca.c */
     CHAIN_MAX = 4,          /* certificates below the root, leaf included */
     PASSWORD_MAX = 1024,
     INVITE_MAX = 512,

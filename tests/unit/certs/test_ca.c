@@ -192,8 +192,8 @@ static void what_is_revoked_is_refused_from_then_on(void **state)
     ca_free(ca);
 }
 
-/* Revoked certificates that expired a day ago, and more of them than a list holds. */
-static void many_revoked(unsigned n)
+/* Revoked certificates of this role, good until then. */
+static void many_revoked(unsigned n, const char *role, int64_t until)
 {
     char path[96];
 
@@ -201,8 +201,8 @@ static void many_revoked(unsigned n)
     FILE *f = fopen(path, "a");
     assert_non_null(f);
     for (unsigned i = 0; i < n; i++)
-        fprintf(f, "issued 7%031x %064x device %lld %lld CN=x\nrevoked 7%031x %lld superseded\n", i,
-                i, (long long)(NOW - 300 * DAY), (long long)(NOW - DAY), i,
+        fprintf(f, "issued 7%031x %064x %s %lld %lld CN=x\nrevoked 7%031x %lld superseded\n", i, i,
+                role, (long long)(NOW - 300 * DAY), (long long)until, i,
                 (long long)(NOW - 200 * DAY));
     assert_int_equal(fclose(f), 0);
 }
@@ -221,7 +221,7 @@ static void a_full_list_leaves_out_what_expired_first(void **state)
         ca_issue_device(ca, NOW, rsa, str_of("alice"), str_of("laptop"), 0, &early, &e), 0);
     fingerprint(&early, &fp);
     assert_int_equal(ca_revoke(ca, NOW, &fp, REVOKE_SUPERSEDED, &e), 0);
-    many_revoked(CRL_ENTRIES_MAX + 1000);
+    many_revoked(CRL_ENTRIES_MAX + 1000, "relay", NOW - DAY);
     assert_int_equal(ca_issue_device(ca, NOW, rsa, str_of("bob"), str_of("desk"), 0, &late, &e), 0);
     fingerprint(&late, &fp);
     if (ca_revoke(ca, NOW, &fp, REVOKE_KEY_COMPROMISE, &e) < 0)
@@ -236,6 +236,24 @@ static void a_full_list_leaves_out_what_expired_first(void **state)
     assert_int_equal(info.count, CRL_ENTRIES_MAX);
     crl_free(c);
     buf_free(&der);
+    ca_free(ca);
+}
+
+/* A stolen relay key deceives everybody, and its certificate runs out before any device's. */
+static void a_full_list_keeps_relays(void **state)
+{
+    static const char *const hosts[] = {"relay.example"};
+    struct ca *ca = fresh();
+    struct ca_cert relay;
+    struct hash fp;
+    struct err e = {0};
+    (void)state;
+
+    assert_int_equal(ca_issue_relay(ca, NOW, ec, hosts, 1, 0, &relay, &e), 0);
+    fingerprint(&relay, &fp);
+    many_revoked(CRL_ENTRIES_MAX + 1, "device", NOW + 300 * DAY);
+    assert_int_equal(ca_revoke(ca, NOW, &fp, REVOKE_KEY_COMPROMISE, &e), 0);
+    assert_int_equal(judge(ca, &relay, CERT_RELAY, NOW), CERT_REVOKED);
     ca_free(ca);
 }
 
@@ -516,6 +534,7 @@ int main(void)
         cmocka_unit_test_teardown(evidence_has_a_role_of_its_own, clean),
         cmocka_unit_test_teardown(what_is_revoked_is_refused_from_then_on, clean),
         cmocka_unit_test_teardown(a_full_list_leaves_out_what_expired_first, clean),
+        cmocka_unit_test_teardown(a_full_list_keeps_relays, clean),
         cmocka_unit_test_teardown(unknown_certificates_are_not_revoked, clean),
         cmocka_unit_test_teardown(numbers_of_lists_only_grow, clean),
         cmocka_unit_test_teardown(hosts_and_keys_are_judged, clean),
