@@ -178,7 +178,8 @@ static int password_read_file(const char *path, struct password *out, struct err
         err_set(e, ERR_DATA, "%s holds more than one line with a password", path);
         goto out;
     }
-    memcpy(out->text, line.p, line.n);
+    if (line.n > 0) /* an empty file has no bytes to point to */
+        memcpy(out->text, line.p, line.n);
     out->n = line.n;
     ret = 0;
 out:
