@@ -10,9 +10,21 @@
 
 #include "common/crypto/x509.h"
 
-enum { FILE_BYTES = 4 * 1024 * 1024, CHAIN = 32 };
+enum { FILE_BYTES = 4 * 1024 * 1024, CHAIN = 32, FILES = CHAIN + 3 };
 
-static struct span file_read(const char *path)
+/* What was read; the chain and the trust point into it. */
+struct files {
+    uint8_t *b[FILES];
+    size_t n;
+};
+
+static void files_free(struct files *x)
+{
+    while (x->n > 0)
+        free(x->b[--x->n]);
+}
+
+static struct span file_read(struct files *x, const char *path)
 {
     FILE *f = fopen(path, "rb");
     uint8_t *b = f == NULL ? NULL : malloc(FILE_BYTES);
@@ -23,16 +35,17 @@ static struct span file_read(const char *path)
     }
     size_t n = fread(b, 1, FILE_BYTES, f);
     fclose(f);
+    x->b[x->n++] = b;
     return span_of(b, n);
 }
 
-static struct trust *trust_read(char *const path[3], struct err *e)
+static struct trust *trust_read(struct files *x, char *const path[3], struct err *e)
 {
     struct trust *t = trust_new(TRUST_CRL_LEAF, e);
 
-    if (t == NULL || trust_add_root(t, file_read(path[0]), e) < 0 ||
-        trust_add_intermediate(t, file_read(path[1]), e) < 0 ||
-        (strcmp(path[2], "-") != 0 && trust_add_crl(t, file_read(path[2]), e) < 0)) {
+    if (t == NULL || trust_add_root(t, file_read(x, path[0]), e) < 0 ||
+        trust_add_intermediate(t, file_read(x, path[1]), e) < 0 ||
+        (strcmp(path[2], "-") != 0 && trust_add_crl(t, file_read(x, path[2]), e) < 0)) {
         fprintf(stderr, "%s\n", e->text);
         exit(2);
     }
@@ -41,6 +54,7 @@ static struct trust *trust_read(char *const path[3], struct err *e)
 
 int main(int argc, char *argv[])
 {
+    struct files files = {.n = 0};
     struct span chain[CHAIN];
     struct err e = {0};
     enum cert_fault why;
@@ -52,10 +66,12 @@ int main(int argc, char *argv[])
     struct cert_ask ask = {.role = device ? CERT_DEVICE : CERT_RELAY,
                            .host = device ? NULL : argv[2],
                            .at = (int64_t)time(NULL) * 1000};
-    struct trust *t = trust_read(argv + 3, &e);
+    struct trust *t = trust_read(&files, argv + 3, &e);
     for (int i = 6; i < argc; i++)
-        chain[n++] = file_read(argv[i]);
+        chain[n++] = file_read(&files, argv[i]);
     bool good = cert_check(t, chain, n, &ask, &why, &e) == 0;
     puts(cert_fault_word(why));
+    trust_free(t);
+    files_free(&files);
     return !good;
 }
