@@ -69,6 +69,11 @@ static int fd_open(const char *path, enum file_kind kind, struct err *e)
     return fd;
 }
 
+static int too_long(const char *path, const struct buf *out, struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "%s is longer than %zu bytes", path, out->max);
+}
+
 static int fd_read(int fd, const char *path, struct buf *out, struct err *e)
 {
     uint8_t chunk[CHUNK];
@@ -81,7 +86,7 @@ static int fd_read(int fd, const char *path, struct buf *out, struct err *e)
         if (n < 0)
             fail(e, ERR_IO, path, "cannot be read");
         else if (n > 0 && buf_add(out, chunk, (size_t)n) < 0)
-            err_set(e, ERR_LIMIT, "%s is longer than %zu bytes", path, out->max);
+            (void)too_long(path, out, e);
         else if (n > 0)
             continue;
         else
@@ -100,6 +105,8 @@ int file_read(const char *path, enum file_kind kind, struct buf *out, struct err
     if (fd < 0)
         return -1;
     int rc = fd_check(fd, path, kind, &st, e);
+    if (rc == 0 && (uint64_t)st.st_size > out->max - out->len) /* before the first byte is kept */
+        rc = too_long(path, out, e);
     if (rc == 0)
         rc = fd_read(fd, path, out, e);
     close(fd);

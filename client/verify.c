@@ -5,6 +5,7 @@
 #include "certs/file.h"
 #include "client/command.h"
 #include "client/print.h"
+#include "client/profile.h"
 #include "common/chat/entry.h"
 #include "common/chat/judge.h"
 #include "common/crypto/pem.h"
@@ -107,7 +108,7 @@ static void list_line(const char *what, const char *which, int64_t from)
                time);
 }
 
-static void valid_lines(const struct verdict *v)
+static void valid_lines(const struct verdict *v, const struct profile *known)
 {
     char room[2 * ROOM_ID_LEN + 1];
     struct clean relay;
@@ -124,7 +125,10 @@ static void valid_lines(const struct verdict *v)
     if (v->kind == BUNDLE_CONTRADICTION)
         checkpoint_line("later", &v->later);
     hash_line(v->anchored ? "root, yours" : "root", &v->root);
-    if (!v->anchored)
+    if (!v->anchored && known != NULL)
+        print_line("%-11s the account \"%s\" here has joined under it: --ca %s/root.der", "",
+                   known->name, known->dir);
+    else if (!v->anchored)
         print_line("%-11s compare this SHA-256 with one that you got another way, or give --ca",
                    "");
     list_line("revocations", "inside", v->crl_from);
@@ -175,9 +179,11 @@ static void messages_values(struct row *r, const struct verdict *v)
         jput_b64(&r->j, "content", buf_span(&v->content));
 }
 
-static void valid_values(struct row *r, const struct verdict *v)
+static void valid_values(struct row *r, const struct verdict *v, const struct profile *known)
 {
     jput_bool(&r->j, "anchored", v->anchored);
+    if (!v->anchored && known != NULL)
+        row_text(r, "profile", known->name);
     row_text(r, "kind", bundle_kind_name(v->kind));
     jput_hex(&r->j, "room", span_of(v->checkpoint.room, ROOM_ID_LEN));
     if (v->kind == BUNDLE_MESSAGES)
@@ -194,7 +200,7 @@ static void valid_values(struct row *r, const struct verdict *v)
     row_text(r, "proves-not", limits[v->kind].not_this);
 }
 
-static int verdict_row(const struct verdict *v, struct err *e)
+static int verdict_row(const struct verdict *v, const struct profile *known, struct err *e)
 {
     struct row r;
 
@@ -205,7 +211,7 @@ static int verdict_row(const struct verdict *v, struct err *e)
                                     : "invalid"));
     jput_bool(&r.j, "valid", valid(v));
     if (v->consistent) {
-        valid_values(&r, v);
+        valid_values(&r, v, known);
     } else {
         row_text(&r, "where", v->where);
         row_text(&r, "why", v->why.text);
@@ -215,14 +221,29 @@ static int verdict_row(const struct verdict *v, struct err *e)
 
 /* --- the command --- */
 
-static int verdict_print(const struct verdict *v, bool json, struct err *e)
+/* The account here, when it has joined under the root of this verdict. It vouches for nothing: that
+ * the verdict is its owner's to draw stays with --ca. */
+static const struct profile *account_under(const struct call *c, const struct verdict *v,
+                                           struct profile *p)
+{
+    struct err none = {0};
+
+    return v->consistent && profile_where(p, c->conf.profile, &none) == 0 && profile_exists(p) &&
+                   profile_load(p, c->conf.profile, &none) == 0 && hash_same(&p->root_fp, &v->root)
+               ? p
+               : NULL;
+}
+
+static int verdict_print(const struct call *c, const struct verdict *v, struct err *e)
 {
     struct clean where, why;
+    struct profile profile;
+    const struct profile *known = account_under(c, v, &profile);
 
-    if (json)
-        return verdict_row(v, e);
+    if (c->json)
+        return verdict_row(v, known, e);
     if (v->consistent) {
-        valid_lines(v);
+        valid_lines(v, known);
         return print_flush(e);
     }
     print_line("INVALID\n%s: %s", clean(&where, v->where), clean(&why, v->why.text));
@@ -236,7 +257,7 @@ static int verify(struct call *c, struct span archive, const struct belief *beli
     struct verdict v;
 
     judge_bundle(archive, belief, &v);
-    int rc = verdict_print(&v, c->json, e);
+    int rc = verdict_print(c, &v, e);
     if (!v.consistent)
         rc = err_set(e, v.why.code == ERR_LOCAL ? ERR_LOCAL : ERR_DATA, "%s is not valid evidence",
                      c->args[0]);
@@ -247,6 +268,17 @@ static int verify(struct call *c, struct span archive, const struct belief *beli
     return rc;
 }
 
+/* The judge's own verdict on what is not even read. */
+static int too_big(const struct call *c, struct err *e)
+{
+    struct verdict v = {.where = "bundle"};
+
+    (void)err_set(&v.why, ERR_DATA, "too big");
+    return verdict_print(c, &v, e) < 0
+               ? -1
+               : err_set(e, ERR_DATA, "%s is not valid evidence", c->args[0]);
+}
+
 /* A file that is too long is no better later: bad data, not a limit that passes. */
 static int read_whole(const char *path, struct buf *out, struct err *e)
 {
@@ -254,6 +286,25 @@ static int read_whole(const char *path, struct buf *out, struct err *e)
 
     if (rc < 0 && e->code == ERR_LIMIT)
         e->code = ERR_DATA;
+    return rc;
+}
+
+/* The archive, of which so much is read as may be one: what is longer is none. */
+static int archive_judge(struct call *c, const struct belief *belief, struct err *e)
+{
+    struct buf archive;
+    int rc;
+
+    buf_init(&archive, BUNDLE_MAX);
+    if (file_read(c->args[0], FILE_PUBLIC, &archive, e) == 0) {
+        rc = verify(c, buf_span(&archive), belief, e);
+    } else if (e->code == ERR_LIMIT) {
+        err_clear(e);
+        rc = too_big(c, e);
+    } else {
+        rc = -1;
+    }
+    buf_free(&archive);
     return rc;
 }
 
@@ -275,22 +326,18 @@ static int der_read(const char *option, const char *path, const char *label, str
 
 int command_verify(struct call *c, struct err *e)
 {
-    struct buf archive, root, crl;
+    struct buf root, crl;
     int rc = -1;
 
     if (c->args_n != 1)
         return err_set(e, ERR_USAGE, "verify wants the name of one file");
-    buf_init(&archive, BUNDLE_MAX);
     buf_init(&root, CERT_MAX * 4);
     buf_init(&crl, CRL_MAX);
-    if (read_whole(c->args[0], &archive, e) == 0 &&
-        der_read("--ca", c->ca, PEM_CERT, &root, e) == 0 &&
+    if (der_read("--ca", c->ca, PEM_CERT, &root, e) == 0 &&
         der_read("--crl", c->crl, PEM_CRL, &crl, e) == 0) {
         struct span r = buf_span(&root);
-        struct belief belief = {&r, r.n > 0, buf_span(&crl)};
-        rc = verify(c, buf_span(&archive), &belief, e);
+        rc = archive_judge(c, &(struct belief){&r, r.n > 0, buf_span(&crl)}, e);
     }
-    buf_free(&archive);
     buf_free(&root);
     buf_free(&crl);
     return rc;

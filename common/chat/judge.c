@@ -235,6 +235,20 @@ static int room_make(struct judge *j)
     return 0;
 }
 
+/* A certificate that cannot be read is wrong itself, not the line that names it. */
+static int author_read(struct judge *j, struct author *a)
+{
+    char hex[2 * HASH_LEN + 1];
+
+    hex_put(hex, span_of(a->of->fp.b, HASH_LEN));
+    where(j, "certs/%s.der", hex);
+    a->cert = cert_parse(a->of->der, NULL, &j->v->why);
+    if (a->cert == NULL)
+        return -1;
+    where(j, "transcript.txt line %zu", j->n + 1);
+    return 0;
+}
+
 static int author_find(struct judge *j, const struct transcript *t, struct author **out)
 {
     const struct bundle_cert *c = bundle_cert(&j->b, &t->author);
@@ -245,8 +259,7 @@ static int author_find(struct judge *j, const struct transcript *t, struct autho
     if ((*out)->cert != NULL)
         return 0;
     **out = (struct author){.of = c, .least = t->time, .most = t->time, .rank = j->authors_n++};
-    (*out)->cert = cert_parse(c->der, NULL, &j->v->why);
-    return (*out)->cert != NULL ? 0 : -1;
+    return author_read(j, *out);
 }
 
 /* Whose the line before is; NULL: it is not in the bundle. */

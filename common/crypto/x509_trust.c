@@ -8,26 +8,29 @@
 
 /* --- revocation lists --- */
 
+struct extension {
+    mbedtls_asn1_buf oid, value;
+    int critical;
+};
+
 /* Extension ::= SEQUENCE { OID, [critical], OCTET STRING }: takes one off *p. */
-static int extension_next(unsigned char **p, const unsigned char *end, mbedtls_asn1_buf *oid,
-                          mbedtls_asn1_buf *value)
+static int extension_next(unsigned char **p, const unsigned char *end, struct extension *x)
 {
     size_t n;
-    int critical;
 
     if (mbedtls_asn1_get_tag(p, end, &n, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0)
         return -1;
     const unsigned char *stop = *p + n;
-    if (mbedtls_asn1_get_tag(p, stop, &oid->len, MBEDTLS_ASN1_OID) != 0)
+    if (mbedtls_asn1_get_tag(p, stop, &x->oid.len, MBEDTLS_ASN1_OID) != 0)
         return -1;
-    oid->p = *p;
-    *p += oid->len;
-    (void)mbedtls_asn1_get_bool(p, stop,
-                                &critical); /* optional; unknown critical: mbedTLS refused */
-    if (mbedtls_asn1_get_tag(p, stop, &value->len, MBEDTLS_ASN1_OCTET_STRING) != 0)
+    x->oid.p = *p;
+    *p += x->oid.len;
+    x->critical = 0;
+    (void)mbedtls_asn1_get_bool(p, stop, &x->critical); /* optional */
+    if (mbedtls_asn1_get_tag(p, stop, &x->value.len, MBEDTLS_ASN1_OCTET_STRING) != 0)
         return -1;
-    value->p = *p;
-    *p += value->len;
+    x->value.p = *p;
+    *p += x->value.len;
     return *p == stop ? 0 : -1;
 }
 
@@ -50,19 +53,46 @@ static int crl_number(const mbedtls_x509_crl *crl, uint64_t *out)
 {
     unsigned char *p = crl->crl_ext.p;
     const unsigned char *end = p == NULL ? NULL : p + crl->crl_ext.len;
-    mbedtls_asn1_buf oid, value;
+    struct extension x;
     size_t n;
 
     if (p == NULL ||
         mbedtls_asn1_get_tag(&p, end, &n, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0)
         return -1;
     while (p < end) {
-        if (extension_next(&p, end, &oid, &value) < 0)
+        if (extension_next(&p, end, &x) < 0)
             return -1;
-        if (span_same(BUF_SPAN(oid), span_of("\x55\x1d\x14", 3))) /* id-ce-cRLNumber 2.5.29.20 */
-            return number_read(value, out);
+        if (span_same(BUF_SPAN(x.oid), span_of("\x55\x1d\x14", 3))) /* id-ce-cRLNumber 2.5.29.20 */
+            return number_read(x.value, out);
     }
     return -1;
+}
+
+/* What is critical about an entry (RFC 5280 5.3) says whose certificate it means, or something that
+ * is unknown here: such a list cannot be used. mbedTLS looks at the extensions of the whole only.
+ */
+static bool entry_plain(const mbedtls_x509_buf *ext, const unsigned char *end)
+{
+    unsigned char *p = ext->p;
+    struct extension x;
+    size_t n;
+
+    if (p == NULL)
+        return true;
+    if (mbedtls_asn1_get_tag(&p, end, &n, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0)
+        return false;
+    for (end = p + n; p < end;)
+        if (extension_next(&p, end, &x) < 0 || x.critical != 0)
+            return false;
+    return true;
+}
+
+static bool entries_plain(const mbedtls_x509_crl *crl)
+{
+    for (const mbedtls_x509_crl_entry *i = &crl->entry; i != NULL; i = i->next)
+        if (!entry_plain(&i->entry_ext, crl->raw.p + crl->raw.len))
+            return false;
+    return true;
 }
 
 /* One whole element at p, head included; empty when there is none with this tag. */
@@ -106,6 +136,8 @@ static const char *crl_read(struct crl *c, struct span der)
         return "names two signature algorithms";
     if (c->crl.version != 2 || crl_number(&c->crl, &c->number) < 0)
         return "is not version 2 with a CRL number";
+    if (!entries_plain(&c->crl))
+        return "has an entry with a critical extension";
     if (c->crl.next_update.year == 0)
         return "does not say when the next one comes";
     return name_clean(&c->crl.issuer) ? NULL : "has control bytes in its issuer's name";

@@ -7,11 +7,13 @@ import json
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from evidence import (BUILD, DAY, ROOT, Room, Signer, World, b64, both, contradiction, files_with,
-                      header, nothing, room, run, sha, tar, world)
+                      header, nothing, ours, room, run, script, sha, tar, world)
+from relay import Relay
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +194,43 @@ def test_lists_that_are_not_whole(tmp_path, tmp_path_factory, world, room, exten
     assert both(tmp_path, files_with(room, "crl.der", der)).startswith("crl.der: ")
 
 
+def tlv(tag, *parts):
+    """DER of at most 64 KiB."""
+    body = b"".join(parts)
+    n = len(body)
+    head = bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else b"\x82" + n.to_bytes(2, "big")
+    return bytes([tag]) + head + body
+
+
+def parts_of(der):
+    """What is inside one element, cut into elements."""
+    def cut(b):
+        n, head = b[1], 2
+        if n >= 128:
+            head += n - 128
+            n = int.from_bytes(b[2:head], "big")
+        return b[:head + n], b[head:head + n], b[head + n:]
+    out, rest = [], cut(der)[1]
+    while rest:
+        one, _, rest = cut(rest)
+        out.append(one)
+    return out
+
+
+@pytest.mark.parametrize("critical, good", [(b"", True), (b"\x01\x01\xff", False)])
+def test_an_entry_with_an_extension(tmp_path, world, room, critical, good):
+    """A reason for a revocation; and one that is critical, which may say that another CA's is meant."""
+    tbs, algorithm, _ = parts_of((world.ca / "crl.der").read_bytes())
+    fields = parts_of(tbs)
+    reason = tlv(0x30, b"\x06\x03\x55\x1d\x15", critical, tlv(4, b"\x0a\x01\x01"))
+    entry = tlv(0x30, b"\x02\x04\x01\x02\x03\x04", tlv(0x17, b"260101000000Z"), tlv(0x30, reason))
+    tbs = tlv(0x30, *fields[:5], tlv(0x30, entry), fields[-1])
+    sig = run("openssl", "dgst", "-sha256", "-sign", world.ca / "intermediate.key", data=tbs)
+    der = tlv(0x30, tbs, algorithm, tlv(3, b"\0", sig))
+    said = both(tmp_path, files_with(room, "crl.der", der))
+    assert said == 0 if good else said.startswith("crl.der: ")
+
+
 def test_an_older_list_inside(tmp_path, tmp_path_factory):
     """The maker of a bundle chooses its list; a newer one, brought by who checks, counts too."""
     w = World(tmp_path_factory.mktemp("older"))
@@ -314,7 +353,54 @@ def test_bytes_changed(tmp_path, world, room):
         at += 512 + len(data) + -len(data) % 512
 
 
+def test_an_author_whose_certificate_is_none(tmp_path, world, room):
+    """The certificate is wrong, not the line."""
+    files = room.bundle()
+    old = world.bob
+    junk = b"no certificate"
+    fp = hashlib.sha256(junk).hexdigest()
+    del files[f"certs/{old.fp}.der"]
+    files["transcript.txt"] = files["transcript.txt"].replace(old.fp.encode(), fp.encode())
+    files[f"certs/{fp}.der"] = junk
+    files = dict(sorted(files.items(), key=lambda i: (i[0].startswith("certs/"),
+                                                      i[0] if i[0].startswith("certs/") else "")))
+    assert both(tmp_path, files).startswith(f"certs/{fp}.der: ")
+
+
+def test_too_big(tmp_path):
+    """A verdict like any other, and nothing is read for it."""
+    path = tmp_path / "big.tar"
+    with open(path, "wb") as f:
+        f.truncate(512 * 1024 * 1024 + 1)
+    env = nothing(tmp_path)
+    assert ours(path, env=env) == (65, "INVALID", "bundle: too big")
+    assert script(path, env=env) == (65, "INVALID", "bundle: too big")
+    p = subprocess.run([f"{BUILD}/countersign", "verify", "--json", path], env=env, timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    v = json.loads(p.stdout)
+    assert (v["verdict"], v["where"], v["why"]) == ("invalid", "bundle", "too big")
+
+
 # --- the command ----------------------------------------------------------------------------------------------
+
+def test_the_root_of_the_account_here(tmp_path, tmp_path_factory, world, room):
+    """It is named, and does not decide: whoever has no account is told the same."""
+    with Relay(tmp_path) as relay:
+        relay.run()
+        alice = relay.member("alice", "--admin")
+        theirs = World(tmp_path_factory.mktemp("theirs"), "127.0.0.1", Path(relay.dir) / "ca")
+        for w, known in ((theirs, True), (world, False)):
+            path = tmp_path / "b.tar"
+            path.write_bytes(tar(Room(w).say(w.alice, "x").bundle().items()))
+            said = alice("verify", path, status=77)
+            assert ("the account \"default\" here has joined under it: --ca " in said) == known
+            assert ("compare this SHA-256" in said) != known
+            v = json.loads(alice("verify", path, "--json", status=77))
+            assert v.get("profile") == ("default" if known else None) and not v["valid"]
+            if known:  # the file that is named is the one to give
+                root = said.split("--ca ")[1].splitlines()[0]
+                assert alice("verify", path, "--ca", root).startswith("VALID\n")
+
 
 def test_used_wrongly(tmp_path, room):
     env = nothing(tmp_path)
