@@ -721,8 +721,11 @@ line_read() {
     # shellcheck disable=SC2086 # that is what it is cut by
     set -- $line
     set +f
+    again=$*
     unset IFS
-    [ ${#line} -eq "$line_n" ] && [ $# -eq 10 ] || wrong 'entry: the word of the line'
+    # Neither `read` nor `set` may have left out a bar at the end.
+    [ ${#line} -eq "$line_n" ] && [ "$again" = "$line" ] && [ $# -eq 10 ] ||
+        wrong 'entry: the word of the line'
     [ "$1" = countersign-entry-1 ] || wrong 'entry: the word of the line'
     epoch=$3 seq=$4 ts=$5 prev=$7 body_hash=$8 commitment=$9
     shift

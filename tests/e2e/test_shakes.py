@@ -88,6 +88,27 @@ def test_a_handshake_with_a_relay_is_drawn_too(tmp_path):
         assert "Verdict" in " ".join(ET.parse(tmp_path / "shake.svg").getroot().itertext())
 
 
+def test_over_the_network_the_same_steps(tmp_path):
+    """What a relay shows is what the table counts: each link's own steps, under the same names."""
+    def names(*argv):
+        code, out, err = shake(tmp_path, *argv, "--json")
+        assert (code, err) == (0, "")
+        rows = map(json.loads, out.splitlines())
+        return [(r["name"], r["direction"], r["proves"]) for r in rows
+                if r["event"] == "step" and not r["waiting"]]
+    with Relay(tmp_path / "relay") as relay:
+        with open(os.path.join(relay.dir, "countersignd.conf"), "a", encoding="ascii") as f:
+            f.write("links = tls ecdhe cianr sovereign\n")
+        relay.run()
+        for link in "ecdhe", "cianr", "sovereign":
+            there = names(f"127.0.0.1:{relay.port}", "--link", link)
+            here = names("--local", "--link", link)
+            assert sorted(there) == sorted(here), link
+            assert there[:6] == here[:6] and there[10:] == here[10:], link
+        tls = names(f"127.0.0.1:{relay.port}", "--link", "tls")  # a newcomer shows no certificate
+        assert set(tls) < set(names("--local", "--link", "tls"))
+
+
 @pytest.mark.parametrize("argv", [("--link", "all", "127.0.0.1:1"), ("--local", "127.0.0.1:1"),
                                   ("--link", "all", "--svg", "x.svg"), ("--link", "none"),
                                   ("--link", "all", "--follow")])

@@ -150,6 +150,12 @@ TRANSCRIPTS = {
     "last line feed gone": (lambda r: lines_changed(r, lambda l: l[:2] + [l[2][:-1]]),
                             "transcript.txt line 3"),
     "an empty line": (lambda r: lines_changed(r, lambda l: l + ["\n"]), "transcript.txt line 4"),
+    "a full stop behind": (lambda r: lines_changed(r, lambda l: l + [".\n"]), "transcript.txt line 4"),
+    "a full stop between": (lambda r: lines_changed(r, lambda l: l[:1] + [".\n"] + l[1:]),
+                            "transcript.txt line 2"),
+    "a full stop for a line feed": (lambda r: lines_changed(r, lambda l: l[:2] + [l[2][:-1] + "."]),
+                                    "transcript.txt line 3"),
+    "a NUL": (lambda r: field(r, 2, 1, lambda v: v + "\0"), "transcript.txt line 2"),
     "a bar more": (lambda r: field(r, 2, 4, lambda v: v + "|"), "transcript.txt line 2"),
     "a number": (lambda r: field(r, 1, 0, lambda v: "4"), "transcript.txt line 2"),
     "a number in the middle": (lambda r: field(r, 2, 0, lambda v: "7"), "transcript.txt line 2"),
@@ -195,6 +201,8 @@ LIES = {
     "a negative time": {"ts": -5},
     "capitals": {"prev": "AB" * 32},
     "one field more": {"epoch": "0|0"},
+    "an empty field at the end": {"seen": (0, ZEROS + "|")},
+    "a NUL in it": {"epoch": "0\0"},
 }
 
 
