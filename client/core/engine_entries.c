@@ -207,6 +207,14 @@ static int check_order_back(struct engine *g, const struct room *r, struct verdi
     return 0;
 }
 
+/* Of an ephemeral room a relay still has the last heads alone: what is said of older ones proves
+ * nothing against it. */
+static bool seen_unchecked(const struct room *r, const struct verdict *v)
+{
+    return r->pub.ephemeral && v->line.seen_number < v->number &&
+           v->number - v->line.seen_number > HEADS_KEPT;
+}
+
 static int check_seen(struct engine *g, const struct room *r, struct verdict *v,
                       const struct heads *page)
 {
@@ -217,8 +225,11 @@ static int check_seen(struct engine *g, const struct room *r, struct verdict *v,
     if (entry_seen_check(&v->line, v->number, known, &v->why) == 0)
         return 0;
     event_text(g, ENGINE_ALARM, NULL,
-               "%s: %s saw another history than you: the relay shows different messages to "
-               "different people, or one of you is lying (number %llu)",
+               seen_unchecked(r, v)
+                   ? "%s: %s claims another past than yours, of so long ago that the relay could "
+                     "not refuse it: whoever wrote this is lying, or was lied to (number %llu)"
+                   : "%s: %s saw another history than you: the relay shows different messages to "
+                     "different people, or one of you is lying (number %llu)",
                r->pub.name, v->by->account, (unsigned long long)v->number);
     return err_in(&v->why, "its author saw another history");
 }

@@ -19,6 +19,8 @@ enum {
         400 * 1024, /* its content object: every byte of the text may be escaped as \u00XX */
     OPENING_LEN = 32,
     BODY_MAX = OPENING_LEN + CONTENT_MAX,
+    SEAT_CONTENT_MAX =
+        2048,              /* the same of a join, leave or invitation, which relays keep longest */
     LINE_MAX_LEN = 512,    /* an entry's line, without LF */
     SIG_MAX = 512,         /* RSA-4096 */
     NAME_MAX_LEN = 32 * 4, /* bytes of a person's, device's or room's name; 32 characters */
@@ -92,19 +94,21 @@ enum {
     GUESSES_FREE = 5,                 /* failures without a wait; then it doubles */
     GUESS_WAIT_MS = 1000,
     GUESS_WAIT_MAX_MS = 15 * 60 * 1000,
-    PENALTIES_MAX = 10 * 1000,           /* sources and accounts remembered */
-    AUDIT_SOURCES_MAX = 1000,            /* rows of refused strangers in one minute */
-    LOGIN_MS = 2 * 60 * 1000,            /* hello and login, or join, behind a good certificate */
-    JOBS_MAX = 64,                       /* of one connection under way: then it is not read from */
-    LOGINS_MAX = 8,                      /* challenges asked for on one connection */
-    HEADS_KEPT = 64,                     /* last heads of a room in memory */
-    ROOMS_EVER_MAX = 1024,               /* rooms one was ever in: then no more are made */
-    INVITED_MAX = 128,                   /* invitations to rooms that one has not followed */
-    ACCOUNT_CONNS_MAX = 32,              /* connections of one account, logged in */
-    EPHEMERAL_ROOMS_MAX = 256,           /* at one time */
-    WINDOW_ENTRIES = 512,                /* of an ephemeral room that the relay still has */
-    WINDOW_BYTES = 256 * 1024,           /* ... and their memory, but for the latest one */
-    EPHEMERAL_BYTES = 128 * 1024 * 1024, /* of all of them: then no more are made */
+    PENALTIES_MAX = 10 * 1000,     /* sources and accounts remembered */
+    AUDIT_SOURCES_MAX = 1000,      /* rows of refused strangers in one minute */
+    LOGIN_MS = 2 * 60 * 1000,      /* hello and login, or join, behind a good certificate */
+    JOBS_MAX = 64,                 /* of one connection under way: then it is not read from */
+    LOGINS_MAX = 8,                /* challenges asked for on one connection */
+    HEADS_KEPT = 64,               /* last heads of a room in memory */
+    ROOMS_EVER_MAX = 1024,         /* rooms one was ever in: then no more are made */
+    INVITED_MAX = 128,             /* invitations to rooms that one has not followed */
+    ACCOUNT_CONNS_MAX = 32,        /* connections of one account, logged in */
+    EPHEMERAL_ROOMS_MAX = 256,     /* at one time */
+    WINDOW_ENTRIES = 512,          /* of an ephemeral room that the relay still has */
+    WINDOW_BYTES = 256 * 1024,     /* ... and their memory, but for the latest one */
+    SEATS_BYTES = 4 * 1024 * 1024, /* of joins, leaves and invitations that outlive the window */
+    EPHEMERAL_BYTES = 128 * 1024 * 1024, /* of all of them: nothing in them grows any more */
+    EPHEMERAL_SEATS_MAX = 16,            /* of one account: members of, or admitted to, that many */
     FORMERS_MAX = 4096, /* an account's lines that a new certificate may follow on */
 };
 
@@ -195,6 +199,12 @@ static_assert(PROOF_MAX >= 2 * 53, "a proof of any range in any tree fits");
 static_assert(BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512 <= FRAME_MAX,
               "the longest entry fits a frame in base64");
 static_assert(CONTENT_MAX >= TEXT_MAX * 6 + 64, "any text fits its content object");
+static_assert(SEAT_CONTENT_MAX >= 2 * (NAME_MAX_LEN * 6 + 2 * ACCOUNT_ID_LEN) + 128 &&
+                  SEAT_CONTENT_MAX >= NAME_MAX_LEN * 6 + 2 * ACCOUNT_ID_LEN + 2 * HASH_LEN + 128,
+              "any join and any invitation fits");
+static_assert(MEMBERS_MAX * (OPENING_LEN + SEAT_CONTENT_MAX + LINE_MAX_LEN + SIG_MAX + 512) <=
+                  SEATS_BYTES,
+              "the joins of a full room are kept");
 static_assert(LINK_OUT_MAX >= 2 * (FRAME_MAX + FRAME_HEAD), "two full frames drop nobody");
 static_assert(LINK_OUT_MAX >= BATCH_BYTES + FRAME_MAX + FRAME_HEAD, "nor does a batch");
 static_assert(HISTORY_BYTES >= BODY_MAX * 4 / 3 + LINE_MAX_LEN + SIG_MAX * 4 / 3 + 512,

@@ -181,7 +181,10 @@ static void entry_number(struct entering *g)
                                 .sig = g->say->sig,
                                 .body = why.n > 0 ? span_of(NULL, 0) : g->say->body,
                                 .why = why,
-                                .seats = why.n == 0 && content_seats(what->kind)};
+                                .seats = why.n == 0 && content_seats(what->kind),
+                                .leave = what->kind == CONTENT_LEAVE,
+                                .who = what->kind == CONTENT_INVITE ? what->who.account
+                                                                    : k->account->row.id};
     struct f_entry f = {row.number, row.time, row.line, row.sig, row.body, why};
 
     entry_head_next(&row.head, row.line, row.time);

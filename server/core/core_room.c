@@ -159,7 +159,24 @@ static bool rooms_spent(struct ask *a)
     return true;
 }
 
-/* They live in the relay's memory. */
+static unsigned ephemeral_rooms(const struct account *who)
+{
+    unsigned n = 0;
+
+    for (const struct member *m = who->members; m != NULL; m = m->next)
+        n += m->room->row.ephemeral && member_belongs(m);
+    return n;
+}
+
+/* They live in the relay's memory: nobody takes all of it. */
+static bool ephemeral_spent(struct ask *a)
+{
+    if (ephemeral_rooms(a->k->account) < EPHEMERAL_SEATS_MAX)
+        return false;
+    ask_error(a, CODE_LIMIT, "you are in too many ephemeral rooms");
+    return true;
+}
+
 static bool ephemeral_full(struct ask *a)
 {
     if (a->c->ephemeral_n < EPHEMERAL_ROOMS_MAX &&
@@ -191,7 +208,7 @@ void ask_room_create(struct ask *a)
                              .history = f->history,
                              .ephemeral = f->ephemeral};
 
-    if (f->ephemeral && ephemeral_full(a))
+    if (f->ephemeral && (ephemeral_spent(a) || ephemeral_full(a)))
         return;
     if (rooms_full(a, a->k->account) || rooms_spent(a) || !room_name_free(a, f->name, &row))
         return;
@@ -267,7 +284,7 @@ void ask_room_join(struct ask *a)
         room_answer(a, m);
         return;
     }
-    if (rooms_full(a, a->k->account))
+    if (rooms_full(a, a->k->account) || (r->row.ephemeral && ephemeral_spent(a)))
         return;
     if (r->members_n + r->admitted_n >= MEMBERS_MAX) {
         ask_error(a, CODE_LIMIT, "this room is full");

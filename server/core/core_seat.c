@@ -56,7 +56,10 @@ static const char *invite_policy(struct core *c, const struct room *r, const str
 const char *seat_policy(struct core *c, const struct member *m, const struct content *what)
 {
     bool member = m->row.state == STATE_MEMBER;
+    bool more = what->kind == CONTENT_JOIN || what->kind == CONTENT_INVITE;
 
+    if (more && m->room->row.ephemeral && store_window_full(c->window.db, &m->room->row.id))
+        return "the relay has no memory for more joins and invitations here";
     switch (what->kind) {
     case CONTENT_JOIN: return member ? "you are a member already" : NULL;
     case CONTENT_LEAVE:
@@ -151,7 +154,7 @@ static void left(struct core *c, struct member *m)
     conns_effect(c, m->account, m->room, EFFECT_LEAVE);
     if (member_set(c, m->room, m->account, &row) != NULL && owner)
         owner_replace(c, m->room);
-    if (m->room->row.ephemeral && m->room->members_n + m->room->admitted_n == 0)
+    if (m->room->row.ephemeral && m->room->members_n == 0)
         room_remove(c, m->room);
 }
 

@@ -165,9 +165,15 @@ static int entry_policy(struct session *s, struct span body, struct content *wha
     if (body.n < OPENING_LEN) {
         err_set(&e, ERR_PEER, "the body is too short");
     } else if (content_take(what, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e) == 0) {
-        if (!content_seats(what->kind))
-            content_free(what);
-        return 0;
+        enum content_kind kind = what->kind;
+        bool seats = content_seats(kind);
+        if (seats && body.n <= OPENING_LEN + SEAT_CONTENT_MAX)
+            return 0;
+        content_free(what);
+        what->kind = seats ? CONTENT_UNKNOWN : kind;
+        if (!seats)
+            return 0;
+        err_set(&e, ERR_LIMIT, "content: more than %d bytes for who is a member", SEAT_CONTENT_MAX);
     }
     if (e.code == ERR_LOCAL)
         return err_set(&s->err, ERR_LOCAL, "no memory");

@@ -98,7 +98,9 @@ struct store_message { /* key: room and number; room, fp and seq are unique too 
     struct str line;
     struct span sig, body;
     struct str why; /* voided: the reason; then body is empty */
-    bool seats;     /* join, leave or invite, and not voided */
+    bool seats; /* join, leave or invite, and not voided; behind it what an ephemeral room keeps */
+    bool leave; /* ... of these */
+    struct account_id who; /* whose seat: the author's, of an invitation the guest's */
 };
 
 struct store_invite {

@@ -23,7 +23,9 @@ struct window {
     struct hash base; /* head(first - 1) */
     struct last *lasts;
     struct kept **seats; /* who is a member: these outlive the window, in order of number */
-    size_t seats_n;
+    size_t seats_n, seats_cap;
+    size_t seats_all, seats_bytes; /* with those in the ring, for which there is place in seats */
+    bool tight;                    /* no stay could be forgotten, and no leave came since */
     UT_hash_handle hh;
 };
 
@@ -83,18 +85,114 @@ static struct kept **place(struct window *r, uint64_t number)
     return &r->ring[number % WINDOW_ENTRIES];
 }
 
-/* Joins, leaves and invitations stay, the latest of them: without them nobody is a member. */
-static int seat_keep(struct windows *w, struct window *r, struct kept *k)
+/* --- joins, leaves and invitations --- */
+
+/* Asked for when the entry comes: what leaves the ring needs no memory. */
+static int seat_reserve(struct window *r)
 {
-    if (r->seats == NULL && (r->seats = calloc(ROSTER_ROWS_MAX, sizeof *r->seats)) == NULL)
+    size_t cap = r->seats_cap == 0 ? 8 : 2 * r->seats_cap;
+
+    if (r->seats_all < r->seats_cap)
+        return 0;
+    struct kept **seats = realloc(r->seats, cap * sizeof *seats);
+    if (seats == NULL)
         return -1;
-    if (r->seats_n == ROSTER_ROWS_MAX) {
-        kept_free(w, r->seats[0]);
-        memmove(r->seats, r->seats + 1, --r->seats_n * sizeof *r->seats);
-    }
-    r->seats[r->seats_n++] = k;
+    r->seats = seats;
+    r->seats_cap = cap;
     return 0;
 }
+
+static void seat_keep(struct window *r, struct kept *k)
+{
+    r->seats[r->seats_n++] = k;
+    if (k->row.leave)
+        r->tight = false;
+}
+
+static bool same_account(const struct account_id *a, const struct account_id *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+static bool invites(const struct kept *k)
+{
+    return !same_account(&k->row.account, &k->row.who);
+}
+
+/* Where the stay begins that this leave ends: behind the leave before of its account. */
+static size_t stay_start(const struct window *r, size_t leave)
+{
+    const struct account_id *who = &r->seats[leave]->row.who;
+    size_t i = leave;
+
+    while (i > 0 && !(r->seats[i - 1]->row.leave && same_account(&r->seats[i - 1]->row.who, who)))
+        i--;
+    return i;
+}
+
+/* A member's join rests on an invitation, and that on the stay in which it was written. */
+static bool stay_needed(const struct window *r, size_t from, size_t leave)
+{
+    for (size_t i = from; i < leave; i++)
+        if (invites(r->seats[i]) &&
+            same_account(&r->seats[i]->row.account, &r->seats[leave]->row.who))
+            return true;
+    return false;
+}
+
+/* Invitation, join and leave of that account alone. */
+static void stay_forget(struct windows *w, struct window *r, size_t from, size_t leave)
+{
+    const struct account_id who = r->seats[leave]->row.who;
+    size_t n = from;
+
+    for (size_t i = from; i < r->seats_n; i++) {
+        struct kept *k = r->seats[i];
+        if (i > leave || !same_account(&k->row.who, &who)) {
+            r->seats[n++] = k;
+            continue;
+        }
+        r->seats_bytes -= k->bytes;
+        r->seats_all--;
+        kept_free(w, k);
+    }
+    r->seats_n = n;
+}
+
+/* The oldest one that may go; false: there is none. */
+static bool stay_drop(struct windows *w, struct window *r)
+{
+    for (size_t i = 0; !r->tight && i < r->seats_n; i++) {
+        size_t from = r->seats[i]->row.leave ? stay_start(r, i) : i;
+        if (r->seats[i]->row.leave && !stay_needed(r, from, i)) {
+            stay_forget(w, r, from, i);
+            return true;
+        }
+    }
+    r->tight = true;
+    return false;
+}
+
+static bool seats_over(const struct windows *w, const struct window *r)
+{
+    return r->seats_all >= ROSTER_ROWS_MAX || r->seats_bytes >= SEATS_BYTES ||
+           w->bytes >= EPHEMERAL_BYTES;
+}
+
+bool store_window_full(void *db, const struct room_id *room)
+{
+    struct windows *w = db;
+    struct window *r = find(w, room);
+
+    if (r == NULL)
+        return w->bytes >= EPHEMERAL_BYTES;
+    while (seats_over(w, r))
+        if (!stay_drop(w, r))
+            return true;
+    return false;
+}
+
+/* --- the ring --- */
 
 static void oldest_drop(struct windows *w, struct window *r)
 {
@@ -102,7 +200,9 @@ static void oldest_drop(struct windows *w, struct window *r)
 
     r->base = (*at)->row.head;
     r->bytes -= (*at)->bytes;
-    if (!(*at)->row.seats || seat_keep(w, r, *at) < 0)
+    if ((*at)->row.seats)
+        seat_keep(r, *at);
+    else
         kept_free(w, *at);
     *at = NULL;
     r->first++;
@@ -150,7 +250,7 @@ static int window_message_add(void *db, const struct store_message *row, struct 
     if (r != NULL && row->number != r->first + r->n)
         return err_set(e, ERR_DATA, "the store: an ephemeral room has a hole");
     struct kept *k = r == NULL ? NULL : kept_new(w, row);
-    if (k == NULL || last_set(w, r, row) < 0) {
+    if (k == NULL || (row->seats && seat_reserve(r) < 0) || last_set(w, r, row) < 0) {
         kept_free(w, k);
         return err_set(e, ERR_LOCAL, "the store: no memory");
     }
@@ -159,7 +259,9 @@ static int window_message_add(void *db, const struct store_message *row, struct 
     *place(r, row->number) = k;
     r->bytes += k->bytes;
     r->n++;
-    while (r->bytes > WINDOW_BYTES && r->n > 1)
+    r->seats_all += row->seats;
+    r->seats_bytes += row->seats ? k->bytes : 0;
+    while ((r->bytes > WINDOW_BYTES || w->bytes > EPHEMERAL_BYTES) && r->n > 1)
         oldest_drop(w, r);
     return 0;
 }

@@ -565,6 +565,7 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
 {
     struct account_record rec;
     struct f_room_info room = {
+        .ephemeral = s->ephemeral,
         .id = s->room,
         .name = str_of(s->kind == ROOM_DIRECT ? "bob" : "ops"),
         .kind = s->kind,

@@ -95,6 +95,7 @@ struct stage {
     bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
     bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */
     uint64_t hole_at;
+    bool ephemeral; /* the room, in what the relay says of it */
     bool lie_proof; /* welcome without knowing the password */
     bool lie_cert;  /* answers with another certificate than asked for */
     bool lie_crl;   /* welcome without a revocation list */

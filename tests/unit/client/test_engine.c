@@ -447,6 +447,33 @@ static void test_lies(void **state)
     }
 }
 
+/* A relay of an ephemeral room has forgotten the head that long ago was: it cannot refuse a member
+ * who says that it was another, and is not accused of showing one. */
+static void test_old_seen_of_an_ephemeral_room(void **state)
+{
+    for (unsigned past = HEADS_KEPT; past <= HEADS_KEPT + 1; past++) {
+        struct stage *s = stage_new(state);
+        struct entry_line l;
+
+        s->ephemeral = true;
+        stage_login(s);
+        stage_push(s, stage_write(s, BOB, "first"));
+        uint64_t seen = s->log_n;
+        while (s->log_n + 1 < seen + past)
+            stage_push(s, stage_write(s, BOB, "more"));
+        stage_line(s, BOB, &l);
+        l.seen_number = seen;
+        memset(l.seen_head.b, 7, sizeof l.seen_head.b);
+        stage_push(s, stage_forge(s, BOB, &l, "{\"kind\":\"say\",\"text\":\"x\"}"));
+        assert_int_equal(s->told.refused, 1);
+        assert_int_equal(s->told.alarms, 1);
+        assert_non_null(strstr(s->told.alarm, "bob"));
+        assert_true((strstr(s->told.alarm, "the relay shows different") == NULL) ==
+                    (past > HEADS_KEPT));
+        stage_free(s);
+    }
+}
+
 static void test_time_never_refuses(void **state)
 {
     struct stage *s = stage_new(state);
@@ -1157,6 +1184,7 @@ int main(void)
         cmocka_unit_test(test_catch_up),
         cmocka_unit_test(test_unknown_kind),
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_old_seen_of_an_ephemeral_room),
         cmocka_unit_test(test_time_never_refuses),
         cmocka_unit_test(test_gap_once),
         cmocka_unit_test(test_withheld),
