@@ -145,6 +145,7 @@ struct device *device_find(struct core *c, const struct hash *fp);
 unsigned devices_good(const struct account *a);
 struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip);
 void room_remove(struct core *c, struct room *r); /* an ephemeral one that nobody is in */
+const struct store *store_for(const struct core *c, bool ephemeral);
 const struct store *room_store(const struct core *c, const struct room *r);
 /* The first number that this member may read and that is still here. */
 uint64_t member_from(const struct core *c, const struct member *m);

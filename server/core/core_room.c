@@ -134,8 +134,8 @@ static struct room *room_make(struct core *c, struct store_room *row)
         core_fail(c, &(struct err){ERR_OS, "no randomness"});
         return NULL;
     }
-    const struct room as = {.row = *row};
-    if (ROOM_STORE(c, &as, room_put, row) < 0)
+    const struct store *s = store_for(c, row->ephemeral);
+    if (core_stored(c, s->ops->room_put(s->db, row, &c->failed)) < 0)
         return NULL;
     c->ephemeral_n += row->ephemeral;
     return room_add(c, row, &empty);

@@ -170,9 +170,14 @@ struct room *room_add(struct core *c, const struct store_room *row, const struct
     return r;
 }
 
+const struct store *store_for(const struct core *c, bool ephemeral)
+{
+    return ephemeral ? &c->window : &c->conf.store;
+}
+
 const struct store *room_store(const struct core *c, const struct room *r)
 {
-    return r->row.ephemeral ? &c->window : &c->conf.store;
+    return store_for(c, r->row.ephemeral);
 }
 
 uint64_t member_from(const struct core *c, const struct member *m)
