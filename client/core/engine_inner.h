@@ -92,7 +92,8 @@ struct guest {
 struct room {
     struct engine_room pub;
     struct keep_room kept;
-    uint64_t from;         /* first number we may read */
+    uint64_t from;    /* first number we may read */
+    uint64_t entered; /* last number when the relay said that we are in: leaves before are past */
     struct hash from_head; /* head(from - 1), as the relay says */
     uint64_t shown;        /* lowest number given out in this run; 0: none */
     uint64_t reported;     /* last `delivered` we said */

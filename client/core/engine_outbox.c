@@ -413,7 +413,7 @@ int take_numbered(struct engine *g, struct frame *f)
     if (o == NULL || out_done(g, r, o) < 0)
         return -1;
     uint64_t id = o->ask;
-    bool leave = o->kind == CONTENT_LEAVE;
+    bool leave = o->kind == CONTENT_LEAVE && x->number > r->entered; /* else we came again since */
     bool join = o->kind == CONTENT_JOIN;
     if (join)
         r->is_signed = true;

@@ -173,7 +173,7 @@ static void person_goes(struct engine *g, struct room *r, const struct verdict *
 
     if (m != NULL)
         m->left = true;
-    if (strcmp(v->by->account, g->account) == 0)
+    if (strcmp(v->by->account, g->account) == 0 && v->number > r->entered)
         room_gone(g, r); /* said here, or on another device of ours */
 }
 

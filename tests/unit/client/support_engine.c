@@ -728,6 +728,15 @@ static void note_said(struct stage *s, const struct f_entry_say *x)
     s->said_n++;
 }
 
+/* The number that this line has already; 0: none. */
+static uint64_t logged(const struct stage *s, struct str line)
+{
+    for (size_t i = 0; i < s->log_n; i++)
+        if (str_same(line, str_from(s->log[i].made.line, s->log[i].made.line_n)))
+            return i + 1;
+    return 0;
+}
+
 static void serve_entry(struct stage *s, const struct frame *f)
 {
     const struct f_entry_say *x = &f->u.entry_say;
@@ -757,9 +766,16 @@ static void serve_entry(struct stage *s, const struct frame *f)
         item_free(it);
         return;
     }
-    stage_log(s, it);
-    const struct f_numbered n = {l.room, l.seq, s->log_n, s->now};
-    feed_raw(s, F_NUMBERED, &n);
+    uint64_t number = logged(s, x->line);
+    if (number == 0) {
+        stage_log(s, it);
+        number = s->log_n;
+    } else {
+        item_free(it);
+    }
+    const struct f_numbered n = {l.room, l.seq, number, s->now};
+    if (!seats || !s->answers_lost)
+        feed_raw(s, F_NUMBERED, &n);
 }
 
 static void serve_person(struct stage *s, const struct frame *f)

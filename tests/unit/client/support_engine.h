@@ -92,6 +92,7 @@ struct stage {
     uint64_t seat_at;
     bool seat_with;
     bool paged;              /* the engine reads the last page of a new room first */
+    bool answers_lost;       /* of joins, leaves, invitations: the relay has them all the same */
     bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
     bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */
     uint64_t hole_at;

@@ -171,6 +171,27 @@ static void test_leave(void **state)
     stage_free(s);
 }
 
+/* The relay has our leave, its answer was lost, and we were let in again before we heard of it. */
+static void test_leave_before_we_came_again(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    stage_login(s);
+    s->answers_lost = true;
+    assert_true(engine_room_leave(s->g, &s->room, &e) != 0);
+    stage_serve(s);
+    assert_int_equal(s->seat_said, CONTENT_LEAVE);
+    s->answers_lost = false;
+    stage_lost(s);
+    stage_login(s);
+    assert_true(room(s)->joined);
+    assert_int_equal(s->seat_said, CONTENT_JOIN); /* signed anew, behind the leave */
+    assert_true(stage_say(s, "here again", &e) != 0);
+    assert_int_equal(s->told.alarms + s->told.refused, 0);
+    stage_free(s);
+}
+
 /* --- joins, leaves and invitations that are not in order --- */
 
 static struct item *content(struct stage *s, enum who who, const char *text)
@@ -615,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_join_names_the_other_one),
         cmocka_unit_test(test_invite),
         cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_leave_before_we_came_again),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_direct_lies),
         cmocka_unit_test(test_ghost_in_the_list),
