@@ -1,4 +1,4 @@
-"""The relay lies (M1, M3): the real relay over a database that its operator changed, and the real
+"""The relay lies (M1, M3, M4): the real relay over a database that its operator changed, and the real
 clients, who notice. What is not noticed at once is noticed at the first message across it."""
 
 import contextlib
@@ -23,6 +23,9 @@ class Stage:
         self.alice("room", "create", "ops", "--history", "all")
         self.bob("room", "join", "ops")
         self.carol("room", "join", "ops")
+        self.alice("room", "create", "cellar", "--private")
+        self.alice("room", "invite", "cellar", "bob")
+        self.bob("room", "join", "cellar")
         self.alice("room", "create", "side", "--history", "all")
         self.carol("room", "join", "side")
         self.alice("send", "ops", "one")
@@ -223,3 +226,84 @@ def test_a_fork_is_seen_at_the_first_message_across_it(stage):
     status, texts, told = heard(stage.carol)
     assert status == 76 and "agreed" not in texts and "refused" in told, (status, told)
     assert "seen" in told or "history" in told, told
+
+
+# --- who is a member ---
+
+
+def account(s, name):
+    with contextlib.closing(sqlite3.connect(s.path)) as db:
+        return db.execute("select id from users where name = ?", (name,)).fetchone()[0]
+
+
+def seated(member):
+    """The members of the cellar as a person is shown them: name and what bears it out."""
+    p = member.run("room", "members", "cellar", "--json")
+    rows = [json.loads(line) for line in p.stdout.splitlines()]
+    return {r["name"]: r["proof"] for r in rows if "proof" in r}, p.stdout + p.stderr
+
+
+def test_an_honest_list_is_borne_out(stage):
+    who, told = seated(stage.alice)
+    assert who == {"alice": "join signed", "bob": "join signed"} and "relay" not in told, told
+
+
+def test_a_seat_that_nobody_signed(stage):
+    """carol is let into a private room by the operator alone."""
+    stage.lie(("insert into members select room, ?, state, role, from_number, delivered, since, "
+               "invited, joined from members where account = ? and room = ?",
+               account(stage, "carol"), account(stage, "bob"), stage.room("cellar")))
+    for member in stage.alice, stage.bob:
+        who, told = seated(member)
+        assert who["bob"] == "join signed" != who["carol"], (who, told)
+        assert "the relay alone says that carol is a member" in told, told
+
+
+def test_a_member_who_is_not_listed(stage):
+    stage.lie(("delete from members where account = ? and room = ?", account(stage, "bob"),
+               stage.room("cellar")))
+    who, told = seated(stage.alice)
+    assert "does not list bob, who signed a join and no leave" in told, (who, told)
+
+
+def without_the_leave(s, room, who):
+    """The operator takes the last entry, which is that leave, out and its author in again."""
+    return [("delete from messages where room = ? and number = (select max(number) from messages "
+             "where room = ?)", room, room),
+            ("update members set state = (select max(state) from members as m where m.room = ? and "
+             "m.account = ?) where room = ? and account = ?", room, account(s, "alice"), room,
+             account(s, who))]
+
+
+def test_a_withheld_leave_is_seen_by_who_left(stage):
+    """To the others it is silence; who signed it knows that it was there."""
+    stage.bob("room", "leave", "cellar")
+    assert any(r["body"] and b'"leave"' in r["body"] for r in stage.rows())
+    stage.lie(*without_the_leave(stage, stage.room("cellar"), "bob"))
+    assert seated(stage.alice)[0] == {"alice": "join signed", "bob": "join signed"}  # as threats.md says
+    told = heard(stage.bob)[2]
+    assert "the relay has lost" in told and "our own messages in cellar" in told, told
+
+
+def test_a_withheld_leave_is_seen_by_who_read_it(stage):
+    stage.bob("room", "leave", "cellar")
+    stage.alice("recv")
+    stage.lie(*without_the_leave(stage, stage.room("cellar"), "bob"))
+    status, _, told = heard(stage.alice)
+    assert "the relay has lost messages" in told, (status, told)
+
+
+def test_a_leave_left_out_is_seen_at_the_next_message(stage):
+    """carol spoke after she had read that bob went; alice is shown her words and not his leave."""
+    stage.bob("room", "leave", "ops")
+    stage.carol("recv")
+    stage.carol("send", "ops", "he is gone")
+    gone, said = [r for r in stage.rows() if r["room"] == stage.room("ops")][-2:]
+    before = next(r for r in stage.rows()
+                  if r["room"] == gone["room"] and r["number"] == gone["number"] - 1)
+    stage.lie(("delete from messages where room = ? and number = ?", gone["room"], gone["number"]),
+              ("update messages set number = ?, head = ? where room = ? and number = ?",
+               gone["number"], head(before["head"], said["line"], said["time"]), said["room"],
+               said["number"]))
+    status, texts, told = heard(stage.alice)
+    assert status == 76 and "he is gone" not in texts and "refused" in told, (status, told)

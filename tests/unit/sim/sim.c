@@ -25,5 +25,11 @@ int main(void)
         }
     printf("%u seeds, %u failed: %u said, %u power cuts, %u starts, %u lies told, %u noticed\n",
            t.seeds, failed, t.said, t.cuts, t.boots, t.told, t.noticed);
+    printf("%u rooms without a disk, %u of them held only the latest; %u further certificates, %u "
+           "times nothing was said to one\n",
+           t.mists, t.fallen, t.enrolled, t.stopped);
+    for (size_t i = 0; i < SIM_LIES; i++)
+        printf("  %-36s %4u told, %4u noticed%s\n", t.lies[i].what, t.lies[i].told,
+               t.lies[i].noticed, t.lies[i].silent ? " (nobody can)" : "");
     return failed > 0;
 }

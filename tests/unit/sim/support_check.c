@@ -80,6 +80,35 @@ static int walk_room(void *ctx, const struct store_room *row, const struct store
     return 0;
 }
 
+/* A room without a disk: its latest entries, without a gap, each as somebody sent it. */
+static int walk_mist(void *ctx, const struct store_message *row)
+{
+    struct walk *k = ctx;
+    struct hash line;
+
+    if (row->number != ++k->number)
+        lost(k->w, "a gap in a room without a disk at number", row->number);
+    entry_line_hash(row->line, &line);
+    for (size_t i = 0; i < k->w->notes_n; i++)
+        if (k->w->notes[i].left && hash_same(&k->w->notes[i].line, &line))
+            return 0;
+    lost(k->w, "an entry that nobody sent, without a disk, has number", row->number);
+    return 0;
+}
+
+static void check_mist(struct world *w, const struct mist *x)
+{
+    struct walk k = {.w = w, .room = x->id, .number = x->first - 1};
+    const struct store *s = world_window(w);
+    struct err e = {0};
+
+    if (x->tip >= x->first &&
+        s->ops->message_range(s->db, &x->id, x->first, x->tip, walk_mist, &k, &e) < 0)
+        world_fail(w, "messages without a disk: %s", e.text);
+    if (k.number != x->tip)
+        lost(w, "the tip is not the end of a room without a disk", x->tip);
+}
+
 static int found_row(void *ctx, const struct store_message *row)
 {
     const struct note *n = ctx;
@@ -91,14 +120,15 @@ static int found_row(void *ctx, const struct store_message *row)
 
 static void note_check(struct world *w, const struct note *n)
 {
+    const struct mist *x = world_mist(w, &n->room);
+    const struct store *s = x == NULL ? &w->store : world_window(w);
     struct err e = {0};
 
-    if (!n->acked)
+    if (!n->acked || (x != NULL && (!x->there || n->number < x->first)))
         return;
-    int found = n->number == 0
-                    ? 0
-                    : w->store.ops->message_range(w->store.db, &n->room, n->number, n->number,
-                                                  found_row, (void *)(uintptr_t)n, &e);
+    int found = n->number == 0 ? 0
+                               : s->ops->message_range(s->db, &n->room, n->number, n->number,
+                                                       found_row, (void *)(uintptr_t)n, &e);
     if (found != 1)
         lost(w, "an acknowledged entry is gone, number", n->number);
 }
@@ -131,6 +161,9 @@ void world_check_relay(struct world *w)
     integrity(w);
     if (w->store.ops->room_each(w->store.db, walk_room, w, &e) < 0)
         world_fail(w, "rooms: %s", e.text);
+    for (size_t i = 0; i < w->mists_n; i++)
+        if (w->mists[i].there)
+            check_mist(w, w->mists + i);
     for (size_t i = 0; i < w->notes_n; i++)
         note_check(w, w->notes + i);
 }
@@ -174,9 +207,12 @@ void world_check_member(struct world *w, int who)
     }
     for (size_t i = 0; i < w->notes_n; i++) {
         const struct note *n = w->notes + i;
+        const struct mist *x = world_mist(w, &n->room);
         struct keep_room r = {0};
 
-        if (n->who != who || (!n->left && !n->said) || (b.seen[i / 64] >> (i % 64) & 1) != 0)
+        if (n->who != who || (x != NULL && !x->there) ||
+            /* such a room is forgotten here too */ (!n->left && !n->said) ||
+            (b.seen[i / 64] >> (i % 64) & 1) != 0)
             continue;
         if (m->keep.ops->room_get(m->keep.k, &n->room, &r, &e) != 1 || r.acked < n->seq)
             lost(w, n->left ? "sent, and gone from the outbox: seq" : "said, and gone: seq",
@@ -234,7 +270,12 @@ static void check_reader(struct world *w, const struct seat *s)
     *k = (struct kept){.w = w, .who = s->who, .room = &s->room};
     if (engine_kept(w->m[s->who].g, 0, kept_row, k, &e) < 0)
         world_fail(w, "kept: %s", e.text);
-    for (uint64_t n = s->from; n <= r->number && n < NUMBERS; n++)
+    const struct mist *x = world_mist(w, &s->room);
+    uint64_t first = x != NULL && r->first > s->from ? r->first : s->from; /* the rest fell out */
+    if (first > s->from && first > x->first)
+        world_fail(w, "member %d has nothing from before %llu, and the relay has", s->who,
+                   (unsigned long long)first);
+    for (uint64_t n = first; n <= r->number && n < NUMBERS; n++)
         if (k->times[n] != 1)
             world_fail(w, "member %d has message %llu %u times", s->who, (unsigned long long)n,
                        k->times[n]);
@@ -254,17 +295,61 @@ static uint64_t tip_of(struct world *w, const struct room_id *room)
 static void check_members(struct world *w, const struct seat *s)
 {
     const struct engine_room *r = engine_room_get(w->m[s->who].g, &s->room);
-    unsigned ours = 0, theirs = 0;
 
-    for (unsigned i = 0; r != NULL && i < r->members_n; i++)
-        ours += !r->members[i].left;
-    for (size_t i = 0; i < w->seats_n; i++)
-        theirs += w->seats[i].in && memcmp(&w->seats[i].room, &s->room, sizeof s->room) == 0;
-    if (r != NULL && r->members_n > 0 && ours != theirs)
-        world_fail(w, "member %d counts %u members, the relay %u", s->who, ours, theirs);
     if (r != NULL && r->number != tip_of(w, &s->room))
         world_fail(w, "member %d is at %llu, the room at %llu", s->who,
                    (unsigned long long)r->number, (unsigned long long)tip_of(w, &s->room));
+    if (!w->lossy)
+        world_check_members(w, s->who, &s->room);
+}
+
+struct gone {
+    const struct room_id *room;
+    unsigned n;
+};
+
+static int gone_row(void *ctx, const struct engine_entry *t)
+{
+    struct gone *x = ctx;
+
+    x->n += memcmp(&t->room, x->room, sizeof t->room) == 0 && t->text.n > 0;
+    return 0;
+}
+
+/* Of a room without a disk that has ended nothing is left at its members either. */
+static void check_forgotten(struct world *w, int who, const struct mist *x)
+{
+    const struct engine_room *r = engine_room_get(w->m[who].g, &x->id);
+    struct gone left = {.room = &x->id};
+    struct err e = {0};
+
+    if (x->there)
+        return;
+    if (engine_kept(w->m[who].g, 0, gone_row, &left, &e) < 0)
+        world_fail(w, "kept: %s", e.text);
+    if (left.n > 0 || (r != NULL && r->queued > 0))
+        world_fail(w, "%s has %u messages of a room that ended without a disk, and %u to send",
+                   world_name(who), left.n, r == NULL ? 0 : r->queued);
+}
+
+/* Who has been shown the further certificate and did not take it is stopped where its owner sits.
+ */
+static void check_stopped(struct world *w, int who)
+{
+    const struct member_sim *m = w->m + who;
+
+    for (size_t i = 0; i < engine_rooms(m->g); i++) {
+        const struct engine_room *r = engine_room_at(m->g, i);
+        uint64_t joined[PEOPLE];
+        world_signed(w, &r->id, r->number, joined);
+        bool due = r->joined && r->kind == ENGINE_PRIVATE && joined[ENROLLED] != 0 &&
+                   m->shown_key && !m->accepted;
+        if (due && !engine_blocked(m->g, &r->id))
+            world_fail(w, "%s: %s is not stopped by a certificate that nobody accepted", r->name,
+                       world_name(who));
+        if (!w->enrolled && engine_blocked(m->g, &r->id))
+            world_fail(w, "%s: %s is stopped by nothing", r->name, world_name(who));
+    }
 }
 
 void world_check_all(struct world *w)
@@ -287,6 +372,11 @@ void world_check_all(struct world *w)
     for (int i = 0; i < PEOPLE; i++)
         if (w->m[i].refused + w->m[i].alarms > 0)
             world_fail(w, "member %d was alarmed by an honest relay: %s", i, w->m[i].why);
+    for (int i = 0; i < PEOPLE && world_good(w); i++) {
+        check_stopped(w, i);
+        for (size_t k = 0; k < w->mists_n; k++)
+            check_forgotten(w, i, w->mists + k);
+    }
 }
 
 /* --- after a lie --- */
@@ -303,6 +393,20 @@ bool member_noticed(const struct world *w, int who)
     return m->refused + m->alarms > 0;
 }
 
+/* Who has noticed nothing sees what the relay has; of silence, what it had before. */
+static void check_unaware(struct world *w, const struct seat *s)
+{
+    bool silent = w->lie == LIE_WITHHELD && w->lied && s->who == w->victim &&
+                  memcmp(&s->room, &w->lie_room, sizeof s->room) == 0;
+
+    if (silent) {
+        world_check_members(w, s->who, &s->room);
+        return;
+    }
+    check_reader(w, s);
+    check_members(w, s);
+}
+
 unsigned world_check_lie(struct world *w)
 {
     unsigned noticed = 0;
@@ -310,7 +414,8 @@ unsigned world_check_lie(struct world *w)
     if (w->core == NULL) /* its own store was found damaged: it serves nobody */
         return 1;
     for (size_t i = 0; w->lossy && i < w->notes_n; i++) /* what was lost has no number any more */
-        w->notes[i].number = w->notes[i].acked = 0;
+        if (world_mist(w, &w->notes[i].room) == NULL)
+            w->notes[i].number = w->notes[i].acked = 0;
     world_check_relay(w);
     for (int i = 0; i < PEOPLE; i++) {
         if (w->m[i].g == NULL)
@@ -320,9 +425,7 @@ unsigned world_check_lie(struct world *w)
     }
     for (size_t i = 0; i < w->seats_n && world_good(w); i++)
         if (w->seats[i].in && w->m[w->seats[i].who].g != NULL &&
-            !member_noticed(w, w->seats[i].who)) {
-            check_reader(w, w->seats + i);
-            check_members(w, w->seats + i);
-        }
+            !member_noticed(w, w->seats[i].who))
+            check_unaware(w, w->seats + i);
     return noticed;
 }

@@ -7,7 +7,7 @@
 
 enum { ACTS_MIN = 30, ACTS_MORE = 50, SKEW_MS = 100 * 1000, HEAL_MS = 240 * 1000 };
 
-static const char *const rooms[] = {"hall", "cellar", "attic"};
+static const char *const rooms[] = {"hall", "cellar", "attic", "mist"}; /* mist: without a disk */
 
 static int anybody(struct world *w)
 {
@@ -24,10 +24,23 @@ static int anybody_spared(struct world *w)
 static void act_say(struct world *w)
 {
     int who = anybody(w);
-    const struct engine_room *r = world_room(w, who, rooms[dice_below(&w->dice, 3)]);
+    const struct engine_room *r = world_room(w, who, rooms[dice_below(&w->dice, COUNT(rooms))]);
 
     if (r != NULL && r->joined)
         (void)world_say(w, who, &r->id, dice_one_in(&w->dice, 10) ? 9000 : 10);
+}
+
+/* More than the relay keeps of a room without a disk. */
+static void act_flood(struct world *w)
+{
+    int who = anybody(w);
+    const struct engine_room *r = world_room(w, who, "mist");
+
+    for (int i = 0; i < 6 && r != NULL && r->joined; i++) {
+        (void)world_say(w, who, &r->id, 60000);
+        world_run(w, 200);
+        r = world_room(w, who, "mist");
+    }
 }
 
 static void act_cut(struct world *w)
@@ -92,7 +105,8 @@ static void act_clock(struct world *w)
 static void act_rooms(struct world *w)
 {
     int who = anybody(w), other = anybody(w);
-    const char *name = rooms[dice_below(&w->dice, 3)];
+    const char *name = rooms[dice_below(&w->dice, COUNT(rooms))];
+    unsigned what = strcmp(name, "mist") == 0 ? ENGINE_CREATE_EPHEMERAL : ENGINE_CREATE_HISTORY;
     const struct engine_room *r = world_room(w, who, name);
     static const char *const people[PEOPLE] = {"alice", "bob", "carol", "dave"};
     struct err e = {0};
@@ -101,21 +115,33 @@ static void act_rooms(struct world *w)
     if (w->m[who].g == NULL || engine_phase(w->m[who].g) != ENGINE_ONLINE)
         return;
     if (r == NULL || !r->joined)
-        (void)(dice_one_in(&w->dice, 2)
-                   ? engine_room_join(w->m[who].g, str_of(name), &e)
-                   : engine_room_create(w->m[who].g, str_of(name), ENGINE_CREATE_HISTORY, &e));
+        (void)(dice_one_in(&w->dice, 2) ? engine_room_join(w->m[who].g, str_of(name), &e)
+                                        : engine_room_create(w->m[who].g, str_of(name), what, &e));
     else if (dice_one_in(&w->dice, 3))
         (void)engine_room_leave(w->m[who].g, &r->id, &e);
     else if (!cellar || other != PEOPLE - 1) /* the last one stays a stranger to the cellar */
         (void)engine_room_invite(w->m[who].g, &r->id, str_of(people[other]), &e);
 }
 
+/* Liars have enough to do. */
+static void act_enrol(struct world *w)
+{
+    if (w->lie == LIE_NONE)
+        world_enrol(w);
+}
+
+static void act_accept(struct world *w)
+{
+    world_accept(w, anybody(w));
+}
+
 static const struct act {
     void (*run)(struct world *w);
     unsigned weight;
 } acts[] = {
-    {act_say, 40},  {act_cut, 6},           {act_partition, 6},   {act_restart, 4}, {act_power, 6},
-    {act_clock, 4}, {act_relay_restart, 2}, {act_relay_power, 5}, {act_rooms, 8},
+    {act_say, 40},  {act_cut, 6},   {act_partition, 6},     {act_restart, 4},
+    {act_power, 6}, {act_clock, 4}, {act_relay_restart, 2}, {act_relay_power, 5},
+    {act_rooms, 8}, {act_flood, 2}, {act_enrol, 1},         {act_accept, 2},
 };
 
 static void act(struct world *w)
@@ -134,18 +160,96 @@ static void act(struct world *w)
     }
 }
 
-static void liar(struct world *w)
-{
-    const struct engine_room *r = world_room(w, 0, "hall");
+/* What a relay lies about, and where. Rolls are told to newcomers only, while the rooms are
+ * furnished. Most lies are noticed by most victims: one that crosses a line that breaks, or whose
+ * entry was fetched anew, was never heard. A list is asked for at the end, so that one MUST be
+ * noticed. Two CANNOT be: an entry of a roll that comes twice changes nothing, and of a room in
+ * which the relay lets nobody speak any more only the past can be true. */
+static const struct plan {
+    enum lie lie;
+    enum content_kind kind;
+    const char *what, *room;
+    enum { MAY, MUST, CANNOT } notice;
+} plans[SIM_LIES] = {
+    {LIE_BODY, CONTENT_UNKNOWN, "a body changed", "hall", MAY},
+    {LIE_LINE, CONTENT_UNKNOWN, "a line changed", "hall", MAY},
+    {LIE_AUTHOR, CONTENT_UNKNOWN, "another author", "hall", MAY},
+    {LIE_REPLAY, CONTENT_UNKNOWN, "an entry replayed", "hall", MAY},
+    {LIE_SWAP, CONTENT_UNKNOWN, "two entries swapped", "hall", MAY},
+    {LIE_FORK, CONTENT_UNKNOWN, "an entry left out", "hall", MAY},
+    {LIE_ROLLBACK, CONTENT_UNKNOWN, "history rolled back", "", MAY},
+    {LIE_AUTHOR, CONTENT_JOIN, "a join its author did not sign", "hall", MAY},
+    {LIE_FORK, CONTENT_JOIN, "a join left out", "hall", MAY},
+    {LIE_FORK, CONTENT_LEAVE, "a leave held back", "hall", MAY},
+    {LIE_REPLAY, CONTENT_LEAVE, "a leave replayed", "hall", MAY},
+    {LIE_BODY, CONTENT_LEAVE, "a leave altered", "hall", MAY},
+    {LIE_GHOST, CONTENT_UNKNOWN, "a seat nobody signed", "cellar", MUST},
+    {LIE_HIDDEN, CONTENT_UNKNOWN, "a member not listed", "cellar", MUST},
+    {LIE_ROLL_CUT, CONTENT_UNKNOWN, "a roll cut", "", MAY},
+    {LIE_ROLL_SWAP, CONTENT_UNKNOWN, "a roll out of order", "", MAY},
+    {LIE_ROLL_LESS, CONTENT_UNKNOWN, "two members shown two rolls", "", MAY},
+    {LIE_ROLL_TWICE, CONTENT_UNKNOWN, "a roll with an entry twice", "", CANNOT},
+    {LIE_WITHHELD, CONTENT_LEAVE, "a leave and all after it withheld", "hall", CANNOT},
+};
 
-    w->lie = (enum lie)(1 + dice_below(&w->dice, LIES - 1));
-    w->victim = anybody(w);
-    if (r != NULL)
-        w->lie_room = r->id;
+/* The rolls that are lied about are those of the cellar, told to those who are invited. */
+static const struct plan *liar(struct world *w)
+{
+    const struct plan *p = plans + w->seed / 3 % SIM_LIES;
+
+    w->lie = p->lie;
+    w->lie_kind = p->kind;
+    w->victim = p->room[0] == '\0'          ? 1 + (int)dice_below(&w->dice, 2)
+                : strcmp(p->room, "cellar") ? anybody(w)
+                                            : (int)dice_below(&w->dice, PEOPLE - 1);
     if (w->lie == LIE_ROLLBACK) {
         w->lossy = true;
         disk_lies(w->disk, true);
     }
+    return p;
+}
+
+/* From now on it lies of this room. */
+static void liar_room(struct world *w, const struct plan *p)
+{
+    const struct engine_room *r = p->room[0] == '\0' ? NULL : world_room(w, 0, p->room);
+
+    if (r != NULL)
+        w->lie_room = r->id;
+}
+
+static void tally_lie(struct world *w, struct sim_tally *t, const struct plan *p)
+{
+    const struct engine_room *r = engine_room_get(w->m[w->victim].g, &w->lie_room);
+    unsigned noticed = world_check_lie(w);
+    size_t i = (size_t)(p - plans);
+
+    t->lies[i].told += w->lied || (w->lie == LIE_ROLLBACK && w->lost > 0);
+    t->lies[i].noticed += noticed > 0;
+    t->told += w->lied || (w->lie == LIE_ROLLBACK && w->lost > 0);
+    t->noticed += noticed > 0;
+    if (p->notice == CANNOT && noticed > 0)
+        world_fail(w, "\"%s\" was noticed: %s", p->what, w->m[w->victim].why);
+    if (p->notice == MUST && w->lied && r != NULL && r->joined && !member_noticed(w, w->victim))
+        world_fail(w, "\"%s\" was told to member %d, who noticed nothing", p->what, w->victim);
+}
+
+/* What the lie is about has to happen. */
+static void act_seats(struct world *w, const struct plan *p)
+{
+    int who = anybody(w), host = anybody(w);
+    const struct engine_room *r = world_room(w, who, p->room), *at = world_room(w, host, p->room);
+    bool cellar = strcmp(p->room, "cellar") == 0;
+    struct err e = {0};
+
+    if (who == w->victim || w->m[who].g == NULL || (cellar && who == PEOPLE - 1))
+        return;
+    if (r != NULL && r->joined)
+        (void)engine_room_leave(w->m[who].g, &r->id, &e);
+    else if (cellar && w->m[host].g != NULL && at != NULL && dice_one_in(&w->dice, 2))
+        (void)engine_room_invite(w->m[host].g, &at->id, str_of(world_name(who)), &e);
+    else
+        (void)engine_room_join(w->m[who].g, str_of(p->room), &e);
 }
 
 /* Why there is no rest. */
@@ -205,38 +309,73 @@ static void ask_members(struct world *w)
     heal(w);
 }
 
-bool sim_seed(uint64_t seed, bool loud, struct sim_tally *t)
+/* A room without a disk, and who happens to be there is in it. */
+static void mist(struct world *w)
 {
-    struct world *w = world_new(seed, true);
+    struct err e = {0};
 
-    w->loud = loud;
-    world_furnish(w);
-    w->delay = 1 + (int64_t)dice_below(&w->dice, 400);
-    if (seed % 3 == 0 && world_good(w))
-        liar(w);
+    if (w->m[0].g == NULL || !world_good(w))
+        return;
+    (void)engine_room_create(w->m[0].g, str_of("mist"), ENGINE_CREATE_EPHEMERAL, &e);
+    world_run(w, 1000);
+    for (int i = 1; i < PEOPLE; i++)
+        if (w->m[i].g != NULL)
+            (void)engine_room_join(w->m[i].g, str_of("mist"), &e);
+    world_run(w, 1000);
+}
+
+static void story(struct world *w, const struct plan *p)
+{
     for (uint64_t n = ACTS_MIN + dice_below(&w->dice, ACTS_MORE); n > 0 && world_good(w); n--) {
         act(w);
+        if (p != NULL && p->kind != CONTENT_UNKNOWN)
+            act_seats(w, p);
         world_run(w, (int64_t)dice_below(&w->dice, 1000));
     }
     heal(w);
     last_words(w);
     last_words(w);
     ask_members(w);
-    if (world_good(w)) {
-        if (w->lie == LIE_NONE)
-            world_check_all(w);
-        else
-            t->noticed += world_check_lie(w) > 0;
-    }
+}
+
+static void tally(struct world *w, struct sim_tally *t)
+{
     t->seeds++;
     t->cuts += w->cuts;
-    t->told += w->lied || (w->lie == LIE_ROLLBACK && w->lost > 0);
+    for (size_t i = 0; i < SIM_LIES; i++) {
+        t->lies[i].what = plans[i].what;
+        t->lies[i].silent = plans[i].notice == CANNOT;
+    }
+    t->mists += (unsigned)w->mists_n;
+    for (size_t i = 0; i < w->mists_n; i++)
+        t->fallen += w->mists[i].first > 1;
+    t->enrolled += w->enrolled;
+    t->stopped += w->stopped;
     for (size_t i = 0; i < w->notes_n; i++)
         t->said += w->notes[i].said;
     for (int i = 0; i < PEOPLE; i++)
         t->boots += w->m[i].boots;
     t->digest = w->digest;
     snprintf(t->fail, sizeof t->fail, "%s", w->fail);
+}
+
+bool sim_seed(uint64_t seed, bool loud, struct sim_tally *t)
+{
+    struct world *w = world_new(seed, true);
+    const struct plan *p = seed % 3 == 0 ? liar(w) : NULL;
+
+    w->loud = loud;
+    world_furnish(w);
+    if (p != NULL)
+        liar_room(w, p);
+    mist(w);
+    w->delay = 1 + (int64_t)dice_below(&w->dice, 400);
+    story(w, p);
+    if (world_good(w) && p == NULL)
+        world_check_all(w);
+    else if (world_good(w))
+        tally_lie(w, t, p);
+    tally(w, t);
     world_free(w);
     return t->fail[0] == '\0';
 }

@@ -7,8 +7,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { SIM_LIES = 19 }; /* kinds of them */
+
 struct sim_tally { /* adds up */
     unsigned seeds, cuts, said, boots, told, noticed;
+    unsigned mists, fallen;     /* rooms without a disk; those that did not hold all of theirs */
+    unsigned enrolled, stopped; /* seeds with a further certificate; what it kept from being said */
+    struct {
+        const char *what;
+        bool silent; /* nobody can notice it */
+        unsigned told, noticed;
+    } lies[SIM_LIES];
     uint64_t digest; /* of the last seed: every byte sent and when */
     char fail[512];  /* of the last seed; empty: good */
 };

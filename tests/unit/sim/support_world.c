@@ -13,6 +13,7 @@
 #include "common/chat/name.h"
 #include "common/crypto/issue.h"
 #include "server/core/seal.h"
+#include "server/core/store_window.h"
 #include "server/store_sqlite.h"
 
 static const int64_t noon = 1750000000000;
@@ -66,10 +67,10 @@ struct der {
 static struct pool {
     bool made;
     struct dice dice;
-    struct pkey *root_key, *inter_key, *keys[PEOPLE];
-    struct der root, inter, leaf[PEOPLE];
+    struct pkey *root_key, *inter_key, *keys[PEOPLE + 1];
+    struct der root, inter, leaf[PEOPLE + 1]; /* the last: of the further device, see enrol */
     struct buf crl;
-    struct hash fp[PEOPLE], root_fp;
+    struct hash fp[PEOPLE + 1], root_fp;
     struct account_id id[PEOPLE];
     struct key salted[PEOPLE];
 } pool;
@@ -99,7 +100,7 @@ static void pool_cert(struct cert_form *f, struct pkey *subject, struct issuer b
     must(cert_issue(f, &by, r, out->b, &out->n, &e) == 0, e.text);
 }
 
-static void pool_person(int i, const struct rng *r)
+static void pool_device(int i, const char *name, const char *device, const struct rng *r)
 {
     struct cert_form f = cert_form_of(CERT_DEVICE);
     struct err e = {0};
@@ -109,8 +110,8 @@ static void pool_person(int i, const struct rng *r)
 
     pool.keys[i] = pkey_generate(PKEY_RSA_2048, r, &e);
     must(pool.keys[i] != NULL, e.text);
-    f.cn = str_of(names[i]);
-    f.ou = str_of("laptop");
+    f.cn = str_of(name);
+    f.ou = str_of(device);
     must(device_uri(uri, sizeof uri, f.cn, f.ou) == 0, "uri");
     f.sans[f.sans_n++] = (struct san){SAN_URI, span_of(uri, strlen(uri))};
     pool_cert(&f, pool.keys[i],
@@ -119,6 +120,11 @@ static void pool_person(int i, const struct rng *r)
     cert_fingerprint(span_of(pool.leaf[i].b, pool.leaf[i].n), &pool.fp[i]);
     /* Draws its blinding now: later that would shift what a seed draws. */
     must(pkey_sign_pss(pool.keys[i], r, span_of(uri, 1), sig, &n, &e) == 0, e.text);
+}
+
+static void pool_person(int i, const struct rng *r)
+{
+    pool_device(i, names[i], "laptop", r);
     memset(pool.id[i].b, i + 1, sizeof pool.id[i].b);
     memset(pool.salted[i].b, i + 101, sizeof pool.salted[i].b);
 }
@@ -149,15 +155,31 @@ static void pool_make(void)
     must(crl_write(&crl, &by, &r, &pool.crl, &e) == 0, e.text);
     for (int i = 0; i < PEOPLE; i++)
         pool_person(i, &r);
+    pool_device(PEOPLE, names[ENROLLED], "phone", &r);
     pool.made = true;
 }
 
-static int who_has(const struct hash *fp)
+int world_who_has(const struct hash *fp)
 {
     for (int i = 0; i < PEOPLE; i++)
         if (hash_same(fp, &pool.fp[i]))
             return i;
     return -1;
+}
+
+const struct hash *world_fp(int who)
+{
+    return &pool.fp[who];
+}
+
+const struct account_id *world_account(int who)
+{
+    return &pool.id[who];
+}
+
+const char *world_name(int who)
+{
+    return names[who];
 }
 
 static int who_is(const struct account_id *id)
@@ -287,6 +309,20 @@ static void note_left(struct world *w, struct link_plain *l, struct frame *f, st
     }
     n->left = true;
     n->line = h;
+    n->kind = world_kind(f->u.entry_say.body);
+}
+
+enum content_kind world_kind(struct span body)
+{
+    struct content c;
+    struct err e = {0};
+
+    if (body.n < OPENING_LEN ||
+        content_take(&c, span_of(body.p + OPENING_LEN, body.n - OPENING_LEN), &e) < 0)
+        return CONTENT_UNKNOWN;
+    enum content_kind kind = c.kind;
+    content_free(&c);
+    return kind;
 }
 
 static void note_acked(struct world *w, int who, const struct room_id *room, uint64_t seq,
@@ -356,11 +392,39 @@ static int tip_row(void *ctx, const struct store_room *row, const struct store_t
     return 0;
 }
 
+const struct mist *world_mist(const struct world *w, const struct room_id *room)
+{
+    for (size_t i = 0; i < w->mists_n; i++)
+        if (memcmp(&w->mists[i].id, room, sizeof *room) == 0)
+            return w->mists + i;
+    return NULL;
+}
+
+static int mist_row(void *ctx, const struct store_room *row, const struct store_tip *tip)
+{
+    struct world *w = ctx;
+    struct mist *x = (struct mist *)(uintptr_t)world_mist(w, &row->id);
+
+    if (x == NULL) {
+        must(w->mists_n < ROOMS, "too many rooms");
+        x = w->mists + w->mists_n++;
+        x->id = row->id;
+    }
+    x->there = true;
+    x->tip = tip->number;
+    x->first = store_window_first(world_window(w)->db, &row->id);
+    return 0;
+}
+
 static uint64_t room_tip(struct world *w, const struct room_id *room)
 {
+    const struct mist *x = world_mist(w, room);
+
     struct tip_find f = {room, 0};
     struct err e = {0};
 
+    if (x != NULL)
+        return x->tip;
     if (w->store.ops->room_each(w->store.db, tip_row, &f, &e) < 0)
         world_fail(w, "rooms: %s", e.text);
     return f.number;
@@ -377,6 +441,9 @@ static void seats_read(struct world *w)
     }
     if (w->store.ops->member_each(w->store.db, seat_row, w, &e) < 0)
         world_fail(w, "members: %s", e.text);
+    for (size_t i = 0; i < w->mists_n; i++)
+        w->mists[i].there = false;
+    world_mist_each(w, mist_row, seat_row);
     for (size_t i = 0; i < w->seats_n; i++)
         if (w->seats[i].was && !w->seats[i].in)
             w->seats[i].left = room_tip(w, &w->seats[i].room);
@@ -411,127 +478,15 @@ static void look(struct world *w, struct link_plain *l, struct frame *f, struct 
         seat_check(w, l->who, &f->u.history.room, f->u.history.entries[i].number);
 }
 
-static void put(struct world *w, struct link_plain *l, const struct f_entry *f)
+void world_put(struct world *w, struct link_plain *l, struct span raw)
 {
-    struct buf b;
-    struct err e = {0};
-
-    buf_init(&b, FRAME_MAX + 4);
-    must(frame_put(&b, F_ENTRY, f, &e) == 0, e.text);
-    queue_add(w, &l->down, buf_span(&b));
-    buf_free(&b);
-}
-
-/* The frame held back, under the number of the one that came; false: there is none. */
-static bool put_kept(struct world *w, struct link_plain *l, uint64_t number)
-{
-    struct span raw = buf_span(&w->lie_kept);
-    struct frame f = {0};
-    struct err e = {0};
-
-    if (raw.n < 4)
-        return false;
-    must(frame_take(&f, span_of(raw.p + 4, raw.n - 4), FROM_RELAY, &e) == 0, e.text);
-    f.u.entry.number = number;
-    put(w, l, &f.u.entry);
-    frame_free(&f);
-    return true;
-}
-
-static void keep_back(struct world *w, struct span raw)
-{
-    buf_drop(&w->lie_kept, w->lie_kept.len);
-    must(buf_add(&w->lie_kept, raw.p, raw.n) == 0, "no memory");
-}
-
-static void lie_body(struct world *w, struct link_plain *l, struct f_entry *f)
-{
-    uint8_t *b = malloc(f->body.n);
-
-    must(b != NULL, "no memory");
-    memcpy(b, f->body.p, f->body.n);
-    b[f->body.n - 4] ^= 1;
-    f->body.p = b;
-    put(w, l, f);
-    free(b);
-}
-
-/* The author's time, or the author, is another. */
-static void lie_field(struct world *w, struct link_plain *l, struct f_entry *f)
-{
-    char line[LINE_MAX_LEN + 1];
-    struct entry_line t;
-    struct err e = {0};
-
-    must(entry_line_take(&t, f->line, &e) == 0, e.text);
-    if (w->lie == LIE_LINE)
-        t.ts++;
-    else
-        t.author = pool.fp[(who_has(&t.author) + 1) % PEOPLE];
-    f->line = str_from(line, entry_line_put(line, &t));
-    put(w, l, f);
-}
-
-/* One pushed entry to the victim: true, the lie took its place. */
-static bool lie_tell(struct world *w, struct link_plain *l, struct frame *f, struct span raw)
-{
-    struct f_entry *t = &f->u.entry;
-    bool again = w->lied;
-
-    if (!w->holding)
-        w->lied = true;
-    switch (w->lie) {
-    case LIE_BODY:
-        if (!again)
-            lie_body(w, l, t);
-        return !again;
-    case LIE_LINE:
-    case LIE_AUTHOR:
-        if (!again)
-            lie_field(w, l, t);
-        return !again;
-    case LIE_REPLAY:
-        w->lied = again || put_kept(w, l, t->number);
-        keep_back(w, raw);
-        return w->lied && !again;
-    case LIE_SWAP: /* n is held until n + 1 is here; then they change their numbers */
-        if (w->holding && t->number == w->lie_at + 1) {
-            t->number = w->lie_at;
-            put(w, l, t);
-            (void)put_kept(w, l, w->lie_at + 1);
-            w->holding = false;
-            w->lied = true;
-            return true;
-        }
-        if (again || w->holding)
-            return false;
-        keep_back(w, raw);
-        w->lied = false;
-        w->holding = true;
-        w->lie_at = t->number;
-        return true;
-    case LIE_FORK: /* one is left out, and those after it take its place */
-        if (again) {
-            t->number--;
-            put(w, l, t);
-        }
-        return true;
-    case LIE_NONE:
-    case LIE_ROLLBACK:
-    case LIES: break;
-    }
-    return false;
+    queue_add(w, &l->down, raw);
 }
 
 static void down_one(struct world *w, struct link_plain *l, struct frame *f, struct span raw)
 {
-    struct entry_line line;
-    struct err e = {0};
-
     look(w, l, f, raw);
-    if (w->lie != LIE_NONE && w->lie != LIE_ROLLBACK && l->who == w->victim && f->type == F_ENTRY &&
-        w->mono >= noon && entry_line_take(&line, f->u.entry.line, &e) == 0 &&
-        memcmp(&line.room, &w->lie_room, sizeof line.room) == 0 && lie_tell(w, l, f, raw))
+    if (w->lie != LIE_NONE && l->who == w->victim && lie_told(w, l, f, raw))
         return;
     queue_add(w, &l->down, raw);
 }
@@ -866,6 +821,7 @@ void member_stop(struct world *w, int who)
 static void member_dies(struct world *w, int who)
 {
     w->cuts++;
+    w->m[who].shown_key = false; /* what was being written down then may be lost: told again */
     member_stop(w, who);
 }
 
@@ -909,7 +865,10 @@ static void member_events(struct world *w, int who)
         switch (ev.kind) {
         case ENGINE_PASSWORD: engine_salted(m->g, &pool.salted[who]); break;
         case ENGINE_ENTRY: told_entry(w, who, &ev.entry); break;
-        case ENGINE_ALARM: told_bad(m, &m->alarms, ev.text); break;
+        case ENGINE_ALARM:
+            if (!w->enrolled || strstr(ev.text, "has a new certificate") == NULL)
+                told_bad(m, &m->alarms, ev.text);
+            break;
         case ENGINE_NOTE: m->notes++; break;
         case ENGINE_CLOSE:
             told_bad(m, &m->closes, ev.text);
@@ -1052,6 +1011,43 @@ static void member_hangup(struct world *w, int who)
     member_flush(w, who);
 }
 
+/* The client has taken in a list that shows the further certificate. */
+static void key_shown(struct world *w, struct link_plain *l, struct frame *f, struct span raw)
+{
+    const struct f_members *x = &f->u.members;
+
+    (void)raw;
+    for (size_t i = 0; f->type == F_MEMBERS && i < x->members_n; i++)
+        for (size_t d = 0; d < x->members[i].devices_n; d++)
+            if (hash_same(&x->members[i].devices[d].fp, &pool.fp[PEOPLE]))
+                w->m[l->who].shown_key = true;
+}
+
+/* Nothing may go to a certificate that came later and that nobody accepted. */
+static void key_check(struct world *w, int who, const struct room_id *room)
+{
+    const struct member_sim *m = w->m + who;
+    const struct engine_room *r = engine_room_get(m->g, room);
+    bool sits = false;
+
+    for (unsigned i = 0; i < r->members_n; i++)
+        sits = sits || (!r->members[i].left && strcmp(r->members[i].name, names[ENROLLED]) == 0);
+    if (r->kind != ENGINE_PUBLIC && sits && m->shown_key && !m->accepted)
+        world_fail(w, "%s spoke in %s to a certificate that nobody accepted", names[who], r->name);
+}
+
+void world_accept(struct world *w, int who)
+{
+    struct member_sim *m = w->m + who;
+    struct err e = {0};
+
+    if (m->g == NULL || !w->enrolled)
+        return;
+    m->accepted = m->accepted || m->shown_key; /* even if its disk dies over it */
+    (void)!engine_accept(m->g, str_of(names[ENROLLED]), &e);
+    member_flush(w, who);
+}
+
 static void member_turn(struct world *w, int who)
 {
     struct member_sim *m = w->m + who;
@@ -1068,8 +1064,10 @@ static void member_turn(struct world *w, int who)
         member_dial(w, who);
     while (m->g != NULL && m->l != NULL && (c = queue_due(w, &m->l->down, m->l->stall)) != NULL) {
         (void)!engine_feed(m->g, span_of(c->b, c->n)); /* a refusal shows as ENGINE_CLOSE */
-        free(c);
         member_flush(w, who);
+        if (w->enrolled && m->g != NULL && m->l != NULL)
+            frames_each(w, m->l, span_of(c->b, c->n), FROM_RELAY, key_shown);
+        free(c);
     }
     if (m->g != NULL && m->l != NULL && m->l->cut_at != 0 && w->mono >= m->l->cut_at)
         member_hangup(w, who);
@@ -1168,12 +1166,14 @@ uint64_t world_say(struct world *w, int who, const struct room_id *room, size_t 
     sha256(span_of(text, (size_t)n + padding), &digest);
     uint64_t seq = engine_say(m->g, room, str_of(text), &e);
     free(text);
+    w->stopped += seq == 0 && e.code == ERR_AUTH && w->enrolled;
     if (seq > 0) {
         struct note *t = note_find(w, who, room, seq);
         if (t->said)
             world_lost(w, "a seq was given twice", t);
         t->said = true;
         t->text = digest;
+        key_check(w, who, room);
     }
     member_flush(w, who);
     return seq;
@@ -1194,9 +1194,8 @@ void world_furnish(struct world *w)
     if (!world_good(w))
         return;
     must(engine_room_create(w->m[0].g, str_of("hall"), ENGINE_CREATE_HISTORY, &e) != 0, e.text);
-    must(engine_room_create(w->m[0].g, str_of("cellar"),
-                            ENGINE_CREATE_PRIVATE | ENGINE_CREATE_HISTORY, &e) != 0,
-         e.text);
+    /* Who comes later is told by a roll who is in it. */
+    must(engine_room_create(w->m[0].g, str_of("cellar"), ENGINE_CREATE_PRIVATE, &e) != 0, e.text);
     member_flush(w, 0);
     wait_room(w, 0, "cellar");
     for (int i = 1; i < PEOPLE && world_good(w); i++) {
@@ -1224,6 +1223,12 @@ void world_furnish(struct world *w)
 
 /* --- making and ending --- */
 
+static void chain_of(int i, struct store_chain *out)
+{
+    memcpy(out->leaf, pool.leaf[i].b, out->leaf_n = pool.leaf[i].n);
+    memcpy(out->issuer, pool.inter.b, out->issuer_n = pool.inter.n);
+}
+
 static void store_people(struct world *w)
 {
     struct err e = {0};
@@ -1241,12 +1246,30 @@ static void store_people(struct world *w)
         snprintf(d.name, sizeof d.name, "laptop");
         account_record(&rec, &pool.salted[i]);
         must(login_seal(u.sealed, &seal_key, &u.id, &rec, &w->rng) == 0, "seal");
-        memcpy(chain.leaf, pool.leaf[i].b, chain.leaf_n = pool.leaf[i].n);
-        memcpy(chain.issuer, pool.inter.b, chain.issuer_n = pool.inter.n);
+        chain_of(i, &chain);
         must(w->store.ops->user_put(w->store.db, &u, &e) == 0, e.text);
         must(w->store.ops->device_add(w->store.db, &d, &chain, &e) == 0, e.text);
     }
     must(w->store.ops->commit(w->store.db, &e) == 0, e.text);
+}
+
+/* A further certificate of somebody: the relay starts anew and lists it. */
+void world_enrol(struct world *w)
+{
+    struct store_device d = {.fp = pool.fp[PEOPLE], .account = pool.id[ENROLLED], .since = w->mono};
+    static struct store_chain chain;
+    struct err e = {0};
+
+    if (w->core == NULL || w->enrolled || disk_dead(w->disk))
+        return;
+    snprintf(d.name, sizeof d.name, "phone");
+    chain_of(PEOPLE, &chain);
+    w->enrolled = true; /* or not, when the disk dies over it: the lists will say */
+    (void)!(w->store.ops->begin(w->store.db, &e) == 0 &&
+            w->store.ops->device_add(w->store.db, &d, &chain, &e) == 0 &&
+            w->store.ops->commit(w->store.db, &e) == 0);
+    relay_stop(w);
+    w->boot_at = w->mono + 1 + (int64_t)dice_below(&w->dice, 3000);
 }
 
 static void member_make(struct world *w, int who, bool on_disk)
@@ -1283,6 +1306,7 @@ struct world *world_new(uint64_t seed, bool client_disks)
     w->rng = (struct rng){fill, &w->salt};
     w->mono = noon;
     w->delay = 50;
+    w->lie_kind = CONTENT_UNKNOWN;
     buf_init(&w->lie_kept, FRAME_MAX + 4);
     snprintf(w->path, sizeof w->path, "/tmp/countersign-sim-%ld-relay", (long)getpid());
     w->disk = disk_new(w->path, dice_u64(&w->dice));

@@ -8,13 +8,15 @@
 #define TESTS_UNIT_SIM_SUPPORT_WORLD_H
 
 #include "client/core/engine.h"
+#include "common/chat/content.h"
 #include "common/chat/frame.h"
 #include "common/chat/proto.h"
 #include "server/core/core.h"
 #include "server/core/session.h"
 #include "support_disk.h"
 
-enum { PEOPLE = 4, CONNS = 64, NOTES = 4096, ROOMS = 8, SEATS = ROOMS * PEOPLE, STEP_MS = 20 };
+enum { PEOPLE = 4, CONNS = 64, NOTES = 4096, ROOMS = 48, SEATS = ROOMS * PEOPLE, STEP_MS = 20 };
+enum { ENROLLED = 1 };   /* who may get a further certificate */
 enum { NUMBERS = 2048 }; /* entries of one room at most */
 
 struct chunk;
@@ -46,6 +48,7 @@ struct note { /* something said: by whom, where, and how far it got */
     bool left;   /* its first byte left the client */
     bool acked;  /* the relay let `numbered` out */
     bool voided; /* numbered without its body: written while he was no member, or a second join */
+    enum content_kind kind;
     struct hash line;
     struct hash text; /* SHA-256 of what was said */
 };
@@ -59,8 +62,16 @@ struct member_sim {
     int64_t skew, dial_at, boot_at;
     struct link_plain *l;
     unsigned refused, alarms, notes, closes, boots;
-    char why[256];                  /* of the last refusal, alarm or close */
+    bool shown_key; /* a list with the further certificate was taken in, and is on the disk */
+    bool accepted;  /* ... and a person said yes to it */
+    char why[256];  /* of the last refusal, alarm or close */
     uint16_t shown[ROOMS][NUMBERS]; /* in this run of the client */
+};
+
+struct mist { /* a room without a disk, as the relay has it after this batch */
+    struct room_id id;
+    bool there;
+    uint64_t first, tip;
 };
 
 struct seat { /* a row of the relay's members, at this batch and the one before */
@@ -79,6 +90,13 @@ enum lie {
     LIE_SWAP,
     LIE_FORK,
     LIE_ROLLBACK,
+    LIE_GHOST,      /* the list names somebody who signed nothing */
+    LIE_HIDDEN,     /* the list leaves a member out */
+    LIE_ROLL_CUT,   /* a page of the roll lacks an entry */
+    LIE_ROLL_SWAP,  /* ... has two in the wrong order */
+    LIE_ROLL_TWICE, /* ... has one twice */
+    LIE_ROLL_LESS,  /* nobody but one tells of a member: neither roll nor list to the other */
+    LIE_WITHHELD,   /* from one entry on nothing of the room is told */
     LIES
 };
 
@@ -102,14 +120,19 @@ struct world {
     size_t rooms_n;
     struct seat seats[SEATS];
     size_t seats_n;
+    struct mist mists[ROOMS]; /* all that there ever were */
+    size_t mists_n;
+    unsigned stopped;    /* what a new certificate kept from being said */
+    bool enrolled;       /* somebody has a further certificate */
     bool early;          /* acknowledges before the commit: must be caught */
     bool lossy;          /* losses are counted */
     unsigned lost, cuts; /* cuts: power failures of any disk */
     int64_t delay;       /* of a chunk, at most */
     enum lie lie;
+    enum content_kind lie_kind; /* entries of which kind; CONTENT_UNKNOWN: of any */
     int victim;
     bool lied, holding;
-    struct room_id lie_room;
+    struct room_id lie_room; /* zeros: the cellar, as soon as it is seen */
     uint64_t lie_at;
     struct buf lie_kept; /* frame held back, or seen before */
     uint64_t digest;     /* of all that was sent, and when: two runs of a seed have the same */
@@ -131,6 +154,9 @@ void world_furnish(struct world *w);
 uint64_t world_say(struct world *w, int who, const struct room_id *room, size_t padding);
 const struct engine_room *world_room(struct world *w, int who, const char *name);
 
+void world_enrol(struct world *w);           /* ENROLLED has a further certificate from now on */
+void world_accept(struct world *w, int who); /* ... which this one takes */
+
 void relay_stop(struct world *w);           /* in order or because its disk is dead */
 bool relay_boot(struct world *w);           /* false: it does not open */
 void member_stop(struct world *w, int who); /* the program ends; its connection is cut */
@@ -146,5 +172,29 @@ void world_check_all(struct world *w);
 /* After a lie: each member has noticed it, or sees what the relay has. Gives how many noticed. */
 unsigned world_check_lie(struct world *w);
 bool member_noticed(const struct world *w, int who);
+
+/* support_members.c: who is a member by the joins and leaves that were signed, up to a number.
+ * joined[who]: number of his join, 0: he is none. */
+void world_signed(const struct world *w, const struct room_id *room, uint64_t upto,
+                  uint64_t joined[PEOPLE]);
+/* Does a member see exactly those, each by his own signature? */
+void world_check_members(struct world *w, int who, const struct room_id *room);
+
+/* support_lie.c: a frame on its way to the victim. true: another one, or none, took its place. */
+bool lie_told(struct world *w, struct link_plain *l, struct frame *f, struct span raw);
+
+/* NULL: it is a room on the disk. */
+const struct mist *world_mist(const struct world *w, const struct room_id *room);
+/* support_window.c; the relay is up. */
+const struct store *world_window(const struct world *w);
+void world_mist_each(struct world *w, store_each_room *room, store_each_member *member);
+
+/* For the other files. */
+void world_put(struct world *w, struct link_plain *l, struct span raw); /* to the client, delayed */
+int world_who_has(const struct hash *fp);                               /* -1: nobody */
+const struct hash *world_fp(int who);
+const struct account_id *world_account(int who);
+const char *world_name(int who);
+enum content_kind world_kind(struct span body);
 
 #endif

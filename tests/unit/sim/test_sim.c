@@ -10,17 +10,17 @@
 
 enum { SEEDS = 200, PART = 50 };
 
+static struct sim_tally all; /* of the seeds run so far */
+
 static void run(uint64_t first)
 {
-    struct sim_tally t = {0};
-
     for (uint64_t seed = first; seed < first + PART; seed++)
-        if (!sim_seed(seed, false, &t))
-            fail_msg("seed %llu: %s; again: make sim SEED=%llu", (unsigned long long)seed, t.fail,
+        if (!sim_seed(seed, false, &all))
+            fail_msg("seed %llu: %s; again: make sim SEED=%llu", (unsigned long long)seed, all.fail,
                      (unsigned long long)seed);
-    print_message("# %u said, %u power cuts, %u starts, %u lies told, %u noticed\n", t.said, t.cuts,
-                  t.boots, t.told, t.noticed);
-    assert_true(t.said > 0 && t.cuts > 0 && t.noticed > 0);
+    print_message("# %u said, %u power cuts, %u starts, %u lies told, %u noticed\n", all.said,
+                  all.cuts, all.boots, all.told, all.noticed);
+    assert_true(all.said > 0 && all.cuts > 0 && all.noticed > 0);
 }
 
 static void test_seeds_1_to_50(void **state)
@@ -47,6 +47,24 @@ static void test_seeds_151_to_200(void **state)
     run(151);
 }
 
+/* Behind all of them: nothing that is tried was left out by chance. */
+static void test_every_kind_of_lie_was_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SIM_LIES; i++) {
+        if (all.lies[i].told == 0 || (all.lies[i].noticed > 0) == all.lies[i].silent)
+            fail_msg("%s: %u told, %u noticed", all.lies[i].what, all.lies[i].told,
+                     all.lies[i].noticed);
+    }
+}
+
+static void test_rooms_and_keys_took_part(void **state)
+{
+    (void)state;
+    assert_true(all.mists > 0 && all.fallen > 0);
+    assert_true(all.enrolled > 0 && all.stopped > 0);
+}
+
 /* An honest seed and a liar's, each twice: the same bytes at the same times. */
 static void test_a_seed_replays_exactly(void **state)
 {
@@ -63,9 +81,13 @@ static void test_a_seed_replays_exactly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_seed_replays_exactly), cmocka_unit_test(test_seeds_1_to_50),
-        cmocka_unit_test(test_seeds_51_to_100),        cmocka_unit_test(test_seeds_101_to_150),
+        cmocka_unit_test(test_a_seed_replays_exactly),
+        cmocka_unit_test(test_seeds_1_to_50),
+        cmocka_unit_test(test_seeds_51_to_100),
+        cmocka_unit_test(test_seeds_101_to_150),
         cmocka_unit_test(test_seeds_151_to_200),
+        cmocka_unit_test(test_every_kind_of_lie_was_told),
+        cmocka_unit_test(test_rooms_and_keys_took_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
