@@ -101,7 +101,7 @@ static int queue_add(struct conn *c, struct shared *frame)
 }
 
 /* Frames from the queue go through the link until about `slice` bytes wait there; behind the last
- * one what the session itself says. -1: the peer is too slow. */
+ * one what the session itself says. -1: the link says why. */
 static int seal(struct conn *c, size_t slice)
 {
     while (c->queue_at < c->queue_n && link_waiting(c->link) < slice) {
@@ -146,7 +146,7 @@ static const char *write_out(struct conn *c)
 {
     while (!c->full) {
         if (c->state == CONN_OPEN && seal(c, WRITE_SLICE) < 0)
-            return too_slow;
+            return link_error(c->link)->text;
         struct span s = waiting(c);
         if (s.n == 0)
             break;
