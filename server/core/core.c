@@ -114,6 +114,8 @@ void core_publish_entry(struct core *c, const struct room *r, uint64_t but, cons
         ef.frame = core_encode(c, F_ENTRY, f);
     if (ef.frame != NULL || ef.compact != NULL)
         *effect_add(c, ef.kind, but) = ef;
+    else if (reads[true] || reads[false]) /* numbered, and not to be seen */
+        core_fail(c, &(struct err){ERR_LOCAL, "an entry that fits no frame"});
 }
 
 void core_error(struct core *c, uint64_t conn, uint64_t re, enum proto_code code, const char *text)
@@ -399,10 +401,13 @@ static int core_fill(struct core *c, const struct core_conf *conf)
     buf_init(&c->root, CERT_MAX);
     buf_init(&c->crl, CRL_MAX);
     buf_init(&c->out, FRAME_MAX + FRAME_HEAD);
+    bool out =
+        buf_room(&c->out, c->out.max) != NULL; /* so that a frame fails for its length alone */
+    buf_cut(&c->out, 0);
     c->window = (struct store){&store_window, store_window_new()};
     c->effects = calloc(256, sizeof *c->effects);
     c->effects_cap = 256;
-    if (c->window.db == NULL || c->effects == NULL ||
+    if (!out || c->window.db == NULL || c->effects == NULL ||
         buf_add(&c->root, conf->root.p, conf->root.n) < 0 ||
         buf_add(&c->crl, conf->crl.p, conf->crl.n) < 0)
         return err_set(&c->failed, ERR_LOCAL, "no memory, or a root or revocation list too long");

@@ -271,18 +271,20 @@ void ask_resume(struct ask *a)
     sha256(span_of(a->j->frame.u.resume.token, RESUME_LEN), &came);
     int found = STORE(c, session_find, &came, &s);
     if (found < 0)
-        return;
+        goto out;
     const char *wrong = device_barred(d);
     if (wrong == NULL)
         wrong = found == 0 ? "token-unknown" : session_wrong(c, &s, &d->row.fp);
     if (wrong != NULL) {
         login_refuse(a, d, wrong);
-        return;
+        goto out;
     }
     if (account_full(a, d->account) || session_turn(a, &s, &came, &f) < 0)
-        return;
+        goto out;
     struct audit_note n = {"login", "token", a->k->source, d->account, &d->row.fp, false};
     core_audit(c, &n);
     welcome(a, d, &f);
+out:
     wipe(&f, sizeof f);
+    wipe(&a->k->auth.exporter, sizeof a->k->auth.exporter);
 }
