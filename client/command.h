@@ -15,6 +15,7 @@ struct call {
     bool local, link_all, mermaid; /* handshake; link_all: --link all */
     const char *since, *room, *name, *device, *history, *ca, *crl, *svg;
     enum link_kind link;   /* what conf.link points to */
+    const char *key_file;  /* classic */
     unsigned rsa_bits;     /* join; 0: 2048 */
     unsigned timeout_s;    /* 0: the command's own */
     bool opened;           /* set by join: the screen is wanted now */
@@ -28,6 +29,8 @@ int command_recv(struct call *c, struct err *e) MUST_USE;
 int command_plain(struct call *c, struct err *e) MUST_USE;
 int command_room(struct call *c, struct err *e) MUST_USE;
 int command_handshake(struct call *c, struct err *e) MUST_USE;
+int command_guest(struct call *c, struct err *e) MUST_USE;
+int command_lab(struct call *c, struct err *e) MUST_USE;
 int command_verify(struct call *c, struct err *e) MUST_USE;
 int command_accept(struct call *c, struct err *e) MUST_USE;
 int command_me(struct call *c, struct err *e) MUST_USE;

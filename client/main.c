@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include "client/command.h"
+#include "client/net.h"
 #include "client/print.h"
 #include "client/screen.h"
 
 #define VERSION "0.1"
+
+enum { PORT_DEFAULT = 7443 };
 
 static int command_help(struct call *c, struct err *e);
 
@@ -31,6 +34,18 @@ static int command_screen(struct call *c, struct err *e)
     return screen_run(&c->conf, c->plain, e);
 }
 
+int command_guest(struct call *c, struct err *e)
+{
+    struct guest_conf conf = {.port = PORT_DEFAULT, .key_file = c->key_file};
+
+    if (c->args_n != 1)
+        return err_set(e, ERR_USAGE,
+                       "usage: countersign guest HOST:PORT --link classic [--key-file FILE]");
+    if (net_address(str_of(c->args[0]), conf.host, sizeof conf.host, &conf.port, e) < 0)
+        return -1;
+    return screen_guest(&conf, e);
+}
+
 /* Every command: what it is called, what it takes, what runs. The first is the default. */
 static const struct command {
     const char *name, *args, *help;
@@ -43,7 +58,9 @@ static const struct command {
     {"plain", "", "line mode: prints what arrives, says what it reads", command_plain},
     {"room", "VERB ...", "create, join, leave, invite, members, topic, list", command_room},
     {"accept", "NAME", "take a member's new certificate without comparing it", command_accept},
+    {"guest", "HOST:PORT", "a guest of classic: no account, no secrecy", command_guest},
     {"handshake", "[HOST:PORT]", "show a handshake step by step", command_handshake},
+    {"lab", "ATTACK|all", "attack a link in this process, and see what comes of it", command_lab},
     {"verify", "FILE", "is this file of evidence true? Needs no account", command_verify},
     {"me", "", "who you are here", command_me},
     {"help", "", "this text", command_help},
@@ -65,7 +82,8 @@ enum option_id_2 {
     O_CRL,
     O_LOCAL,
     O_SVG,
-    O_MERMAID
+    O_MERMAID,
+    O_KEY_FILE
 };
 
 #define X(id, name) name " "
@@ -80,7 +98,7 @@ static const struct setting {
     {"profile", "NAME", O_PROFILE, "", "which account of yours; default: default"},
     {"password-fd", "N", O_FD, "", "read the password from this descriptor"},
     {"password-file", "FILE", O_FILE, "", "read it from a file of mode 0600"},
-    {"json", NULL, O_JSON, "send recv plain room accept handshake verify me",
+    {"json", NULL, O_JSON, "send recv plain room accept handshake lab verify me",
      "one JSON object per line"},
     {"wait", "relay|delivered", O_WAIT, "send", "what to wait for; default: relay"},
     {"timeout", "S", O_TIMEOUT, "send recv room accept", "seconds to wait at most"},
@@ -94,6 +112,7 @@ static const struct setting {
     {"local", NULL, O_LOCAL, "handshake", "both ends here, with throw-away certificates"},
     {"svg", "FILE", O_SVG, "handshake", "draw it into this file"},
     {"mermaid", NULL, O_MERMAID, "handshake", "print it as a diagram for Mermaid instead"},
+    {"key-file", "FILE", O_KEY_FILE, "guest handshake", "classic: the key, made when absent"},
     {"no-open", NULL, O_NO_OPEN, "join", "do not open the client afterwards"},
     {"private", NULL, O_PRIVATE, "room", "create: by invitation only"},
     {"ephemeral", NULL, O_EPHEMERAL, "room", "create: never on the relay's disk"},
@@ -182,6 +201,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
         c->rsa_bits = (unsigned)n;
         return 0;
     case O_LINK: return link_take(c, value, e);
+    case O_KEY_FILE: c->key_file = value; return 0;
     case O_NO_OPEN: c->no_open = true; return 0;
     case O_PRIVATE: c->secret = true; return 0;
     case O_EPHEMERAL: c->ephemeral = true; return 0;
@@ -212,6 +232,23 @@ static int setting_fits(const struct setting *s, const char *command, struct err
     if (s->of[0] == '\0' || among(s->of, command))
         return 0;
     return err_set(e, ERR_USAGE, "--%s belongs to: %s", s->name, s->of);
+}
+
+/* `classic` is asked for by name, and nothing that has an account goes over it. */
+static int link_fits(const struct call *c, struct err *e)
+{
+    bool classic = c->conf.link != NULL && c->link == LINK_CLASSIC;
+    bool guest = strcmp(c->command, "guest") == 0;
+    bool look = strcmp(c->command, "handshake") == 0 || strcmp(c->command, "lab") == 0;
+
+    if (guest && !classic)
+        return err_set(e, ERR_USAGE, "guests are there in classic alone: say --link classic");
+    if (classic && !guest && !look)
+        return err_set(e, ERR_USAGE,
+                       "classic has no accounts: countersign guest HOST:PORT --link classic");
+    if (c->key_file != NULL && !classic)
+        return err_set(e, ERR_USAGE, "--key-file belongs to --link classic");
+    return 0;
 }
 
 enum parsed { PARSED_RUN, PARSED_HELP, PARSED_VERSION, PARSED_BAD };
@@ -248,7 +285,7 @@ static enum parsed parse(struct call *c, int argc, char **argv, struct err *e)
     for (size_t i = 0; i < COUNT(settings); i++)
         if (used[i] && setting_fits(settings + i, c->command, e) < 0)
             return PARSED_BAD;
-    return PARSED_RUN;
+    return link_fits(c, e) < 0 ? PARSED_BAD : PARSED_RUN;
 }
 
 static int run(struct call *c, struct err *e)

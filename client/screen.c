@@ -25,7 +25,9 @@
 enum { READ_MAX = 4096, SIGNALS = 6, MINUTE_MS = 60 * 1000 };
 
 struct screen {
-    struct client *client;
+    struct client *client; /* NULL: */
+    struct guest *guest;   /* of `classic` */
+    struct guest_conf where;
     struct model *model;
     struct act act;
     struct terminal *terminal;
@@ -40,6 +42,32 @@ struct screen {
     char completion[MODEL_TEXT_SHORT + 4];
     unsigned rows, cols;
 };
+
+/* --- a member's client, or a guest's --- */
+
+static struct uv_loop_s *loop_of(struct screen *s)
+{
+    return s->guest != NULL ? guest_loop(s->guest) : client_loop(s->client);
+}
+
+static void push(struct screen *s)
+{
+    if (s->guest == NULL)
+        client_push(s->client);
+}
+
+static void stop(struct screen *s)
+{
+    if (s->guest != NULL)
+        guest_stop(s->guest);
+    else
+        client_stop(s->client);
+}
+
+static bool link_now(const struct screen *s, struct link_info *out)
+{
+    return s->guest != NULL ? guest_link(s->guest, out) : client_link(s->client, out);
+}
 
 /* --- time --- */
 
@@ -99,10 +127,11 @@ static void on_minute(uv_timer_t *t)
 
 static void try_begin(struct screen *s, const struct client_state *now)
 {
-    const struct profile *p = client_profile(s->client);
     struct attempt *t = model_try(s->model, now->attempt);
 
-    snprintf(t->where, sizeof t->where, "%.120s:%u", p->host, p->port);
+    snprintf(t->where, sizeof t->where, "%.120s:%u", s->where.host, s->where.port);
+    if (s->guest != NULL)
+        return;
     cert_shown(s->model, s->act.own_leaf, &t->own[0]);
     cert_shown(s->model, s->act.own_issuer, &t->own[1]);
     t->own_n = 2;
@@ -113,14 +142,14 @@ static void link_look(struct screen *s)
 {
     struct link_info info;
 
-    if (client_link(s->client, &info))
+    if (link_now(s, &info))
         act_link(&s->act, &info);
 }
 
 static void failed(struct screen *s, const struct err *why)
 {
     struct link_info info;
-    bool known = client_link(s->client, &info);
+    bool known = link_now(s, &info);
 
     link_look(s);
     act_failed(&s->act, why, known ? &info : NULL);
@@ -152,12 +181,40 @@ static void on_state(void *ctx, const struct client_state *now)
         try_begin(s, now);
     if (now->where != NULL && now->where[0] != '\0' && model_last_try(m) != NULL)
         model_clean(model_last_try(m)->where, sizeof model_last_try(m)->where, now->where);
-    if (m->conn == CONN_LOGIN && before != CONN_LOGIN) {
+    if (m->conn == CONN_LOGIN && before != CONN_LOGIN && s->guest == NULL) {
         link_look(s);
         act_login(&s->act, since_try(s), false);
     }
     if (m->conn == CONN_WAITING && before != CONN_WAITING)
         failed(s, &now->why);
+}
+
+/* A guest is in as soon as somebody answers, and out until he says otherwise. */
+static void on_guest_state(void *ctx, const struct client_state *now)
+{
+    struct screen *s = ctx;
+    struct model *m = s->model;
+
+    on_state(ctx, now);
+    if (now->net == CLIENT_LINKED) {
+        m->conn = CONN_READY;
+        m->offline_since = 0;
+        model_last_try(m)->done = true;
+        act_guest_window(&s->act);
+        if (m->hs_auto)
+            m->view = VIEW_CHAT;
+    } else if (now->net == CLIENT_IDLE && now->why.code != ERR_NONE) {
+        failed(s, &now->why);
+        model_say(m, NULL, "%s; /connect tries again", now->why.text);
+    }
+}
+
+static void on_text(void *ctx, struct str text)
+{
+    struct screen *s = ctx;
+
+    touch(s);
+    act_guest_text(&s->act, text, false);
 }
 
 static void on_step(void *ctx, const struct link_step *step)
@@ -196,9 +253,7 @@ static void on_over(void *ctx, const struct err *why)
 
 static void do_quit(void *ctx)
 {
-    struct screen *s = ctx;
-
-    client_stop(s->client);
+    stop(ctx);
 }
 
 static void do_connect(void *ctx)
@@ -209,14 +264,20 @@ static void do_connect(void *ctx)
         return;
     s->model->view = VIEW_HANDSHAKE;
     s->model->hs_auto = true;
-    client_retry(s->client);
+    if (s->guest != NULL)
+        guest_connect(s->guest);
+    else
+        client_retry(s->client);
 }
 
 static void do_disconnect(void *ctx)
 {
     struct screen *s = ctx;
 
-    client_pause(s->client);
+    if (s->guest != NULL)
+        guest_pause(s->guest);
+    else
+        client_pause(s->client);
     s->model->offline_since = s->model->now;
 }
 
@@ -256,6 +317,13 @@ static void do_suspend(void *ctx)
     touch(s);
 }
 
+static bool do_say(void *ctx, struct str text, struct err *e)
+{
+    struct screen *s = ctx;
+
+    return guest_say(s->guest, text, e) == 0;
+}
+
 static const struct act_ops ops = {
     .quit = do_quit,
     .connect = do_connect,
@@ -264,6 +332,7 @@ static const struct act_ops ops = {
     .set_point = do_point,
     .redraw = do_redraw,
     .suspend = do_suspend,
+    .say = do_say,
 };
 
 /* --- the line --- */
@@ -273,7 +342,7 @@ static bool line_enter(void *ctx, struct str text, bool pasted)
     struct screen *s = ctx;
     bool done = act_line(&s->act, text, pasted);
 
-    client_push(s->client);
+    push(s);
     return done;
 }
 
@@ -283,7 +352,7 @@ static bool line_key(void *ctx, enum screen_key key)
 
     line_show(&s->model->input);
     bool mine = act_key(&s->act, key, s->rows, s->cols);
-    client_push(s->client);
+    push(s);
     return mine;
 }
 
@@ -343,7 +412,7 @@ static void on_input(uv_poll_t *p, int status, int events)
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) { /* the terminal is gone */
-        client_stop(s->client);
+        stop(s);
         return;
     }
     touch(s);
@@ -364,7 +433,7 @@ static void on_signal(uv_signal_t *sig, int number)
     else if (number == SIGWINCH || number == SIGCONT)
         touch(s);
     else
-        client_stop(s->client);
+        stop(s);
 }
 
 /* libuv makes a descriptor that it polls non-blocking. A terminal is one open file for input,
@@ -381,7 +450,7 @@ static int input_poll(struct screen *s, uv_loop_t *loop)
 static int loop_add(struct screen *s, struct err *e)
 {
     static const int numbers[SIGNALS] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT};
-    uv_loop_t *loop = client_loop(s->client);
+    uv_loop_t *loop = loop_of(s);
     bool ok = input_poll(s, loop) == 0 && uv_prepare_init(loop, &s->prepare) == 0 &&
               uv_timer_init(loop, &s->escape) == 0 && uv_timer_init(loop, &s->minute) == 0;
 
@@ -411,36 +480,45 @@ static void loop_remove(struct screen *s)
         uv_close(handles[i], NULL);
     for (size_t i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
-    uv_run(client_loop(s->client), UV_RUN_NOWAIT);
+    uv_run(loop_of(s), UV_RUN_NOWAIT);
 }
 
 /* --- start --- */
 
+static void member_fill(struct screen *s)
+{
+    const struct profile *p = client_profile(s->client);
+    struct model *m = s->model;
+
+    model_clean(m->account, sizeof m->account, p->account);
+    model_clean(m->device, sizeof m->device, p->device);
+    snprintf(s->where.host, sizeof s->where.host, "%s", p->host);
+    s->where.port = p->port;
+    s->act.g = client_engine(s->client);
+    s->act.own_fp = p->fp;
+    s->act.own_leaf = span_of(p->leaf, p->leaf_n);
+    s->act.own_issuer = span_of(p->issuer, p->issuer_n);
+    s->act.root = span_of(p->root, p->root_n);
+}
+
 static int model_fill(struct screen *s, struct err *e)
 {
     const struct model_conf conf = {.local = local_stamp};
-    const struct profile *p = client_profile(s->client);
 
     s->model = model_new(&conf);
     if (s->model == NULL)
         return err_set(e, ERR_OS, "no memory");
     struct model *m = s->model;
+    s->act = (struct act){.m = m, .ops = &ops, .ctx = s};
     model_clock(m, clock_wall_ms(NULL));
-    model_clean(m->account, sizeof m->account, p->account);
-    model_clean(m->device, sizeof m->device, p->device);
-    model_clean(m->relay, sizeof m->relay, p->host);
     m->view = VIEW_HANDSHAKE;
     m->hs_auto = true;
-    s->act = (struct act){
-        .m = m,
-        .g = client_engine(s->client),
-        .ops = &ops,
-        .ctx = s,
-        .own_fp = p->fp,
-        .own_leaf = span_of(p->leaf, p->leaf_n),
-        .own_issuer = span_of(p->issuer, p->issuer_n),
-        .root = span_of(p->root, p->root_n),
-    };
+    m->guest = s->guest != NULL;
+    if (m->guest)
+        snprintf(m->account, sizeof m->account, "guest");
+    else
+        member_fill(s);
+    model_clean(m->relay, sizeof m->relay, s->where.host);
     return 0;
 }
 
@@ -464,11 +542,29 @@ static int history_path(char *out, size_t cap)
     return 0;
 }
 
+static int run_member(struct screen *s, struct err *e)
+{
+    const struct client_watch watch = {
+        .event = on_event, .step = on_step, .state = on_state, .over = on_over, .ctx = s};
+
+    client_watch(s->client, &watch);
+    client_start(s->client);
+    return client_run(s->client, e);
+}
+
+static int run_guest(struct screen *s, struct err *e)
+{
+    const struct guest_watch watch = {{.step = on_step, .state = on_guest_state, .ctx = s},
+                                      on_text};
+
+    guest_watch(s->guest, &watch);
+    guest_connect(s->guest);
+    return guest_run(s->guest, e);
+}
+
 static int show(struct screen *s, struct err *e)
 {
     const char *no_color = getenv("NO_COLOR");
-    const struct client_watch watch = {
-        .event = on_event, .step = on_step, .state = on_state, .over = on_over, .ctx = s};
     const struct line_ops line = {.enter = line_enter,
                                   .key = line_key,
                                   .refused = line_refused,
@@ -482,9 +578,7 @@ static int show(struct screen *s, struct err *e)
     s->terminal = terminal_open(no_color == NULL || no_color[0] == '\0', e);
     if (s->terminal == NULL || loop_add(s, e) < 0)
         return -1;
-    client_watch(s->client, &watch);
-    client_start(s->client);
-    return client_run(s->client, e);
+    return s->guest != NULL ? run_guest(s, e) : run_member(s, e);
 }
 
 /* UTF-8 whatever the locale says: readline and ncurses count columns by it. */
@@ -494,6 +588,33 @@ static void locale_set(void)
     setlocale(LC_NUMERIC, "C");
     if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
         setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+static void hide(struct screen *s)
+{
+    terminal_close(s->terminal);
+    line_close();
+    if (s->client != NULL || s->guest != NULL)
+        loop_remove(s);
+    client_close(s->client);
+    guest_close(s->guest);
+    act_free(&s->act);
+    model_free(s->model);
+}
+
+int screen_guest(const struct guest_conf *conf, struct err *e)
+{
+    struct screen s = {.rows = 24, .cols = 80, .where = *conf};
+    int ret = -1;
+
+    if (terminal_check(e) < 0)
+        return -1;
+    locale_set();
+    s.guest = guest_open(conf, e);
+    if (s.guest != NULL)
+        ret = show(&s, e);
+    hide(&s);
+    return ret;
 }
 
 int screen_run(const struct client_conf *conf, bool plain, struct err *e)
@@ -519,13 +640,7 @@ int screen_run(const struct client_conf *conf, bool plain, struct err *e)
         goto out;
     ret = show(&s, e);
 out:
-    terminal_close(s.terminal);
-    line_close();
-    if (s.client != NULL)
-        loop_remove(&s);
-    client_close(s.client);
-    act_free(&s.act);
-    model_free(s.model);
+    hide(&s);
     password_wipe(&password);
     return ret;
 }

@@ -5,6 +5,7 @@
 
 #include "client/ask.h"
 #include "client/command.h"
+#include "client/guest.h"
 #include "client/net.h"
 #include "client/print.h"
 #include "client/shake_local.h"
@@ -20,7 +21,8 @@ struct shake {
     struct profile_keys keys;
     struct trust *trust;
     struct span chain[2];
-    struct hash root; /* without an account: what the relay itself presents */
+    struct aes_key file_key; /* classic */
+    struct hash root;        /* without an account: what the relay itself presents */
     bool account, silent, done;
     char host[256];
     uint16_t port;
@@ -141,6 +143,17 @@ static int root_learn(struct shake *s, struct err *e)
     return 0;
 }
 
+/* What the outcome is worth. */
+static const char *worth(const struct shake *s)
+{
+    if (s->link.kind == LINK_CLASSIC)
+        return LINK_CLASSIC_MARK;
+    return s->account
+               ? "the root is the one pinned when this account joined"
+               : "no account here: tried as a newcomer (ALPN countersign-join/1); the root above "
+                 "is the relay's own word, compare it with an invite";
+}
+
 static int report(struct shake *s, const char *outcome, struct err *e)
 {
     static const char *const what[] = {"relay", "issuer", "root", "certificate", "certificate"};
@@ -159,10 +172,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
         print_line("%s: %s, %s, %s, for %s", outcome, info.version == NULL ? "-" : info.version,
                    info.suite == NULL ? "-" : info.suite, info.group == NULL ? "-" : info.group,
                    info.alpn == NULL ? "-" : info.alpn);
-        print_line(s->account
-                       ? "the root is the one pinned when this account joined"
-                       : "no account here: tried as a newcomer (ALPN countersign-join/1); the "
-                         "root above is the relay's own word, compare it with an invite");
+        print_line("%s", worth(s));
         return print_flush(e);
     }
     row_begin(&row, outcome);
@@ -174,6 +184,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
     row_text(&row, "group", info.group);
     row_text(&row, "alpn", info.alpn);
     row_text(&row, "trust", s->account ? "pinned" : "none");
+    row_text(&row, "warning", s->link.kind == LINK_CLASSIC ? LINK_CLASSIC_MARK : NULL);
     if (info.peer_n > 0)
         jput_hex(&row.j, "relay-sha256", span_of(info.peer_fp.b, sizeof info.peer_fp.b));
     if (s->account)
@@ -193,9 +204,10 @@ static int target_read(struct shake *s, struct err *e)
                        " [--svg FILE] [--mermaid]");
     if (profile_where(&where, c->conf.profile, e) < 0)
         return -1;
-    s->account = profile_exists(&where);
+    s->account = profile_exists(&where) && s->link.kind != LINK_CLASSIC;
     if (c->args_n == 0 && !s->account)
-        return err_set(e, ERR_USAGE, "no account here: say which relay, HOST:PORT");
+        return err_set(e, ERR_USAGE, "no account %s: say which relay, HOST:PORT",
+                       s->link.kind == LINK_CLASSIC ? "goes over classic" : "here");
     s->port = PORT_DEFAULT;
     if (c->args_n == 1)
         return net_address(str_of(c->args[0]), s->host, sizeof s->host, &s->port, e);
@@ -211,7 +223,7 @@ static int shake_all(struct shake *s, struct err *e)
             snprintf(s->host, sizeof s->host, "%s", s->profile.host);
             s->port = s->profile.port;
         }
-    } else if (root_learn(s, e) < 0) {
+    } else if (s->link.kind != LINK_CLASSIC && root_learn(s, e) < 0) {
         return -1;
     }
     int ret = shake_once(s, e);
@@ -242,8 +254,11 @@ int command_handshake(struct call *c, struct err *e)
         .now = clock_wall_ms,
         .mono = clock_mono_us,
     };
-    if (target_read(s, e) < 0)
+    if (target_read(s, e) < 0 ||
+        (c->key_file != NULL && key_file_take(c->key_file, &s->rng, &s->file_key, e) < 0))
         goto out;
+    if (c->key_file != NULL)
+        s->link.file_key = &s->file_key;
     if (uv_loop_init(&s->loop) != 0) {
         err_set(e, ERR_OS, "no event loop");
         goto out;
@@ -257,6 +272,7 @@ int command_handshake(struct call *c, struct err *e)
     uv_loop_close(&s->loop);
 out:
     profile_keys_wipe(&s->keys);
+    wipe(&s->file_key, sizeof s->file_key);
     trust_free(s->trust);
     free(s);
     return ret;

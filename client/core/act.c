@@ -39,6 +39,19 @@ void act_free(struct act *a)
 
 /* --- texts --- */
 
+static bool guest_say(struct act *a, struct str text)
+{
+    struct err e = {0};
+
+    if (!a->ops->say(a->ctx, text, &e)) {
+        model_say(a->m, NULL, "not sent: %s", e.text);
+        return false;
+    }
+    act_guest_text(a, text, true);
+    view_bottom(a->m);
+    return true;
+}
+
 /* Signs and sends a text; false: it was not, and why stands in the window. */
 static bool say(struct act *a, struct window *w, struct str text)
 {
@@ -48,6 +61,8 @@ static bool say(struct act *a, struct window *w, struct str text)
         model_say(a->m, NULL, "nobody would read it here: /join ROOM or /msg NAME first");
         return false;
     }
+    if (a->g == NULL)
+        return guest_say(a, text);
     if (text.n > TEXT_MAX) {
         model_say(a->m, NULL, "not sent: %zu bytes, a message holds %d", text.n, TEXT_MAX);
         return false;
@@ -362,8 +377,8 @@ bool act_line(struct act *a, struct str line, bool pasted)
 {
     struct window *w = model_current(a->m);
     struct command_line c;
-    unsigned have =
-        (w->kind != WINDOW_STATUS ? NEED_ROOM : 0) | (a->m->conn == CONN_READY ? NEED_ONLINE : 0);
+    unsigned have = (w->kind != WINDOW_STATUS ? NEED_ROOM : 0) |
+                    (a->m->conn == CONN_READY ? NEED_ONLINE : 0) | (a->g != NULL ? NEED_NAME : 0);
 
     if (line.n == 0) {
         if (a->m->conn == CONN_WAITING)

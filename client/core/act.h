@@ -15,6 +15,8 @@ struct act_ops {
     void (*set_point)(void *ctx, size_t point); /* the cursor in the draft */
     void (*redraw)(void *ctx);
     void (*suspend)(void *ctx);
+    /* A guest's text, unsigned; only where there is no engine. false and e: not sent. */
+    bool (*say)(void *ctx, struct str text, struct err *e);
 };
 
 enum { ACT_ASKS_MAX = 16 };
@@ -36,7 +38,7 @@ struct act_ask {
 
 struct act {
     struct model *m;
-    struct engine *g;
+    struct engine *g; /* NULL: a guest of `classic` */
     const struct act_ops *ops;
     void *ctx;
     struct hash own_fp;
@@ -49,6 +51,9 @@ bool act_line(struct act *a, struct str line, bool pasted);
 
 /* What happened. */
 void act_event(struct act *a, const struct engine_event *ev);
+/* `classic`: its window, and a text that came or was said. Everything in it bears the mark. */
+void act_guest_window(struct act *a);
+void act_guest_text(struct act *a, struct str text, bool own);
 /* After a step: what the link knows by now. */
 void act_link(struct act *a, const struct link_info *info);
 /* A try failed for good: what, and the word of a certificate rule or NULL. */

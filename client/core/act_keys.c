@@ -123,7 +123,9 @@ static void inspect(struct act *a)
 {
     const struct window *w = model_current(a->m);
 
-    if (a->m->view == VIEW_INSPECT)
+    if (a->g == NULL)
+        snprintf(a->m->hint, sizeof a->m->hint, "there are no certificates in classic");
+    else if (a->m->view == VIEW_INSPECT)
         back(a);
     else
         act_inspect(a, str_of(w->kind == WINDOW_DIRECT ? w->name : a->m->account));

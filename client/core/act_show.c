@@ -489,6 +489,39 @@ void act_failed(struct act *a, const struct err *why, const struct link_info *in
     model_clean(a->m->why, sizeof a->m->why, text);
 }
 
+/* --- classic --- */
+
+static const struct room_id guest_room = {"#classic"};
+
+void act_guest_window(struct act *a)
+{
+    struct window *w = model_window(a->m, &guest_room);
+
+    if (w == NULL)
+        w = model_window_add(a->m, &guest_room, WINDOW_GUEST, "classic");
+    if (w == NULL)
+        return;
+    w->joined = w->begun = true; /* nothing is kept, so there is nothing older */
+    model_switch(a->m, (size_t)(w - a->m->windows));
+}
+
+void act_guest_text(struct act *a, struct str text, bool own)
+{
+    struct window *w = model_window(a->m, &guest_room);
+
+    if (w == NULL)
+        return;
+    const struct message_in in = {.number = w->messages_n + 1,
+                                  .seq = w->messages_n + 1,
+                                  .at = a->m->now,
+                                  .mark = MARK_UNSIGNED,
+                                  .own = own,
+                                  .sender = own ? "you" : "guest",
+                                  .text = text,
+                                  .note = LINK_CLASSIC_MARK};
+    model_message(a->m, w, &in);
+}
+
 void act_login(struct act *a, uint64_t at_us, bool done)
 {
     const struct attempt *t = model_last_try(a->m);

@@ -74,6 +74,8 @@ static struct str trimmed(struct str s)
 /* The first need that is not met, in words. */
 static const char *lacking(const struct command *c, struct str rest, unsigned have)
 {
+    if ((c->need & NEED_NAME) != 0 && (have & NEED_NAME) == 0)
+        return "a guest has no account, and classic no rooms, persons or certificates";
     if ((c->need & NEED_ROOM) != 0 && (have & NEED_ROOM) == 0)
         return "this window is no room: /join ROOM or /msg NAME first";
     if ((c->need & NEED_ARG) != 0 && rest.n == 0)

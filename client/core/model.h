@@ -29,7 +29,8 @@ struct stamp {
     X(MARK_DELIVERED, '+', "on a device of the other person")                                      \
     X(MARK_FAILED, '!', "failed, the row says why")                                                \
     X(MARK_UNVERIFIED, '?', "signature good, certificate not verified by you")                     \
-    X(MARK_REFUSED, 'X', "refused, the text is withheld")
+    X(MARK_REFUSED, 'X', "refused, the text is withheld")                                          \
+    X(MARK_UNSIGNED, '~', "not signed: anybody may have written or changed it")
 
 #define X(id, glyph, text) id,
 enum mark { MARKS(X) };
@@ -62,7 +63,7 @@ struct person {
     bool proven;
 };
 
-enum window_kind { WINDOW_STATUS, WINDOW_PUBLIC, WINDOW_PRIVATE, WINDOW_DIRECT };
+enum window_kind { WINDOW_STATUS, WINDOW_PUBLIC, WINDOW_PRIVATE, WINDOW_DIRECT, WINDOW_GUEST };
 
 /* One window. The first one is the client's own, without a room behind it. */
 struct window {
@@ -212,6 +213,7 @@ struct model {
     struct input input;
     uint64_t serial;
     bool settled; /* logged in once: from now on windows keep their numbers */
+    bool guest;   /* of `classic`: no account, nobody is proven */
     bool quiet;   /* joins and presence are not written into windows */
 };
 

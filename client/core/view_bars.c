@@ -13,7 +13,8 @@ static unsigned segment(struct area a, unsigned col, enum style s, const char *t
 
 const char *window_sign(const struct window *w)
 {
-    return w->kind == WINDOW_PUBLIC || w->kind == WINDOW_PRIVATE ? "#" : "";
+    return w->kind == WINDOW_PUBLIC || w->kind == WINDOW_PRIVATE || w->kind == WINDOW_GUEST ? "#"
+                                                                                            : "";
 }
 
 /* The first of the texts that has room; the last one in any case. */
@@ -85,6 +86,16 @@ static const char *claim(unsigned cols)
                         : "";
 }
 
+static void title_guest(struct area a, const char *name)
+{
+    static const char *const marks[] = {LINK_CLASSIC_MARK,
+                                        "anyone in the middle can read and change",
+                                        "anyone can change this", "UNSAFE"};
+    unsigned col = segment(a, 0, STYLE_BAR_STRONG, name) + 1;
+
+    segment_fitting(a, col, STYLE_BAR_BAD, marks, COUNT(marks));
+}
+
 static void title_chat(const struct model *m, struct area a)
 {
     const struct window *w = &m->windows[m->current];
@@ -97,6 +108,10 @@ static void title_chat(const struct model *m, struct area a)
     if (w->kind == WINDOW_STATUS) {
         unsigned col = segment(a, 0, STYLE_BAR_STRONG, text);
         segment(a, col + 1, STYLE_BAR, "notices of this program and of the relay");
+        return;
+    }
+    if (w->kind == WINDOW_GUEST) {
+        title_guest(a, text);
         return;
     }
     const char *reads = claim(a.cols);
@@ -130,8 +145,10 @@ static void title_handshake(const struct model *m, struct area a)
                  t->total, ms);
     snprintf(text, sizeof text, a.cols < 60 ? "try %.0s%u" : "%s  try %u", t->where, t->number);
     col = segment(a, col + 1, STYLE_BAR, text);
-    snprintf(text, sizeof text, "  %s mutual X.509",
-             t->version[0] != '\0' ? t->version : "TLS 1.3");
+    snprintf(text, sizeof text, m->guest ? "  %s, nobody is proven" : "  %s mutual X.509",
+             t->version[0] != '\0' ? t->version
+             : m->guest            ? "classic"
+                                   : "TLS 1.3");
     if (a.cols >= 60 && col + strlen(text) + strlen(right) <= a.cols)
         segment(a, col, STYLE_BAR, text);
     if (last != NULL)
@@ -185,6 +202,10 @@ static enum style conn_text(const struct model *m, bool wide, char *out, size_t 
 
     switch (m->conn) {
     case CONN_READY:
+        if (m->guest) {
+            snprintf(out, cap, wide ? "classic, nobody is proven" : "classic");
+            return STYLE_BAR_BAD;
+        }
         snprintf(out, cap, wide ? "TLS 1.3 ok, both certificates" : "TLS 1.3 ok");
         break;
     case CONN_OFF: snprintf(out, cap, wide ? "OFFLINE, /connect" : "OFFLINE"); break;

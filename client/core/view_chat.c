@@ -18,7 +18,8 @@ static struct columns columns_of(const struct window *w, unsigned cols)
 
     c.own_row = cols < 30;
     c.time_always = cols >= 60;
-    c.counts = cols >= 60 && w->kind != WINDOW_DIRECT && w->kind != WINDOW_STATUS;
+    c.counts = cols >= 60 && w->kind != WINDOW_DIRECT && w->kind != WINDOW_STATUS &&
+               w->kind != WINDOW_GUEST;
     c.sender = c.time_always ? 8 : 5;
     c.mark_at = c.sender_at + c.sender + 1;
     c.text_at = c.own_row ? 0 : c.mark_at + (c.counts ? 3 : 1) + 1;
@@ -42,6 +43,7 @@ static enum style mark_style(enum mark mark)
     case MARK_DELIVERED: return STYLE_GOOD;
     case MARK_UNVERIFIED: return STYLE_WARN;
     case MARK_FAILED:
+    case MARK_UNSIGNED:
     case MARK_REFUSED: return STYLE_BAD;
     }
     return STYLE_TEXT;
@@ -213,6 +215,12 @@ static void introduction(const struct model *m, const struct window *w, char *ou
                  "You and %s. What is said here is signed; %s and the relay can read "
                  "it. Type a text, then Enter.",
                  w->name, w->name);
+        break;
+    case WINDOW_GUEST:
+        snprintf(out, cap,
+                 "#%s, the guests of %s. " LINK_CLASSIC_MARK
+                 "; nothing is signed or kept. Type a text, then Enter.",
+                 w->name, m->relay);
         break;
     case WINDOW_PUBLIC:
     case WINDOW_PRIVATE:

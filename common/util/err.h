@@ -20,6 +20,7 @@
  * that ends for this reason (sysexits.h). */
 #define ERR_LIST(X)                                                                                \
     X(ERR_NONE, "no error", 0)                                                                     \
+    X(ERR_UNEXPECTED, "not as expected", 1)                                                        \
     X(ERR_USAGE, "used wrongly", 64)                                                               \
     X(ERR_DATA, "bad data", 65)                                                                    \
     X(ERR_INPUT, "cannot be read", 66)                                                             \

@@ -10,7 +10,7 @@
 #include "client/core/commands.h"
 #include "common/util/err.h"
 
-enum { ALL = NEED_ONLINE | NEED_ROOM };
+enum { ALL = NEED_ONLINE | NEED_ROOM | NEED_NAME };
 
 static void test_table(void **state)
 {
@@ -49,7 +49,7 @@ static const struct {
     {"/wh", false, ALL, LINE_COMMAND, CMD_WHY, "", "the other one"},
     {"/join  lab ", false, ALL, LINE_COMMAND, CMD_JOIN, "lab", "spaces around arguments"},
     {"/msg bob a\nb", false, ALL, LINE_COMMAND, CMD_MSG, "bob a\nb", "newlines in a text"},
-    {"/verify bob AB CD", false, 0, LINE_COMMAND, CMD_VERIFY, "bob AB CD",
+    {"/verify bob AB CD", false, NEED_NAME, LINE_COMMAND, CMD_VERIFY, "bob AB CD",
      "argument may be pasted"},
     {"/quit", true, ALL, LINE_ERROR, -1, NULL, "pasted"},
     {"/verify bob AB", true, ALL, LINE_ERROR, -1, NULL, "pasted whole"},
@@ -61,8 +61,11 @@ static const struct {
     {"/quitx", false, ALL, LINE_ERROR, -1, NULL, "longer than the name"},
     {"/join", false, ALL, LINE_ERROR, -1, NULL, "an argument is missing"},
     {"/quit now", false, ALL, LINE_ERROR, -1, NULL, "an argument too many"},
-    {"/join lab", false, NEED_ROOM, LINE_ERROR, -1, NULL, "not online"},
-    {"/leave", false, NEED_ONLINE, LINE_ERROR, -1, NULL, "no room"},
+    {"/join lab", false, NEED_NAME | NEED_ROOM, LINE_ERROR, -1, NULL, "not online"},
+    {"/leave", false, NEED_NAME | NEED_ONLINE, LINE_ERROR, -1, NULL, "no room"},
+    {"/join lab", false, NEED_ONLINE | NEED_ROOM, LINE_ERROR, -1, NULL, "a guest"},
+    {"/me", false, NEED_ONLINE | NEED_ROOM, LINE_ERROR, -1, NULL, "a guest is nobody"},
+    {"/quit", false, 0, LINE_COMMAND, CMD_QUIT, "", "who may leave needs nothing"},
 };
 
 static void test_lines(void **state)
@@ -94,7 +97,7 @@ static void test_errors_help(void **state)
     assert_non_null(strstr(c.error, "/invite"));
     command_read(str_of("/join"), false, ALL, &c);
     assert_non_null(strstr(c.error, "usage: /join ROOM"));
-    command_read(str_of("/leave"), false, 0, &c);
+    command_read(str_of("/leave"), false, NEED_NAME, &c);
     assert_non_null(strstr(c.error, "/join ROOM"));
 }
 

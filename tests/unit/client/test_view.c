@@ -257,6 +257,7 @@ static void test_marks(void **state)
     mark_shown(MARK_FAILED, "14:33      bob ! text");
     mark_shown(MARK_FAILED, "            --   reason");
     mark_shown(MARK_UNVERIFIED, "14:33      bob ? text");
+    mark_shown(MARK_UNSIGNED, "14:33      bob ~ text");
     mark_shown(MARK_REFUSED, "14:33      bob X 1 message refused: reason, /why 4");
 }
 
