@@ -285,7 +285,7 @@ static bool do_rekey(void *ctx)
 {
     struct screen *s = ctx;
 
-    return client_rekey(s->client);
+    return s->guest == NULL && client_rekey(s->client);
 }
 
 static void do_point(void *ctx, size_t point)

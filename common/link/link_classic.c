@@ -554,6 +554,13 @@ static void end_close(void *ctx)
     end->closed = true;
 }
 
+/* It has one key and no way to say another. */
+static int end_rekey(void *ctx)
+{
+    (void)ctx;
+    return -1;
+}
+
 static bool end_step(void *ctx, struct link_step *s)
 {
     struct end *end = ctx;
@@ -656,9 +663,10 @@ static const struct link_row file_rows[] = {STEPS_CLASSIC_FILE(X)};
 #define CLASSIC_END                                                                                \
     .first = {"{", 1}, .ready_new = ready_new, .ready_free = ready_free, .open = end_open,         \
     .free = end_free, .feed = end_feed, .eof = end_eof, .out = end_out, .sent = end_sent,          \
-    .waiting = end_waiting, .rest = end_rest, .send = end_send, .close = end_close,                \
-    .step = end_step, .take = end_take, .done = end_done, .said = end_said, .now = end_now,        \
-    .closed = end_closed, .error = end_error, .info = end_info, .exporter = end_exporter
+    .waiting = end_waiting, .rest = end_rest, .send = end_send, .rekey = end_rekey,                \
+    .close = end_close, .step = end_step, .take = end_take, .done = end_done, .said = end_said,    \
+    .now = end_now, .closed = end_closed, .error = end_error, .info = end_info,                    \
+    .exporter = end_exporter
 
 const struct link_proto link_proto_classic = {
     .rows = rsa_rows, .rows_n = COUNT(rsa_rows), .total = rsa_total, CLASSIC_END};

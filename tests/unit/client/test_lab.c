@@ -1,0 +1,147 @@
+/* Every attack on every link: what comes of it is written down here a second time, by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client/lab.h"
+
+static struct lab_pki ours, his;
+static unsigned told[3];
+
+static int setup(void **state)
+{
+    const struct rng rng = rng_system();
+    struct err e = {0};
+
+    (void)state;
+    return crypto_init(&e) < 0 || lab_pki_make(&ours, &rng, &e) < 0 ||
+                   lab_pki_make(&his, &rng, &e) < 0
+               ? -1
+               : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    lab_pki_wipe(&ours);
+    lab_pki_wipe(&his);
+    return 0;
+}
+
+static void on_told(void *ctx, enum lab_who who, const char *what)
+{
+    (void)ctx;
+    assert_true(strlen(what) > 0);
+    told[who]++;
+}
+
+static struct lab_outcome run(enum lab_attack a, enum link_kind kind)
+{
+    const struct lab lab = {.ours = &ours, .his = &his, .tell = on_told};
+    struct lab_outcome out;
+    struct err e = {0};
+
+    memset(told, 0, sizeof told);
+    if (lab_run(&lab, a, kind, &out, &e) < 0)
+        fail_msg("%s on %s: %s", lab_attack_name(a), link_kind_name(kind), e.text);
+    return out;
+}
+
+/* Somebody ended it, and said why and where: an attack that does nothing does not count. */
+static void all_but_classic_stop_every_attack(void **state)
+{
+    (void)state;
+    for (enum link_kind k = 0; k < LINK_CLASSIC; k++)
+        for (enum lab_attack a = 0; a < LAB_ATTACK_COUNT; a++) {
+            struct lab_outcome out = run(a, k);
+            if (out.won)
+                fail_msg("%s on %s: %s", lab_attack_name(a), link_kind_name(k), out.what);
+            assert_true(strncmp(out.what, "the client: ", 12) == 0 ||
+                        strncmp(out.what, "the relay: ", 11) == 0);
+            assert_int_equal(told[LAB_ATTACKER] > 0, true);
+            assert_false(lab_expects(a, k));
+        }
+}
+
+static void classic_loses_all_but_one(void **state)
+{
+    static const struct {
+        enum lab_attack attack;
+        const char *what;
+    } rows[] = {
+        {LAB_MITM, "he reads the client's words and puts his in their place"},
+        {LAB_DOWNGRADE, "both go on with less, and do not know"},
+        {LAB_REPLAY, "the relay hears the whole session once more"},
+        {LAB_TAMPER, "the relay: HMAC verification failed"},
+        {LAB_REFLECT, "the client takes its own words for the relay's"},
+        {LAB_TRUNCATE, "the relay takes it for a farewell"},
+        {LAB_REORDER, "the relay hears them the wrong way round"},
+        {LAB_STOLEN_KEY, "he reads what was said before he came"},
+    };
+
+    (void)state;
+    assert_int_equal(COUNT(rows), LAB_ATTACK_COUNT);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct lab_outcome out = run(rows[i].attack, LINK_CLASSIC);
+        assert_string_equal(out.what, rows[i].what);
+        assert_int_equal(out.won, rows[i].attack != LAB_TAMPER);
+        assert_int_equal(lab_expects(rows[i].attack, LINK_CLASSIC), out.won);
+    }
+}
+
+/* Where an attack is seen: what stopped it, said again by hand for some. */
+static void what_stopped_it_is_told(void **state)
+{
+    static const struct {
+        enum lab_attack attack;
+        enum link_kind kind;
+        const char *step, *why;
+    } rows[] = {
+        {LAB_MITM, LINK_TLS, "CertificateRequest", "certificate is refused"},
+        {LAB_MITM, LINK_ECDHE, "ClientHello", "certificate is refused"},
+        {LAB_DOWNGRADE, LINK_ECDHE, "ClientHello", "signature is not over what we saw"},
+        {LAB_DOWNGRADE, LINK_SOVEREIGN, "ServerHello", "damaged or forged"},
+        {LAB_REPLAY, LINK_ECDHE, "HKDF", "Client Finished: damaged or forged"},
+        {LAB_TRUNCATE, LINK_TLS, "Verdict", "cut"},
+        {LAB_TRUNCATE, LINK_CIANR, "server finished", "cut"},
+        {LAB_STOLEN_KEY, LINK_SOVEREIGN, "SecureAck", "damaged or forged"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct lab_outcome out = run(rows[i].attack, rows[i].kind);
+        assert_string_equal(out.step, rows[i].step);
+        if (strstr(out.what, rows[i].why) == NULL)
+            fail_msg("%s", out.what);
+    }
+}
+
+static void names_are_taken(void **state)
+{
+    enum lab_attack a;
+
+    (void)state;
+    for (enum lab_attack i = 0; i < LAB_ATTACK_COUNT; i++) {
+        assert_int_equal(lab_attack_take(str_of(lab_attack_name(i)), &a), 0);
+        assert_int_equal(a, i);
+    }
+    assert_int_equal(lab_attack_take(str_of("all"), &a), -1);
+    assert_int_equal(lab_attack_take(str_of("mit"), &a), -1);
+    assert_int_equal(lab_attack_take(str_of(""), &a), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_but_classic_stop_every_attack),
+        cmocka_unit_test(classic_loses_all_but_one),
+        cmocka_unit_test(what_stopped_it_is_told),
+        cmocka_unit_test(names_are_taken),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
