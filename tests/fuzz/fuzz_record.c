@@ -146,11 +146,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ends_new(&p, rd_u8(&r) & 1);
     while (rd_left(&r) >= 2) {
         unsigned what = rd_u8(&r);
-        size_t n = rd_u8(&r), has = what % STEPS == CRAFT || what % STEPS == RAW ? n : 0;
-        const uint8_t *more = rd_take(&r, has < rd_left(&r) ? has : rd_left(&r));
+        size_t n = rd_u8(&r);
+        bool bytes = what % STEPS == CRAFT || what % STEPS == RAW; /* else n is a number alone */
 
-        if (has > 0 && more == NULL)
-            break;
+        if (bytes && n > rd_left(&r))
+            n = rd_left(&r);
+        const uint8_t *more = rd_take(&r, bytes ? n : 0);
         step(&p, (enum step)(what % STEPS), what / STEPS % 2, span_of(more, n));
     }
     for (int i = 0; i < 2; i++) {
