@@ -302,8 +302,16 @@ static int load_user(void *ctx, const struct store_user *row)
     return account_add(ctx, row) == NULL ? -1 : 0;
 }
 
+/* A row names what is not there: the database is damaged. */
+static int stray(struct core *c)
+{
+    return err_set(&c->failed, ERR_DATA, "the store: rows that point nowhere");
+}
+
 static int load_device(void *ctx, const struct store_device *row)
 {
+    if (account_find(ctx, &row->account) == NULL)
+        return stray(ctx);
     return device_add(ctx, row) == NULL ? -1 : 0;
 }
 
@@ -316,15 +324,18 @@ static int load_member(void *ctx, const struct store_member *row)
 {
     struct room *r = room_by_id(ctx, &row->room);
     struct account *a = account_find(ctx, &row->account);
-    return r == NULL || a == NULL || member_keep(ctx, r, a, row) == NULL ? -1 : 0;
+    if (r == NULL || a == NULL)
+        return stray(ctx);
+    return member_keep(ctx, r, a, row) == NULL ? -1 : 0;
 }
 
 int state_load(struct core *c)
 {
-    if (STORE(c, user_each, load_user, c) == 0 && STORE(c, device_each, load_device, c) == 0 &&
-        STORE(c, room_each, load_room, c) == 0 && STORE(c, member_each, load_member, c) == 0)
-        return 0;
-    return err_set(&c->failed, ERR_DATA, "the store: rows that point nowhere");
+    return STORE(c, user_each, load_user, c) == 0 && STORE(c, device_each, load_device, c) == 0 &&
+                   STORE(c, room_each, load_room, c) == 0 &&
+                   STORE(c, member_each, load_member, c) == 0
+               ? 0
+               : -1;
 }
 
 static int refresh_user(void *ctx, const struct store_user *row)
@@ -347,7 +358,7 @@ static int refresh_device(void *ctx, const struct store_device *row)
     struct device *d = device_find(c, &row->fp);
 
     if (d == NULL)
-        return device_add(c, row) == NULL ? -1 : 0;
+        return load_device(c, row);
     if (row->revoked != 0 && d->row.revoked == 0) {
         d->row.revoked = row->revoked;
         device_shut(c, d, "revoked");

@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from relay import SECONDS, Relay, countersignd, messages
+from relay import CLIENT, SECONDS, Relay, countersignd, message, messages
 from test_writes import burst, entries
 from wire import Puppet
 
@@ -60,18 +60,35 @@ def held(path):
         db.execute("rollback")
 
 
+def listen(lines, text, numbered):
+    """Sets numbered when the relay has acknowledged this text."""
+    for row in map(json.loads, lines):
+        if row.get("text") == text and row.get("number"):
+            numbered.set()
+
+
 @pytest.mark.parametrize("seconds", [BUSY_S + 2, pytest.param(30, marks=faults)])
 def test_relay_waits_while_its_database_is_held(relay, seconds):
     """Nothing is acknowledged meanwhile, nobody is cut, and what was said goes in afterwards."""
     relay.run()
     alice, bob = two(relay)
-    with held(f"{relay.dir}/relay.db"):
-        send = alice.start("--timeout", "90", "send", "ops", "patience")
-        relay.wait("waiting")
-        with pytest.raises(subprocess.TimeoutExpired):
-            send.wait(seconds - BUSY_S)  # it has no answer as long as the lock is held
-    out, err = send.communicate(timeout=2 * SECONDS)
-    assert send.returncode == 0, (out, err)
+    with subprocess.Popen([CLIENT, "--password-file", alice.password, "plain", "--json", "--room",
+                           "ops"], text=True, env=alice.env, bufsize=1, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as p:
+        while message(p.stdout)["text"] != "third":
+            pass
+        numbered = threading.Event()
+        reader = threading.Thread(target=listen, args=(p.stdout, "patience", numbered))
+        reader.start()
+        gone = relay.log().count("event=gone")
+        with held(f"{relay.dir}/relay.db"):
+            p.stdin.write("patience\n")
+            relay.wait("waiting")
+            assert not numbered.wait(seconds - BUSY_S), "acknowledged while the lock is held"
+        assert numbered.wait(SECONDS), relay.log()
+        assert relay.log().count("event=gone") == gone, "somebody was cut"
+        p.stdin.close()
+        reader.join()
     assert texts(recv(bob)) == ["first", "second", "third", "patience"]
     assert relay.process.poll() is None and "event=fatal" not in relay.log()
     relay.stop()

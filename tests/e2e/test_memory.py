@@ -106,8 +106,11 @@ def serve(relay, alice, at, calls):
     assert p.returncode >= 0
     if relay.process.poll() is None:
         relay.kick(signal.SIGTERM)
-    assert relay.process.wait(SECONDS) >= 0, (at, calls, relay.log())
+    status = relay.process.wait(SECONDS)
     relay.reader.join(SECONDS)
+    # The signal may meet a program that has said why it ends, and listens no more.
+    late = status == -signal.SIGTERM and "countersignd: " in relay.log()
+    assert status >= 0 or late, (at, calls, status, relay.log())
     return p.returncode == 0
 
 
