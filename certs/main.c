@@ -2,6 +2,7 @@
  * options; what each does stands in ca.c. */
 #include <getopt.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,20 @@ static int name_add(char out[PATH_MAX], const char *prefix, const char *ending, 
     return n < PATH_MAX ? 0 : err_set(e, ERR_USAGE, "%.80s...: too long a path", prefix);
 }
 
+static void tell(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* A line for people; paths may be anybody's. */
+static void tell(const char *fmt, ...)
+{
+    char text[2 * TEXT_FORMAT_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    text_vformat(text, sizeof text, fmt, ap);
+    va_end(ap);
+    puts(text);
+}
+
 /* Leaf and intermediate, as a peer presents them. */
 static int chain_create(const struct ca *ca, const struct ca_cert *c, const char *prefix,
                         struct err *e)
@@ -132,7 +147,7 @@ static int chain_create(const struct ca *ca, const struct ca_cert *c, const char
         pem_put(&text, PEM_CERT, ca_intermediate(ca), e) == 0)
         rc = file_create(path, FILE_PUBLIC, buf_span(&text), e);
     if (rc == 0)
-        printf("wrote %s\n", path);
+        tell("wrote %s", path);
     buf_free(&text);
     return rc;
 }
@@ -211,12 +226,15 @@ static int cmd_init(struct args *a, struct err *e)
     ca = ca_open(a->dir, &a->rng, e);
     if (ca == NULL)
         return -1;
-    printf("A new CA is in %s. Its root:\n\n", a->dir);
+    tell("A new CA is in %s. Its root:", a->dir);
+    putchar('\n');
     int rc = show_cert(ca_root(ca), a->now, e);
-    if (rc == 0 && a->root_key == NULL)
-        printf("\nThe root's private key is %s/%s: keep it off this machine. Only a new\n"
-               "intermediate and `crl --root` need it.\n",
-               a->dir, CA_FILE_ROOT_KEY);
+    if (rc == 0 && a->root_key == NULL) {
+        putchar('\n');
+        tell("The root's private key is %s/%s: keep it off this machine. Only a new", a->dir,
+             CA_FILE_ROOT_KEY);
+        tell("intermediate and `crl --root` need it.");
+    }
     ca_free(ca);
     return rc;
 }
@@ -269,7 +287,7 @@ static int issue_with(struct args *a, const struct subject *s, struct ca *ca, st
         goto out;
     rc = subject_issue(a, 0, s, ca, span_of(spki, n), e);
     if (rc == 0 && a->key == NULL)
-        printf("wrote %s\n", path);
+        tell("wrote %s", path);
     else if (a->key == NULL)
         unlink(path); /* made for this certificate alone */
 out:
@@ -363,7 +381,7 @@ static int cmd_revoke(struct args *a, struct err *e)
     ca = ca_here(a, e);
     int rc = ca == NULL ? -1 : ca_revoke(ca, a->now, &fp, (enum revoke_reason)why, e);
     if (rc == 0)
-        printf("revoked; wrote %s/%s: bring it to the relay\n", a->dir, CA_FILE_CRL);
+        tell("revoked; wrote %s/%s: bring it to the relay", a->dir, CA_FILE_CRL);
     ca_free(ca);
     return rc;
 }
@@ -377,7 +395,7 @@ static int cmd_crl(struct args *a, struct err *e)
     if (ca != NULL)
         rc = root ? ca_root_crl(ca, a->now, a->root_key, e) : ca_crl(ca, a->now, e);
     if (rc == 0)
-        printf("wrote %s/%s\n", a->dir, root ? CA_FILE_ROOT_CRL : CA_FILE_CRL);
+        tell("wrote %s/%s", a->dir, root ? CA_FILE_ROOT_CRL : CA_FILE_CRL);
     ca_free(ca);
     return rc;
 }
@@ -538,9 +556,7 @@ int main(int argc, char *argv[])
         err_set(&e, ERR_USAGE, "%.40s is no command", argv[1]);
     else if (run(c, argc - 1, argv + 1, &e) == 0)
         return 0;
-    char clean[sizeof e.text * TEXT_CLEAN_GROWS + 1];
-    text_clean(clean, sizeof clean, str_of(e.text), TEXT_ONE_LINE);
-    fprintf(stderr, "countersign-ca: %s\n", clean);
+    fprintf(stderr, "countersign-ca: %s\n", e.text);
     if (e.code == ERR_USAGE)
         fprintf(stderr, "countersign-ca: see countersign-ca%s%s --help\n", c != NULL ? " " : "",
                 c != NULL ? c->name : "");

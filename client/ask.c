@@ -117,7 +117,7 @@ bool ask_again(unsigned *count, struct err *e)
     if (fd < 0)
         return false;
     say(fd, "  ");
-    say(fd, e->text); /* our own sentence: err_set let no control byte in */
+    say(fd, e->text); /* cleaned by err_set */
     say(fd, "\n");
     close(fd);
     err_clear(e);

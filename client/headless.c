@@ -698,14 +698,15 @@ int command_me(struct call *c, struct err *e)
         row_text(&row, "directory", p.dir);
         return row_end(&row, e);
     }
-    struct clean relay = {0};
+    struct clean relay = {0}, dir = {0};
     fp_groups(fp, &p.fp);
     fp_groups(root, &p.root_fp);
     print_line("account      %s, device %s, profile %s", p.account, p.device, p.name);
     print_line("relay        %s, %s:%u", clean(&relay, p.relay), p.host, p.port);
-    clean_free(&relay);
     print_line("your SHA-256 %s", fp);
     print_line("root SHA-256 %s", root);
-    print_line("files        %s", p.dir);
+    print_line("files        %s", clean(&dir, p.dir));
+    clean_free(&relay);
+    clean_free(&dir);
     return print_flush(e);
 }

@@ -338,8 +338,6 @@ out:
     password_wipe(&c.known);
     if (ret == 0)
         return 0;
-    struct clean text = {0};
-    fprintf(stderr, "countersign: %s\n", clean(&text, e.text));
-    clean_free(&text);
+    fprintf(stderr, "countersign: %s\n", e.text);
     return err_status(e.code == ERR_NONE ? ERR_LOCAL : e.code);
 }

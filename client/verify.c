@@ -236,7 +236,7 @@ static const struct profile *account_under(const struct call *c, const struct ve
 
 static int verdict_print(const struct call *c, const struct verdict *v, struct err *e)
 {
-    struct clean where, why;
+    struct clean where;
     struct profile profile;
     const struct profile *known = account_under(c, v, &profile);
 
@@ -246,9 +246,8 @@ static int verdict_print(const struct call *c, const struct verdict *v, struct e
         valid_lines(v, known);
         return print_flush(e);
     }
-    print_line("INVALID\n%s: %s", clean(&where, v->where), clean(&why, v->why.text));
+    print_line("INVALID\n%s: %s", clean(&where, v->where), v->why.text);
     clean_free(&where);
-    clean_free(&why);
     return print_flush(e);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "certs/file.h"
+#include "common/util/text.h"
 #include "server/books.h"
 #include "server/command.h"
 #include "server/door.h"
@@ -31,7 +32,7 @@ static void find(struct finding *f, enum grade g, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(f->text, sizeof f->text, fmt, ap);
+    text_vformat(f->text, sizeof f->text, fmt, ap);
     va_end(ap);
     f->grade = g;
 }

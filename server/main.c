@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/crypto/crypto.h"
-#include "common/util/text.h"
 #include "server/command.h"
 #include "server/relay.h"
 
@@ -115,16 +114,13 @@ out:
 
 static int finish(const struct err *e)
 {
-    char clean[sizeof e->text * TEXT_CLEAN_GROWS + 1];
-
     if (fflush(stdout) != 0) {
         fprintf(stderr, "countersignd: %s\n", strerror(errno));
         return err_status(ERR_IO);
     }
     if (e->code == ERR_NONE)
         return 0;
-    text_clean(clean, sizeof clean, str_of(e->text), TEXT_ONE_LINE);
-    fprintf(stderr, "countersignd: %s\n", clean);
+    fprintf(stderr, "countersignd: %s\n", e->text);
     if (e->code == ERR_USAGE)
         fputs("countersignd: see countersignd --help\n", stderr);
     return err_status(e->code);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "certs/file.h"
+#include "common/util/text.h"
 #include "server/books.h"
 #include "server/command.h"
 #include "server/identity.h"
@@ -20,10 +21,19 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
+/* A path as people may see it. */
+static const char *shown(char out[OPT_TEXT_MAX * TEXT_CLEAN_GROWS], const char *path)
+{
+    text_clean(out, OPT_TEXT_MAX * TEXT_CLEAN_GROWS, str_of(path), TEXT_ONE_LINE);
+    return out;
+}
+
 static void remove_all(const char *dir)
 {
+    char text[OPT_TEXT_MAX * TEXT_CLEAN_GROWS];
+
     if (nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0)
-        fprintf(stderr, "countersignd: %s is left over: %s\n", dir, strerror(errno));
+        fprintf(stderr, "countersignd: %s is left over: %s\n", shown(text, dir), strerror(errno));
 }
 
 /* The directory beside the final one, empty. */
@@ -137,7 +147,9 @@ static int make(const struct conf *c, const struct hosts *hosts, char line[INVIT
 
 static void report(const struct conf *c, const struct hosts *hosts, const char *line)
 {
-    printf("made a relay for %s in %s\n", hosts->p[0], c->dir);
+    char dir[OPT_TEXT_MAX * TEXT_CLEAN_GROWS];
+
+    printf("made a relay for %s in %s\n", hosts->p[0], shown(dir, c->dir));
     printf("  ca/            certificate authority; ca/root.key is not needed from day to day:\n"
            "                 move it off this machine and keep it safe\n"
            "  relay.crt/key  certificate of this relay, 90 days, renewed by itself\n"
@@ -145,7 +157,7 @@ static void report(const struct conf *c, const struct hosts *hosts, const char *
            "  relay.db       accounts, rooms, messages\n"
            "  seal.key       opens the login records in relay.db: back it up apart from it\n"
            "  countersignd.conf\n\n");
-    printf("next: countersignd run --dir %s\n\n", c->dir);
+    printf("next: countersignd run --dir %s\n\n", dir);
     if (line[0] == '\0')
         puts("then, with the port from its log: countersignd invite --admin --at HOST:PORT");
     else

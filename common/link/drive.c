@@ -337,14 +337,6 @@ static uint8_t type_of(const struct drive *d)
     return (uint8_t)(d->shake->order[d->shake->at] + 1);
 }
 
-/* Subjects come from certificates of strangers: a terminal shows this text. */
-static void text_ascii(char *p)
-{
-    for (; *p != '\0'; p++)
-        if (*p < 0x20 || *p > 0x7e)
-            *p = '?';
-}
-
 /* The step that was due has happened. */
 static void happened(struct drive *d, bool out, size_t bytes, uint64_t began)
 {
@@ -362,7 +354,6 @@ static void happened(struct drive *d, bool out, size_t bytes, uint64_t began)
     };
     if (step->tell != NULL)
         step->tell(d, out, t->detail, sizeof t->detail);
-    text_ascii(t->detail);
     s->at++;
 }
 

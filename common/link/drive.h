@@ -35,7 +35,7 @@ struct drive_step {
     /* What each side computes for itself: behind this frame, once it is in the transcript; or, in a
      * row without these two, as a step of its own. NULL: nothing. */
     int (*work)(struct drive *d) MUST_USE;
-    /* What was seen, for people; after the step. NULL: nothing to say. */
+    /* What was seen, for people, cleaned; after the step. NULL: nothing to say. */
     void (*tell)(const struct drive *d, bool out, char *text, size_t cap);
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/link/drive_priv.h"
+#include "common/util/text.h"
 
 static const char *peer_of(const struct drive *d)
 {
@@ -179,7 +180,7 @@ void drive_tell_proof(const struct drive *d, bool own, const char *first, char *
     struct span der = drive_leaf(d, own);
     struct err e = {0};
     struct cert *c = der.n == 0 ? NULL : cert_parse(der, NULL, &e);
-    char fp[2 * HASH_LEN + 1];
+    char fp[2 * HASH_LEN + 1], who[41];
     struct cert_info i;
 
     if (c == NULL) {
@@ -188,7 +189,8 @@ void drive_tell_proof(const struct drive *d, bool own, const char *first, char *
     }
     cert_info(c, &i);
     hex_put(fp, span_of(i.fingerprint.b, sizeof i.fingerprint.b));
-    snprintf(text, cap, "%s%s by %.40s; SHA-256 %s", first, drive_scheme(d, own), i.subject, fp);
+    text_clean(who, sizeof who, str_of(i.subject), TEXT_ONE_LINE);
+    snprintf(text, cap, "%s%s by %s; SHA-256 %s", first, drive_scheme(d, own), who, fp);
     cert_free(c);
 }
 

@@ -136,7 +136,7 @@ struct link_step {
     uint64_t at_us; /* since link_new */
     uint64_t took_us;
     const char *proves;
-    char detail[160]; /* suite, group, subject, fingerprint, signature scheme ...; clean ASCII */
+    char detail[160]; /* suite, group, subject, fingerprint, signature scheme ...; cleaned */
 };
 
 struct link_event {

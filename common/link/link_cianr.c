@@ -7,6 +7,7 @@
 #include "common/link/drive.h"
 #include "common/link/form.h"
 #include "common/link/steps_cianr.h"
+#include "common/util/text.h"
 
 #define MAGIC "countersign cianr 1\n"
 
@@ -167,13 +168,15 @@ static void tell_subject(const struct drive *d, bool own, char *text, size_t cap
     struct err e = {0};
     struct cert *c = der.n == 0 ? NULL : cert_parse(der, NULL, &e);
     struct cert_info i;
+    char who[101];
 
     if (c == NULL) {
         snprintf(text, cap, "no certificate: joining");
         return;
     }
     cert_info(c, &i);
-    snprintf(text, cap, "certificate of %.100s", i.subject);
+    text_clean(who, sizeof who, str_of(i.subject), TEXT_ONE_LINE);
+    snprintf(text, cap, "certificate of %s", who);
     cert_free(c);
 }
 

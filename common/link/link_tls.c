@@ -7,6 +7,7 @@
 #include "common/link/link_priv.h"
 #include "common/link/record.h"
 #include "common/link/steps_tls.h"
+#include "common/util/text.h"
 
 #define X(msg, on_wire, who, label, what)                                                          \
     [TLS_##msg] = {                                                                                \
@@ -386,13 +387,14 @@ static void detail_certificate(struct link_step *s, struct span der)
     struct err e = {0};
     struct cert *c = cert_parse(der, NULL, &e);
     struct cert_info i;
-    char fp[2 * HASH_LEN + 1];
+    char fp[2 * HASH_LEN + 1], who[61];
 
     if (c == NULL)
         return;
     cert_info(c, &i);
     hex_put(fp, span_of(i.fingerprint.b, sizeof i.fingerprint.b));
-    snprintf(s->detail, sizeof s->detail, "%.60s; SHA-256 %s", i.subject, fp);
+    text_clean(who, sizeof who, str_of(i.subject), TEXT_ONE_LINE);
+    snprintf(s->detail, sizeof s->detail, "%s; SHA-256 %s", who, fp);
     cert_free(c);
 }
 
@@ -437,14 +439,6 @@ static void detail_text(struct link_step *s, const struct tls_info *i)
     }
 }
 
-/* Subjects come from certificates of strangers: a terminal shows this text. */
-static void detail_clean(char *p)
-{
-    for (; *p != '\0'; p++)
-        if (*p < 0x20 || *p > 0x7e)
-            *p = '?';
-}
-
 /* The relay's first record with data is the last step; we do not need mbedTLS to see it. */
 static bool step_first(struct end *end, struct link_step *s)
 {
@@ -485,7 +479,6 @@ static bool end_step(void *ctx, struct link_step *s)
     if (i.alpn == NULL)
         i.alpn = end->join ? LINK_ALPN_JOIN : LINK_ALPN_CHAT;
     detail_text(s, &i);
-    detail_clean(s->detail);
     return true;
 }
 

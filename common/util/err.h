@@ -42,11 +42,12 @@ enum err_code { ERR_LIST(X) };
 
 struct err {
     enum err_code code; /* ERR_NONE: nothing happened yet */
-    char text[256];     /* one sentence without a full stop, cleaned of control bytes */
+    char text[256];     /* one sentence without a full stop, as text_clean leaves it */
 };
 
 /* Notes why we failed and returns -1. Keeps the first reason. Never fails; cuts long text.
- * Control bytes in the formatted text become '?': the sentence goes to logs and terminals. */
+ * What others put into it is cleaned (text_clean): the sentence goes to logs and terminals as it
+ * is. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Forgets the reason, so that the object can be used again. */

@@ -1,5 +1,6 @@
 #include "common/util/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -206,6 +207,24 @@ size_t text_clean(char *out, size_t cap, struct str s, enum text_lines lines)
     if (cap > 0)
         out[len] = '\0';
     return len;
+}
+
+size_t text_vformat(char *out, size_t cap, const char *fmt, va_list ap)
+{
+    char raw[TEXT_FORMAT_MAX];
+    int n = vsnprintf(raw, sizeof raw, fmt, ap);
+
+    return text_clean(out, cap, str_of(n < 0 ? "" : raw), TEXT_ONE_LINE);
+}
+
+size_t text_format(char *out, size_t cap, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    size_t n = text_vformat(out, cap, fmt, ap);
+    va_end(ap);
+    return n;
 }
 
 /* --- columns --- */

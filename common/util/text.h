@@ -5,6 +5,7 @@
 #ifndef COMMON_UTIL_TEXT_H
 #define COMMON_UTIL_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,12 @@ enum { TEXT_CLEAN_GROWS = 4, TEXT_MARKS_MAX = 4 };
  * tag and annotation characters -> <U+202E>; of marks on one base only TEXT_MARKS_MAX stay.
  * Gives the length. A cap of TEXT_CLEAN_GROWS * s.n + 1 cuts nothing. */
 size_t text_clean(char *out, size_t cap, struct str s, enum text_lines lines);
+
+/* A sentence of ours with words of others in it: printf, and the whole of it cleaned as one line.
+ * At most TEXT_FORMAT_MAX - 1 bytes before cleaning, then as text_clean. Gives the length. */
+enum { TEXT_FORMAT_MAX = 4096 + 512 }; /* a path and some words */
+size_t text_format(char *out, size_t cap, const char *fmt, ...) PRINTF_LIKE(3, 4);
+size_t text_vformat(char *out, size_t cap, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
 
 /* Columns on a terminal of well-formed, cleaned text without newline. */
 size_t text_width(struct str s);
