@@ -16,6 +16,7 @@
 #include "common/chat/name.h"
 #include "common/chat/proto.h"
 #include "common/crypto/csr.h"
+#include "common/util/text.h"
 
 /* One join, from the invite to the stored account. */
 struct join {
@@ -299,8 +300,9 @@ static void take_refusal(struct join *j, const struct f_error *x)
 static void take_frame(struct join *j, struct frame *f)
 {
     if (f->type == F_HELLO_RELAY && !j->asked && f->u.hello_relay.v == 1) {
-        snprintf(j->profile.relay, sizeof j->profile.relay, "%.*s", (int)f->u.hello_relay.relay.n,
-                 f->u.hello_relay.relay.p);
+        /* cleaned before it is kept: a newline would be a line of the account's file */
+        text_clean(j->profile.relay, sizeof j->profile.relay, f->u.hello_relay.relay,
+                   TEXT_ONE_LINE);
         if (ask_join(j) < 0)
             join_end(j, ERR_LOCAL, j->err.text);
     } else if (f->type == F_JOINED && j->asked) {
@@ -400,7 +402,7 @@ static int converse(struct join *j, struct err *e)
 static void tell(const struct join *j)
 {
     char fp[FP_GROUPS], root[FP_GROUPS];
-    struct clean relay = {0};
+    struct clean relay = {0}, dir = {0};
 
     fp_groups(fp, &j->profile.fp);
     fp_groups(root, &j->profile.root_fp);
@@ -408,11 +410,12 @@ static void tell(const struct join *j)
                j->profile.host, j->profile.port, j->profile.account, j->profile.device);
     print_line("relay    proved by its root certificate, the one in the invite: %s", root);
     print_line("key      RSA-%u, made here, sealed with your password: %s/key",
-               pkey_bits(j->keys.key), j->profile.dir);
+               pkey_bits(j->keys.key), clean(&dir, j->profile.dir));
     print_line("yours    SHA-256 of your certificate: %s", fp);
     print_line("next     countersign%s%s", j->call->conf.profile == NULL ? "" : " --profile ",
                j->call->conf.profile == NULL ? "" : j->call->conf.profile);
     clean_free(&relay);
+    clean_free(&dir);
 }
 
 static int prepare(struct join *j, struct err *e)

@@ -123,8 +123,9 @@ class Screen:
     def end(self):
         """Reads what is left; the exit status."""
         end = time.monotonic() + SECONDS
-        while self.read() and time.monotonic() < end:
-            pass
+        while self.read():
+            if time.monotonic() > end:
+                raise AssertionError(f"it does not end:\n{self.text()}")
         self.child.wait()
         return self.child.exitstatus
 

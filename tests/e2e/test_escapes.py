@@ -1,63 +1,25 @@
-"""P6, P8: what a member says reaches no terminal as anything but visible characters. A corpus of
-escape sequences and lookalikes of our own; judged are the bytes that the real client writes, in a
-pseudo-terminal or not."""
+"""P6, P8: what others chose reaches no terminal as anything but visible characters: what members say,
+what they and a lying relay name things, reasons, certificates, names of files. Judged are the bytes that
+the real programs write, in a pseudo-terminal where they ask for one."""
 
+import contextlib
 import json
+import os
 import re
+import shutil
+import sqlite3
 import subprocess
+import time
 
 import pytest
 
-from relay import CLIENT, SECONDS, Relay
-from screen import Screen
-from wire import Puppet, say
+from hostile import CORPUS, LINES, MIXED, clip, judge
+from liar import Between, Liar
+from relay import BUILD, CLIENT, PASSWORD, RELAY, SECONDS, Member, Relay
+from screen import ESC, Screen
+from wire import CHAT, JOIN, Puppet, Tls, say
 
-# 4242 marks a sequence of ours: the client's own cursor movements and colours never say it.
-CORPUS = {
-    "csi": "\x1b[4242A\x1b[4242;4242H\x1b[4242J\x1b[38;5;4242m\x1b[?4242h\x1b[4242n\x1b[4242$p",
-    "c1 as UTF-8": "\x9b4242A\x9d0;owned\x9c\x90$qm\x9c\x9fapc\x9c\x85\x84\x8d\x80",
-    "osc 0": "\x1b]0;owned\x07", "osc 2": "\x1b]2;owned\x1b\\", "osc 8":
-    "\x1b]8;;http://example.org/\x1b\\here\x1b]8;;\x1b\\", "osc 52": "\x1b]52;c;b3duZWQ=\x07",
-    "osc 4, 10, 1337": "\x1b]4;1;?\x07\x1b]10;?\x07\x1b]1337;File=:AA==\x07",
-    "dcs": "\x1bPq#0;2;0;0;0~\x1b\\", "decrqss": "\x1bP$qm\x1b\\", "xtgettcap": "\x1bP+q544e\x1b\\",
-    "apc, pm, sos": "\x1b_Gowned\x1b\\\x1b^owned\x1b\\\x1bXowned\x1b\\",
-    "reset, charset": "\x1bc\x1b#8\x1b(0\x0e\x0f\x1bZ", "kept open": "\x1b[", "only ESC": "\x1b",
-    "bell": "\x07" * 8, "backspace": "user" + "\x08" * 8 + "root", "delete": "\x7f" * 8,
-    "cr": "said this\rmeant that", "vt, ff": "a\x0b\x0b\x0c\x0cb", "tab": "a\tb",
-    "xon": "\x11\x13\x04\x1a\x1c\x05",
-    "bidi": "\u202egpj.exe\u202c \u2066\u2067\u2068\u2069\u200e\u200f\u061c",
-    "zero width": "o\u200bw\u200cn\u200de\u2060d\ufeff", "tags": "a\U000e0001\U000e0041\U000e007fb",
-    "annotation": "\ufff9a\ufffab\ufffb", "separators": "a\u2028b\u2029c", "marks":
-    "e" + "\u0301" * 10000, "marks on nothing": "\u0489" * 10000, "wide": "\uff21\u3042" * 50,
-}
-# Lines that pretend to be somebody else's words, and what log readers stumble over.
-LINES = [
-    "*** bob left #lab", "-!- bob is now an owner", "12:00 bob + I agree", "[ALARM 1] none",
-    "a\n*** bob left", "a\ntime=2026-01-01T00:00:00.000Z event=login account=root",
-    "a\r\nevent=login account=root", 'x" event=login y="', "x\\", "event=login", "a=b c=d", "%n%s%x%p",
-    "%00", "$(reboot)", "`reboot`", "; reboot", "| reboot", "${jndi:ldap://example.org/a}",
-    "<script>alert(1)</script>", "' OR '1'='1", "../../etc/passwd", "\u2603", "null", "NaN",
-]
-INVISIBLE = re.compile("[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-                       "\U000e0000-\U000e007f]")
-# What ncurses and readline say to a terminal of type xterm-256color.
-OWN = re.compile(r"\x1b\[[<=>?]?[0-9;]*[@-Z`-~]|\x1b[()][AB0]|\x1b[78=>M]")
-
-
-def judge(raw, own):
-    """No byte of the corpus arrived. own: the program draws on a terminal, and says so itself."""
-    text = raw.decode("utf-8")  # whatever was no UTF-8 is no more
-    assert "4242" not in "".join(OWN.findall(text)), "a sequence of the corpus is obeyed"
-    assert "\x1b]" not in text and "\x07" not in text and "\x08" * 5 not in text
-    assert "this\rmeant" not in text
-    if own:
-        text = OWN.sub("", text)
-    bad = re.search("[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f]" if own else
-                    "[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
-    assert not bad, (bad, text[max(bad.start() - 40, 0):bad.end() + 40])
-    hidden = INVISIBLE.search(text)
-    assert not hidden, (hidden, text[max(hidden.start() - 40, 0):hidden.end() + 40])
-    assert not re.search("[\u0300-\u036f\u0489]{5}", text), "marks without end"
+CA = os.path.join(BUILD, "countersign-ca")
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +82,244 @@ def test_lines_on_a_terminal(people):
         assert s.end() == 0
         judge(s.raw, own=True)
         assert b"^[[4242A" in s.raw
+
+
+# --- what a member names things ---
+
+def asked(puppet, what, **fields):
+    """The relay's answer; who broke the protocol comes again."""
+    got = puppet.ask(what, **fields)
+    if got is None or got.get("re") == 0:
+        puppet.login()
+    return got or {"type": "error", "code": "cut", "text": ""}
+
+
+def test_topics_on_a_screen(people):
+    """A topic may be any one line: those that the relay takes are shown harmless, in the bar, in the
+    line about the change and in the list of rooms."""
+    bob, mallory, room = people
+    topics = [clip(t, 500) for t in (*CORPUS.values(), *LINES)]
+    with Screen(bob, rows=60, cols=200) as s:
+        s.login()
+        s.wait("this is the end")
+        taken = [t for t in topics
+                 if asked(mallory, "room-topic", room=room, topic=t)["type"] == "ok"]
+        assert CORPUS["bidi"] in taken and CORPUS["tags"] in taken and LINES[0] in taken
+        assert not [t for t in taken if re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", t)]
+        for text in CORPUS["bidi"], "the end of topics":
+            assert mallory.ask("room-topic", room=room, topic=text)["type"] == "ok"
+            s.until(lambda: "gpj.exe" in s.text() or "the end of topics" in s.text(), text)
+            judge(written(bob, "room", "list"), own=False)
+        s.wait("the end of topics")
+        assert s.screen.title == "" and s.quit() == 0
+        assert b"<U+202E>gpj.exe" in s.raw
+        judge(s.raw, own=True)
+
+
+def test_names_that_are_none(people):
+    """No room, person or device has a name of the corpus; the refusal says so in clean words."""
+    mallory = people[1]
+    guest, invite = Puppet(people[0].relay, "guest"), people[0].relay.invite()
+    for text in (*CORPUS.values(), *LINES):
+        name = clip(text, 120)
+        if name in ("null", "NaN"):
+            continue  # these are names
+        answers = [asked(mallory, "room-create", name=name, private=False, history="all"),
+                   asked(mallory, "room-join", name=name), asked(mallory, "person", name=name)]
+        if text in (CORPUS["osc 52"], CORPUS["bidi"], LINES[5]):
+            answers += [guest.try_join(invite, name=name), guest.try_join(invite, device=name)]
+        for got in answers:
+            assert got["type"] == "error", (name, got)
+            assert got["code"] in ("bad-name", "no-such", "malformed"), (name, got)
+            judge(got["text"].encode(), own=False)
+    assert guest.try_join(invite)["type"] == "joined"
+
+
+# --- what a relay says, from a database that its operator changed ---
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """alice and bob in #lab, and how all of it was."""
+    with Relay(tmp_path_factory.mktemp("lies")) as relay:
+        relay.run("--per-source", 100)
+        alice, bob = relay.member("alice"), relay.member("bob")
+        alice("room", "create", "lab", "--history", "all")
+        bob("room", "join", "lab")
+        alice("send", "lab", "hello")
+        relay.stop()
+        for path in relay.dir, bob.home:
+            shutil.copytree(path, path + ".kept")
+        yield relay, bob
+
+
+@pytest.fixture
+def rested(scene):
+    """The same, and whatever a test leaves behind is gone."""
+    yield scene
+    scene[0].kill()
+
+
+def restore(path):
+    shutil.rmtree(path)
+    shutil.copytree(path + ".kept", path)
+
+
+LIES = {  # no relay says a topic with control bytes, and no client takes one
+    "topic": ("update rooms set topic = ?", CORPUS["bidi"] + CORPUS["tags"]),
+    "room": ("update rooms set name = ?", MIXED),
+    "person": ("update users set name = ? where name = 'alice'", MIXED),
+    "device": ("update devices set name = ? where rowid = (select min(rowid) from devices)", MIXED),
+    "reason": ("update messages set body = null, why = ? "
+               "where number = (select max(number) from messages)", MIXED + CORPUS["dcs"]),
+}
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_a_relay_that_lies_in_names(rested, what):
+    """Shown as what they are, or refused with a sentence; so is what its own operator sees."""
+    relay, bob = rested
+    restore(relay.dir)
+    restore(bob.home)
+    statement, text = LIES[what]
+    with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
+        assert db.execute(statement, [text]).rowcount == 1
+        db.commit()
+    relay.run("--listen", f"127.0.0.1:{relay.port}", "--per-source", 100)
+    shown = b""
+    for argv in ("room", "list"), ("room", "members", "lab"), ("--since", "k1-0", "recv"):
+        shown += written(bob, "--timeout", "10", *argv)
+    judge(shown, own=False)
+    for raw in relay.admin("user", "list"), relay.admin("user", "disable", text, status=66):
+        judge(raw.encode(), own=False)
+    with Screen(bob) as s:
+        s.wait("Password:")
+        s.type(PASSWORD + "\r")
+        s.until(lambda: re.search(r"\[1:|broke the protocol|FAILED", s.text()), "an end")
+        for command in "/names", "/list", "/inspect alice":  # what comes in one read is a paste
+            s.type(command + "\r")
+            s.gone(command)
+        s.type(ESC)
+        s.quit()
+        judge(s.raw, own=True)
+        shown += s.raw
+    assert re.search(rb"\^\[\[4242A|<U\+202E>|broke the protocol|dropped its text", shown), shown
+    relay.stop()
+    judge(relay.log().encode(), own=False)
+
+
+# --- what a relay says in its frames ---
+
+def leading_to(member, port):
+    """A profile of this member's whose relay is at another port."""
+    where = json.loads(member("me", "--json"))["directory"]
+    other = f"{where}-{port}"
+    shutil.copytree(where, other)
+    with open(f"{other}/account", encoding="utf-8") as f:
+        text = f.read()
+    with open(f"{other}/account", "w", encoding="utf-8") as f:
+        f.write(text.replace(f"port = {member.relay.port}\n", f"port = {port}\n"))
+    return os.path.basename(other)
+
+
+def hello(name="relay"):
+    return json.dumps({"type": "hello", "v": 1, "features": [], "now": int(time.time() * 1000),
+                       "relay": name}).encode()
+
+
+def error(text, code="busy"):
+    return json.dumps({"type": "error", "re": 0, "code": code, "text": text}).encode()
+
+
+def test_a_relay_that_lies_in_frames(people):
+    """Its name, its reasons, words and keys nobody knows, bytes that are no UTF-8."""
+    bob = people[0]
+    cases = [[hello(clip(t, 120)), error("no")] for t in (MIXED, CORPUS["marks"])]
+    cases += [[hello(), error(clip(CORPUS[k], 200))]
+              for k in ("osc 52", "decrqss", "apc, pm, sos", "bidi", "marks")]
+    cases += [[hello(), error(MIXED, c)] for c in ("malformed", MIXED)]
+    cases += [[hello(), json.dumps({MIXED: MIXED}).encode()],
+              [hello(), json.dumps({"type": MIXED}).encode()],
+              [hello(), b'{"type":"\x9b4242A\x1b]0;o\x07"}'], [b"\x1b]0;owned\x07" * 9],
+              [hello(), b'{"type":"error","re":0,"code":"busy","text":"\x9b4242A\xff\x90"}']]
+    with Liar(bob.relay) as liar:
+        profile = leading_to(bob, liar.port)
+        for liar.frames in cases:
+            liar.heard.clear()
+            raw = written(bob, "--profile", profile, "--timeout", "2", "room", "list")
+            assert liar.heard.is_set() and raw.startswith(b"countersign: "), raw
+            judge(raw, own=False)
+            assert raw.count(b"\n") == 1, raw
+        liar.frames = [hello(), error(MIXED)]
+        with Screen(bob, argv=["--profile", profile]) as s:
+            s.wait("Password:")
+            s.type(PASSWORD + "\r")
+            s.until(lambda: b"^[[4242A" in s.raw, "the reason, readable")
+            s.quit()
+            judge(s.raw, own=True)
+
+
+def test_the_name_of_a_relay(people):
+    """It is kept with the account: as it may be shown, and as one line of that file."""
+    relay = people[0].relay
+    name = "\nhost = example.org\n" + MIXED
+    with Between(relay, lambda f: f | {"relay": name} if f["type"] == "hello" else f) as between:
+        guest = Member(relay, "guest")
+        raw = guest.join(relay.admin("invite", "--at", f"127.0.0.1:{between.port}").strip(), "guest")
+    judge(raw.encode(), own=False)
+    assert "^Jhost = example.org^J^[[4242A" in raw
+    me = json.loads(guest("me", "--json"))
+    assert me["host"] == "127.0.0.1" and me["port"] == between.port
+    with open(f"{me['directory']}/account", "rb") as f:
+        judge(f.read(), own=False)
+    judge(written(guest, "me"), own=False)
+
+
+# --- certificates and files ---
+
+def certificate(where, subject):
+    """A CA of our own, whose names openssl writes as they are."""
+    key, crt = f"{where}/x.key", f"{where}/x.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-utf8", "-subj",
+                    f"/CN={subject}/O={subject}", "-addext", "subjectAltName=IP:127.0.0.1", "-out",
+                    crt, "-days", "9"], check=True, capture_output=True)
+    return key, crt
+
+
+@pytest.mark.parametrize("what", ["csi", "c1 as UTF-8", "bidi", "osc 52", "wide"])
+def test_certificates_of_a_ca_of_ones_own(people, tmp_path, what):
+    """Shown by countersign-ca and by a handshake with whoever presents one; logged by the relay."""
+    bob, relay = people[0], people[0].relay
+    subject = clip(CORPUS[what], 60).replace("/", "").replace("\\", "")
+    key, crt = certificate(str(tmp_path), subject)
+    p = subprocess.run([CA, "show", crt], capture_output=True, check=False, timeout=SECONDS)
+    assert p.stdout + p.stderr
+    judge(p.stdout + p.stderr, own=False)
+    with Liar(relay, JOIN, crt, key) as liar:
+        for argv in ("handshake",), ("--json", "handshake"):
+            raw = written(bob, "--profile", "none", *argv, f"127.0.0.1:{liar.port}")
+            assert raw
+            judge(raw, own=False)
+    with contextlib.closing(Tls(relay.port, CHAT, crt, key)) as stranger:
+        stranger.closed()
+    judge(relay.log().encode(), own=False)
+
+
+def test_names_of_files(people, tmp_path):
+    """What does not exist is named, readably, also when its name is no UTF-8."""
+    bob = people[0]
+    for name in MIXED.encode(), CORPUS["osc 52"].encode(), b"\x9b4242A\x90\xff":
+        path = os.fsencode(tmp_path) + b"/" + name.replace(b"/", b"")
+        for argv in ([CLIENT, "verify", path], [CLIENT, "verify", "--ca", path, path],
+                     [CLIENT, "--password-file", path, "recv"], [CLIENT, name], [CA, "show", path],
+                     [CLIENT, "--password-file", bob.password, "send", name, "x"],
+                     [RELAY, "doctor", "--dir", path], [RELAY, "run", "--dir", path], [RELAY, name],
+                     [RELAY, "run", b"--" + name], [RELAY, "run", b"--listen=" + name],
+                     [CA, "crl", "--dir", path], [CA, name], [CA, "issue", "relay", name]):
+            p = subprocess.run(argv, env=bob.env, capture_output=True, stdin=subprocess.DEVNULL,
+                               timeout=SECONDS, check=False)
+            assert p.returncode != 0 and p.stderr, argv
+            judge(p.stdout + p.stderr, own=False)
+        p = subprocess.run([CA, "init", "--dir", path, "Test"], capture_output=True, check=True,
+                           timeout=SECONDS)
+        judge(p.stdout + p.stderr, own=False)
