@@ -67,6 +67,7 @@ int peer_check(const struct peer_rules *r, const struct span *chain, size_t n, e
         .role = r->role,
         .host = r->role == CERT_RELAY ? r->host : NULL,
         .at = r->now_ms(r->clock_ctx),
+        .memo = r->memo,
     };
     struct trust *made = r->trust == NULL ? trust_pinned(r, chain, n, why, e) : NULL;
     const struct trust *trust = r->trust == NULL ? made : r->trust;

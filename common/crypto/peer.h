@@ -21,6 +21,7 @@ struct peer_rules {
     char host[PEER_HOST_MAX];     /* CERT_RELAY: whom we asked for */
     int64_t (*now_ms)(void *ctx); /* wall clock: certificate dates */
     void *clock_ctx;
+    struct memo *memo; /* of signatures verified before; borrowed, may be NULL */
     peer_judge *judge; /* NULL: accept what is in order */
     void *judge_ctx;
 };

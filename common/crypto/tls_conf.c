@@ -199,6 +199,7 @@ static int conf_peer(struct tls_conf *c, const struct tls_setup *s, struct err *
         .clock_ctx = s->clock_ctx,
         .judge = s->judge,
         .judge_ctx = s->judge_ctx,
+        .memo = s->relay ? memo_new() : NULL, /* a client shakes hands too rarely */
     };
     if (peer_believe(&c->peer, s->trust, s->pin, s->host, e) < 0)
         return -1;
@@ -253,6 +254,7 @@ void tls_conf_free(struct tls_conf *c)
     mbedtls_x509_crt_free(&c->chain);
     mbedtls_x509_crt_free(&c->nobody);
     mbedtls_pk_free(&c->key);
+    memo_free(c->peer.memo);
     wipe(c, sizeof *c);
     free(c);
 }

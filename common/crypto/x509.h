@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/crypto/crypto.h"
+#include "common/crypto/memo.h"
 #include "common/util/bytes.h"
 #include "common/util/err.h"
 #include "common/util/limits.h"
@@ -159,6 +160,8 @@ struct cert_ask {
                           * CERT_EVIDENCE: the same, or NULL when any relay will do */
     int64_t at;          /* ms: when it must have been valid. A later revocation does not count. */
     int64_t now;         /* ms: by which the CRLs themselves must be fresh; 0: the same as at */
+    struct memo *memo;   /* paths whose signatures are known to be right, and that learns of more;
+                          * borrowed. NULL: every signature is verified */
 };
 
 /* Judges chain[0..n) (DER as the peer sent it: leaf first, each followed by its issuer; the root

@@ -1,6 +1,6 @@
 /* cert_check: the path first, then its strength, its signatures (mbedTLS's own verification is
- * asked too, and has the last word), dates, role, name, revocation. What is not proven to come from
- * a CA we believe is not looked at further. */
+ * asked too, and has the last word, once for the same path where a memo is given), dates, role,
+ * name, revocation. What is not proven to come from a CA we believe is not looked at further. */
 #include <arpa/inet.h>
 #include <mbedtls/oid.h>
 #include <stdarg.h>
@@ -21,6 +21,7 @@ struct judge {
     size_t given_n, given_used;
     struct cert *path[CHAIN_MAX + 1]; /* leaf first, anchor last; owned through given and ours */
     size_t path_n;
+    struct hash sum[CHAIN_MAX + 1]; /* of path[i] and all above it */
     struct cert
         *ours[CHAIN_MAX + 1]; /* copies of CAs of trust: mbedTLS keys are not shared by threads */
     size_t ours_n;
@@ -171,10 +172,33 @@ static int dates_ignore(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *f
     return 0;
 }
 
-static void path_link(struct judge *j, bool on)
+/* path[0..n) becomes a list of mbedTLS, or single certificates again. */
+static void path_link(struct judge *j, size_t n, bool on)
 {
-    for (size_t i = 0; i + 2 < j->path_n; i++)
+    for (size_t i = 0; i + 1 < n; i++)
         j->path[i]->crt.next = on ? &j->path[i + 1]->crt : NULL;
+}
+
+/* Whole certificates, anchor included, so that nothing of them can differ. */
+static void path_sums(struct judge *j)
+{
+    struct span der[CHAIN_MAX + 1];
+
+    for (size_t i = 0; i < j->path_n; i++)
+        der[i] = cert_der(j->path[i]);
+    for (size_t i = 0; i + 1 < j->path_n; i++)
+        sha256_parts(der + i, j->path_n - i, &j->sum[i]);
+}
+
+/* The first of the path that stands in for the anchor: whether the signatures above it are right
+ * depends on nothing but these bytes, and was found out before. */
+static size_t path_known(const struct judge *j)
+{
+    size_t i = 0;
+
+    while (i + 1 < j->path_n && !memo_has(j->ask->memo, &j->sum[i]))
+        i++;
+    return i;
 }
 
 static int signatures_check(struct judge *j)
@@ -186,12 +210,19 @@ static int signatures_check(struct judge *j)
         return j->ask->role == CERT_INTERMEDIATE
                    ? refuse(j, leaf, CERT_WRONG_ROLE, "the root, not a CA below it")
                    : refuse(j, leaf, CERT_IS_CA, "%s", cert_fault_text(CERT_IS_CA));
-    path_link(j, true);
-    int rc = mbedtls_x509_crt_verify_with_profile(&leaf->crt, &j->path[j->path_n - 1]->crt, NULL,
-                                                  &x509_profile, NULL, &flags, dates_ignore, NULL);
-    path_link(j, false);
-    if (rc == 0 && flags == 0)
+    path_sums(j);
+    size_t known = path_known(j);
+    if (known == 0)
         return 0;
+    path_link(j, known, true);
+    int rc = mbedtls_x509_crt_verify_with_profile(&leaf->crt, &j->path[known]->crt, NULL,
+                                                  &x509_profile, NULL, &flags, dates_ignore, NULL);
+    path_link(j, known, false);
+    if (rc == 0 && flags == 0) {
+        for (size_t i = 0; i < known; i++)
+            memo_add(j->ask->memo, &j->sum[i]);
+        return 0;
+    }
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && flags == MBEDTLS_X509_BADCERT_NOT_TRUSTED)
         return refuse(j, leaf, CERT_BAD_SIGNATURE,
                       "a signature in its chain does not verify with its issuer's key");

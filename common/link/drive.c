@@ -79,6 +79,7 @@ static int ready_peer(struct drive_ready *r, const struct link_conf *c, struct e
         .clock_ctx = c->clock_ctx,
         .judge = r->role == ROLE_RELAY ? c->judge : NULL,
         .judge_ctx = c->judge_ctx,
+        .memo = r->role == ROLE_RELAY ? memo_new() : NULL, /* a client shakes hands too rarely */
     };
     return peer_believe(&r->peer, c->trust, c->pin, c->host, e);
 }
@@ -122,6 +123,7 @@ void drive_ready_free(void *ready)
         return;
     buf_free(&r->der);
     pkey_free(r->key);
+    memo_free(r->peer.memo);
     free(r);
 }
 

@@ -20,6 +20,8 @@ enum { LEVELS_MAX = 7 };
 /* Keys are made once; P-256 because it is quick. */
 static struct rng rng;
 static struct pkey *keys[LEVELS_MAX], *device_key;
+/* Of all that is judged in this program: whatever it has learned, it must change no verdict. */
+static struct memo *memo;
 static uint8_t spkis[LEVELS_MAX][SPKI_MAX], device_spki[SPKI_MAX];
 static size_t spki_n[LEVELS_MAX], device_spki_n;
 
@@ -29,7 +31,8 @@ static int setup(void **state)
 
     (void)state;
     rng = rng_system();
-    if (crypto_init(&e) < 0)
+    memo = memo_new();
+    if (memo == NULL || crypto_init(&e) < 0)
         return -1;
     for (size_t i = 0; i < LEVELS_MAX; i++) {
         keys[i] = pkey_generate(PKEY_P256, &rng, &e);
@@ -46,6 +49,7 @@ static int teardown(void **state)
     for (size_t i = 0; i < LEVELS_MAX; i++)
         pkey_free(keys[i]);
     pkey_free(device_key);
+    memo_free(memo);
     return 0;
 }
 
@@ -183,6 +187,23 @@ static struct trust *scene_trust(struct scene *s)
     return t;
 }
 
+/* Asked again with what was learned, and once more with what this taught, the answer is the same.
+ */
+static void judged_alike(const struct scene *s, const struct trust *t, const struct span *chain,
+                         size_t n, enum cert_fault want)
+{
+    struct cert_ask ask = s->ask;
+
+    ask.memo = memo;
+    for (int i = 0; i < 2; i++) {
+        enum cert_fault why;
+        struct err e = {0};
+        int rc = cert_check(t, chain, n, &ask, &why, &e);
+        assert_int_equal(rc, want == CERT_OK ? 0 : -1);
+        assert_int_equal(why, want);
+    }
+}
+
 static enum cert_fault scene_judge(struct scene *s, struct err *e)
 {
     struct span chain[LEVELS_MAX];
@@ -197,6 +218,7 @@ static enum cert_fault scene_judge(struct scene *s, struct err *e)
     int rc = cert_check(t, chain, n, &s->ask, &why, e);
     assert_int_equal(rc, why == CERT_OK ? 0 : -1);
     assert_int_equal(e->code == ERR_NONE, why == CERT_OK);
+    judged_alike(s, t, chain, n, why);
     trust_free(t);
     return why;
 }
@@ -801,6 +823,19 @@ static void every_cut_is_refused(void **state)
     free(s);
 }
 
+static void flips_are_refused(struct scene *s, const struct trust *t, size_t level)
+{
+    struct span chain[] = {span_of(s->der[2], s->der_n[2]), span_of(s->der[1], s->der_n[1])};
+
+    for (size_t i = 0; i < s->der_n[level]; i++) {
+        struct err e = {0};
+        enum cert_fault why;
+        s->der[level][i] ^= (uint8_t)(1 << i % 8);
+        assert_int_equal(cert_check(t, chain, 2, &s->ask, &why, &e), -1);
+        s->der[level][i] ^= (uint8_t)(1 << i % 8);
+    }
+}
+
 static void no_flipped_bit_is_accepted(void **state)
 {
     struct scene *s = malloc(sizeof *s);
@@ -811,15 +846,43 @@ static void no_flipped_bit_is_accepted(void **state)
     scene_relay(s);
     scene_issue(s);
     struct trust *t = scene_trust(s);
-    for (size_t i = 0; i < s->der_n[2]; i++) {
-        struct span chain[] = {span_of(s->der[2], s->der_n[2]), span_of(s->der[1], s->der_n[1])};
-        struct err here = {0};
-        s->der[2][i] ^= (uint8_t)(1 << i % 8);
-        assert_int_equal(cert_check(t, chain, 2, &s->ask, &why, &here), -1);
-        s->der[2][i] ^= (uint8_t)(1 << i % 8);
-    }
     struct span chain[] = {span_of(s->der[2], s->der_n[2]), span_of(s->der[1], s->der_n[1])};
+    flips_are_refused(s, t, 2);
+    s->ask.memo = memo; /* who knows the right one is not taken in by one that is nearly the same */
     assert_int_equal(cert_check(t, chain, 2, &s->ask, &why, &e), 0);
+    flips_are_refused(s, t, 2);
+    flips_are_refused(s, t, 1);
+    assert_int_equal(cert_check(t, chain, 2, &s->ask, &why, &e), 0);
+    trust_free(t);
+    free(s);
+}
+
+/* Only the signatures of a path that is known are not asked for again, and only of that path. */
+static void what_is_known_is_not_verified_again(void **state)
+{
+    struct scene *s = malloc(sizeof *s);
+    enum cert_fault why;
+    struct hash sum;
+    (void)state;
+
+    scene_relay(s);
+    scene_issue(s);
+    struct trust *t = scene_trust(s);
+    s->ask.memo = memo_new();
+    s->der[2][s->der_n[2] - 1] ^= 1; /* the last byte of its signature */
+    struct span path[] = {span_of(s->der[2], s->der_n[2]), span_of(s->der[1], s->der_n[1]),
+                          span_of(s->der[0], s->der_n[0])};
+    struct err e = {0}, late = {0};
+    assert_int_equal(cert_check(t, path, 2, &s->ask, &why, &e), -1);
+    assert_int_equal(why, CERT_BAD_SIGNATURE);
+    sha256_parts(path, 3, &sum);
+    assert_false(memo_has(s->ask.memo, &sum)); /* what was refused is not learned */
+    memo_add(s->ask.memo, &sum);
+    assert_int_equal(cert_check(t, path, 2, &s->ask, &why, &late), 0);
+    s->ask.at = NOW + 91 * DAY;
+    assert_int_equal(cert_check(t, path, 2, &s->ask, &why, &late), -1);
+    assert_int_equal(why, CERT_EXPIRED);
+    memo_free(s->ask.memo);
     trust_free(t);
     free(s);
 }
@@ -1173,6 +1236,7 @@ int main(void)
         cmocka_unit_test(openssl_chains_are_judged_too),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(no_flipped_bit_is_accepted),
+        cmocka_unit_test(what_is_known_is_not_verified_again),
         cmocka_unit_test(a_refusal_says_what_and_when),
         cmocka_unit_test(every_fault_has_its_alert_and_its_own_word),
         cmocka_unit_test(info_shows_what_was_issued),
