@@ -224,7 +224,7 @@ static void audit(struct conn *c, const char *word, const struct hash *fp)
         j->reason[0] = '\0';
     if (fp != NULL)
         j->auth.client_cert = *fp;
-    sequencer_put(c->loop->env.sequencer, j);
+    loop_ask(c->loop, j);
 }
 
 static void gone(struct conn *c, const char *why)
@@ -238,7 +238,7 @@ static void gone(struct conn *c, const char *why)
             s.n = sizeof j->reason - 1;
         j->logout = c->logout;
         if (str_copy(j->reason, sizeof j->reason, s) == 0)
-            sequencer_put(c->loop->env.sequencer, j);
+            loop_ask(c->loop, j);
     }
     session_free(c->session);
     c->session = NULL;
@@ -373,7 +373,7 @@ static void jobs(struct conn *c)
 {
     for (struct job *j = session_job(c->session); j != NULL; j = session_job(c->session)) {
         j->ahead = ahead_hold(c->ahead);
-        sequencer_put(c->loop->env.sequencer, j);
+        loop_ask(c->loop, j);
     }
     c->held = ahead_count(c->ahead) >= JOBS_MAX;
 }

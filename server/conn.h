@@ -69,11 +69,15 @@ struct loop {
     struct conn *conns;
     struct crowd *rooms;
     struct conn *dirty;
+    struct jobs jobs; /* of this turn: the sequencer gets them together */
     struct pool pool; /* for what is sealed and not yet sent */
     bool draining;
     int64_t drain_until;
     uint8_t scratch[CONN_READ_MAX];
 };
+
+/* Takes j; the sequencer gets it at the end of the turn, or when JOBS_MAX wait. */
+void loop_ask(struct loop *l, struct job *j);
 
 /* Takes the guest's descriptor. */
 void conn_welcome(struct loop *l, uint64_t id, struct guest *g);

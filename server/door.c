@@ -86,6 +86,7 @@ int door_bind(const char *text, struct err *e)
 static void refuse(struct door *d, const char *text, enum gate_verdict v)
 {
     struct kv k;
+    struct jobs l = {0};
     struct job *j;
 
     kv_event(&k, "refused");
@@ -97,7 +98,8 @@ static void refuse(struct door *d, const char *text, enum gate_verdict v)
         str_copy(j->reason, sizeof j->reason, str_of(gate_word(v))) < 0)
         job_free(j);
     else
-        sequencer_put(d->conf.sequencer, j);
+        jobs_add(&l, j);
+    sequencer_put(d->conf.sequencer, &l);
 }
 
 static uint16_t port_of(const struct sockaddr_storage *a)

@@ -165,11 +165,21 @@ static void wake(void *ctx)
     uv_async_send(&((struct loop *)ctx)->mail);
 }
 
+/* --- jobs: what this turn asks for makes one transaction --- */
+
+void loop_ask(struct loop *l, struct job *j)
+{
+    jobs_add(&l->jobs, j);
+    if (l->jobs.n >= JOBS_MAX)
+        sequencer_put(l->env.sequencer, &l->jobs);
+}
+
 /* --- turns --- */
 
 /* All records of a connection that came to be in this turn leave in one write. */
 static void flush(struct loop *l)
 {
+    sequencer_put(l->env.sequencer, &l->jobs); /* it works while we write */
     while (l->dirty != NULL) {
         struct conn *c = l->dirty;
 
@@ -179,6 +189,7 @@ static void flush(struct loop *l)
         conn_flush(c);
     }
     drained(l);
+    sequencer_put(l->env.sequencer, &l->jobs);
 }
 
 static void on_before(uv_prepare_t *h)
@@ -250,6 +261,7 @@ static void on_walk(uv_handle_t *h, void *ctx)
 void loop_run(struct loop *l)
 {
     uv_run(&l->uv, UV_RUN_DEFAULT);
+    sequencer_put(l->env.sequencer, &l->jobs); /* who was there when it ended is gone */
 }
 
 void loop_free(struct loop *l)

@@ -24,7 +24,7 @@ struct sequencer {
     int64_t ticked; /* monotonic ms of the last core_tick */
     pthread_mutex_t lock;
     pthread_cond_t some;
-    struct job *first, *last; /* under lock, like want */
+    struct jobs jobs; /* under lock, like want */
     unsigned want;
 };
 
@@ -97,14 +97,6 @@ static void effects(struct sequencer *s)
 
 /* --- batches --- */
 
-static void jobs_free(struct job *j)
-{
-    for (struct job *next; j != NULL; j = next) {
-        next = j->next;
-        job_free(j);
-    }
-}
-
 /* Waits for the other process's transaction; jobs wait with us, connections do not notice. */
 static int begin(struct sequencer *s, struct err *e)
 {
@@ -128,36 +120,30 @@ static void look_around(struct sequencer *s)
     s->refresh = s->refresh || changed > 0;
 }
 
-/* One transaction; gives the jobs it did not take. */
-static struct job *batch(struct sequencer *s, struct job *j, bool tick)
+/* One transaction; leaves the jobs it did not take. */
+static void batch(struct sequencer *s, struct jobs *l, bool tick)
 {
     struct err e = {0};
     unsigned n = 0;
 
     if (begin(s, &e) < 0) {
         fatal(s, &e);
-        return j;
+        return;
     }
     look_around(s); /* again: from here on nobody else writes, and no job undoes what he wrote */
     if (s->failed)
-        return j;
+        return;
     if (s->refresh)
         core_refresh(s->core);
     s->refresh = false;
     if (tick)
         core_tick(s->core);
-    for (; j != NULL && n < BATCH_MAX && !core_full(s->core); n++) {
-        struct job *next = j->next;
-
-        j->next = NULL;
+    for (struct job *j; n < BATCH_MAX && !core_full(s->core) && (j = jobs_next(l)) != NULL; n++)
         core_job(s->core, j);
-        j = next;
-    }
     if (core_commit(s->core, &e) < 0)
         fatal(s, &e);
     else
         effects(s);
-    return j;
 }
 
 /* --- CRL and CA --- */
@@ -219,7 +205,7 @@ static void reload(struct sequencer *s)
 /* --- the thread --- */
 
 /* Waits at most until the next turn. */
-static struct job *take(struct sequencer *s, unsigned *want)
+static void take(struct sequencer *s, struct jobs *l, unsigned *want)
 {
     struct timespec until;
 
@@ -228,15 +214,13 @@ static struct job *take(struct sequencer *s, unsigned *want)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&s->lock);
-    while (s->first == NULL && s->want == 0)
+    while (s->jobs.first == NULL && s->want == 0)
         if (pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT)
             break;
-    struct job *j = s->first;
-    s->first = s->last = NULL;
+    jobs_move(l, &s->jobs);
     *want = s->want;
     s->want = 0;
     pthread_mutex_unlock(&s->lock);
-    return j;
 }
 
 static void drain(struct sequencer *s)
@@ -262,19 +246,20 @@ static bool turn(struct sequencer *s, int64_t now)
 static void *run(void *ctx)
 {
     struct sequencer *s = ctx;
+    struct jobs l = {0};
     unsigned want = 0;
 
     while (!(want & WANT_STOP)) {
-        struct job *j = take(s, &want);
+        take(s, &l, &want);
         bool tick = turn(s, clock_ticks());
 
         if (!s->failed)
             look_around(s);
-        while (!s->failed && (j != NULL || tick || s->refresh)) {
-            j = batch(s, j, tick);
+        while (!s->failed && (l.first != NULL || tick || s->refresh)) {
+            batch(s, &l, tick);
             tick = false;
         }
-        jobs_free(j); /* after a failure nothing is taken any more */
+        jobs_free(&l); /* after a failure nothing is taken any more */
         if (!s->failed && s->revoked)
             revoked_sync(s);
         if (!s->failed && (want & WANT_RELOAD))
@@ -293,17 +278,12 @@ static void ask(struct sequencer *s, unsigned want)
     pthread_mutex_unlock(&s->lock);
 }
 
-void sequencer_put(struct sequencer *s, struct job *j)
+void sequencer_put(struct sequencer *s, struct jobs *l)
 {
-    if (j == NULL)
+    if (l->first == NULL)
         return;
-    j->next = NULL;
     pthread_mutex_lock(&s->lock);
-    if (s->last == NULL)
-        s->first = j;
-    else
-        s->last->next = j;
-    s->last = j;
+    jobs_move(&s->jobs, l);
     pthread_cond_signal(&s->some);
     pthread_mutex_unlock(&s->lock);
 }
@@ -359,7 +339,7 @@ static int core_open(struct sequencer *s, struct err *e)
 
 static void sequencer_free(struct sequencer *s)
 {
-    jobs_free(s->first);
+    jobs_free(&s->jobs);
     core_free(s->core);
     if (s->store.ops != NULL)
         store_close(&s->store);

@@ -23,8 +23,9 @@ struct sequencer_conf {
 /* Opens store, seal and CA, loads the core, fills the roll. NULL and e. */
 struct sequencer *sequencer_open(const struct sequencer_conf *c, struct err *e);
 int sequencer_start(struct sequencer *s, struct err *e) MUST_USE;
-void sequencer_put(struct sequencer *s, struct job *j); /* any thread; takes j, may be NULL */
-void sequencer_reload(struct sequencer *s);             /* CA and CRL anew */
+void sequencer_put(struct sequencer *s,
+                   struct jobs *l);         /* any thread; takes all, l is empty then */
+void sequencer_reload(struct sequencer *s); /* CA and CRL anew */
 /* Everything put so far is stored and its effects are on their way to the loops; then each loop
  * gets MSG_DRAIN. */
 void sequencer_drain(struct sequencer *s);

@@ -83,6 +83,39 @@ struct job *job_new(enum job_kind kind, uint64_t conn)
     return j;
 }
 
+void jobs_add(struct jobs *l, struct job *j)
+{
+    j->next = NULL;
+    jobs_move(l, &(struct jobs){j, j, 1});
+}
+
+void jobs_move(struct jobs *to, struct jobs *from)
+{
+    if (from->first == NULL)
+        return;
+    if (to->last == NULL)
+        to->first = from->first;
+    else
+        to->last->next = from->first;
+    to->last = from->last;
+    to->n += from->n;
+    *from = (struct jobs){0};
+}
+
+struct job *jobs_next(struct jobs *l)
+{
+    struct job *j = l->first;
+
+    if (j == NULL)
+        return NULL;
+    l->first = j->next;
+    l->n--;
+    if (l->first == NULL)
+        l->last = NULL;
+    j->next = NULL;
+    return j;
+}
+
 void job_free(struct job *j)
 {
     if (j == NULL)
@@ -92,4 +125,10 @@ void job_free(struct job *j)
     ahead_release(j->ahead);
     wipe(j, sizeof *j);
     free(j);
+}
+
+void jobs_free(struct jobs *l)
+{
+    for (struct job *j = jobs_next(l); j != NULL; j = jobs_next(l))
+        job_free(j);
 }

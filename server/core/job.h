@@ -58,6 +58,16 @@ struct job {
 struct job *job_new(enum job_kind kind, uint64_t conn); /* zeros; NULL: no memory */
 void job_free(struct job *j);                           /* wipes; NULL is fine */
 
+/* Jobs in order, on their way to the sequencer. */
+struct jobs {
+    struct job *first, *last;
+    unsigned n;
+};
+void jobs_add(struct jobs *l, struct job *j);       /* takes j */
+void jobs_move(struct jobs *to, struct jobs *from); /* all of them, behind those in to */
+struct job *jobs_next(struct jobs *l);              /* the first, the caller's; NULL: none */
+void jobs_free(struct jobs *l);                     /* all of them */
+
 enum effect_kind {
     EFFECT_SEND,     /* frame to conn */
     EFFECT_WELCOME,  /* frame to conn, and call session_welcome: it is logged in */

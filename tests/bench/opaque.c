@@ -167,7 +167,7 @@ struct sequencer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t some;
-    struct job *first, *last; /* under lock, like these */
+    struct jobs jobs; /* under lock, like these */
     bool drain, stop;
 };
 
@@ -208,14 +208,13 @@ static void serve(struct sequencer *q, const struct raw_job *r, struct msgs *out
 
 /* What a batch of the product's does, without the store: counts are given back before the loops
  * hear of it, and those who were held are read from again. */
-static void batch(struct sequencer *q, struct job *j)
+static void batch(struct sequencer *q, struct jobs *l)
 {
     struct msgs out[LOOPS_MAX] = {{NULL, NULL}};
 
-    for (struct job *next; j != NULL; j = next) {
+    for (struct job *j = jobs_next(l); j != NULL; j = jobs_next(l)) {
         uint64_t conn = j->conn;
 
-        next = j->next;
         if (j->kind == JOB_FRAME) {
             serve(q, (const struct raw_job *)j, out);
             bool half = ahead_count(j->ahead) == JOBS_MAX / 2 + 1;
@@ -244,19 +243,19 @@ static void drain(const struct sequencer *q)
 static void *run(void *ctx)
 {
     struct sequencer *q = ctx;
+    struct jobs l = {0};
     bool stop = false;
 
     while (!stop) {
         pthread_mutex_lock(&q->lock);
-        while (q->first == NULL && !q->drain && !q->stop)
+        while (q->jobs.first == NULL && !q->drain && !q->stop)
             pthread_cond_wait(&q->some, &q->lock);
-        struct job *j = q->first;
         bool drained = q->drain;
         stop = q->stop;
-        q->first = q->last = NULL;
+        jobs_move(&l, &q->jobs);
         q->drain = false;
         pthread_mutex_unlock(&q->lock);
-        batch(q, j);
+        batch(q, &l);
         if (drained)
             drain(q);
     }
@@ -300,17 +299,12 @@ int sequencer_start(struct sequencer *q, struct err *e)
     return pthread_create(&q->thread, NULL, run, q) == 0 ? 0 : err_set(e, ERR_OS, "no thread");
 }
 
-void sequencer_put(struct sequencer *q, struct job *j)
+void sequencer_put(struct sequencer *q, struct jobs *l)
 {
-    if (j == NULL)
+    if (l->first == NULL)
         return;
-    j->next = NULL;
     pthread_mutex_lock(&q->lock);
-    if (q->last == NULL)
-        q->first = j;
-    else
-        q->last->next = j;
-    q->last = j;
+    jobs_move(&q->jobs, l);
     pthread_cond_signal(&q->some);
     pthread_mutex_unlock(&q->lock);
 }
