@@ -119,7 +119,7 @@ def test_topics_on_a_screen(people):
 def test_names_that_are_none(people):
     """No room, person or device has a name of the corpus; the refusal says so in clean words."""
     mallory = people[1]
-    guest, invite = Puppet(people[0].relay, "guest"), people[0].relay.invite()
+    guest, invite = Puppet(people[0].relay, "nameless"), people[0].relay.invite()
     for text in (*CORPUS.values(), *LINES):
         name = clip(text, 120)
         if name in ("null", "NaN"):
