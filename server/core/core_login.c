@@ -48,11 +48,10 @@ void ask_login(struct ask *a)
         return;
     *auth = a->j->auth;
     auth->cost = argon_cost_default();
+    fake_salt(a->c, &auth->client_cert, auth->salt); /* for members too: the same work (A1) */
     if (d != NULL) {
         memcpy(auth->salt, d->account->row.salt, SALT_LEN);
         auth->cost = (struct argon_cost){d->account->row.t, d->account->row.m};
-    } else {
-        fake_salt(a->c, &auth->client_cert, auth->salt);
     }
     if (rng_fill(&a->c->conf.rng, auth->relay_nonce, NONCE_LEN) < 0) {
         core_fail(a->c, &(struct err){ERR_OS, "no randomness"});
@@ -182,15 +181,19 @@ static const char *device_barred(const struct device *d)
     return d->account->row.disabled ? "disabled" : NULL;
 }
 
-/* NULL, or why not. Strangers get the same work done to a record of nobody's. */
+/* NULL, or why not. Strangers get the same work done to a record of nobody's (A1). */
 static const char *proof_wrong(struct ask *a, struct device *d, struct account_record *rec)
 {
+    static const uint8_t nobodys[LOGIN_SEALED_LEN];
+    static const struct account_id nobody;
     struct core *c = a->c;
     const char *barred = device_barred(d);
+    bool opened = login_open(rec, &c->conf.seal, d == NULL ? &nobody : &d->row.account,
+                             d == NULL ? nobodys : d->account->row.sealed) == 0;
 
     if (d == NULL && rng_fill(&c->conf.rng, rec, sizeof *rec) < 0)
         barred = "no-randomness";
-    if (d != NULL && login_open(rec, &c->conf.seal, &d->row.account, d->account->row.sealed) < 0)
+    else if (d != NULL && !opened)
         barred = "record-damaged";
     bool right = account_client_proved(rec, &a->k->auth, &a->j->frame.u.proof.proof);
     if (barred != NULL)
