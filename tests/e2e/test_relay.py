@@ -768,7 +768,7 @@ def test_load_on_several_threads(relay):
         r.start()
     end = time.monotonic() + 60
     i = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or i <= 10:    # a reload is among ten, however slow this machine
         s = connect(relay)
         s.sendall(b"\x16\x03\x01\x02\x00")
         members[i % 4].run("send", "lobby", f"message {i}")
@@ -782,4 +782,4 @@ def test_load_on_several_threads(relay):
         f.wait()
     relay.stop()
     assert "WARNING: ThreadSanitizer" not in relay.log()
-    assert i > 10
+    assert "event=reloaded" in relay.log()
