@@ -88,9 +88,9 @@ static void limits(struct relay *r)
         gate_limits(r->classic_gate, &l);
 }
 
-static int identity_anew(struct relay *r, struct err *e)
+static int identity_anew(struct relay *r, const struct conf *conf, struct err *e)
 {
-    struct identity *next = identity_load(r->conf, r->roll, e);
+    struct identity *next = identity_load(conf, r->roll, e);
 
     if (next == NULL)
         return -1;
@@ -108,8 +108,21 @@ static int identity_anew(struct relay *r, struct err *e)
     return 0;
 }
 
-/* What cannot change while threads and socket stand keeps its old value. */
-static int conf_anew(struct relay *r, struct err *e)
+/* What can change while threads and socket stand. */
+static void conf_take(struct conf *to, const struct conf *from)
+{
+    to->max_conns = from->max_conns;
+    to->handshakes = from->handshakes;
+    to->per_source = from->per_source;
+    to->handshake_seconds = from->handshake_seconds;
+    to->out_kib = from->out_kib;
+    memcpy(to->links, from->links, sizeof to->links);
+    memcpy(to->ecdhe_leaf, from->ecdhe_leaf, sizeof to->ecdhe_leaf);
+    memcpy(to->classic_key, from->classic_key, sizeof to->classic_key);
+}
+
+/* The present configuration with what the file says by now. */
+static int conf_anew(struct relay *r, struct conf *out, struct err *e)
 {
     struct conf next;
 
@@ -118,26 +131,24 @@ static int conf_anew(struct relay *r, struct err *e)
     if (next.threads != r->conf->threads || next.workers != r->conf->workers ||
         strcmp(next.listen, r->conf->listen) != 0 || strcmp(next.name, r->conf->name) != 0)
         log_say(r->log, "kept", "threads, workers, listen and name change with a restart");
-    r->conf->max_conns = next.max_conns;
-    r->conf->handshakes = next.handshakes;
-    r->conf->per_source = next.per_source;
-    r->conf->handshake_seconds = next.handshake_seconds;
-    r->conf->out_kib = next.out_kib;
-    memcpy(r->conf->links, next.links, sizeof next.links);
-    memcpy(r->conf->ecdhe_leaf, next.ecdhe_leaf, sizeof next.ecdhe_leaf);
-    memcpy(r->conf->classic_key, next.classic_key, sizeof next.classic_key);
-    limits(r);
+    *out = *r->conf;
+    conf_take(out, &next);
     return 0;
 }
 
+/* All of it, or nothing. */
 static void reload(struct relay *r)
 {
     struct err e = {0};
+    struct conf next;
 
-    if (conf_anew(r, &e) < 0 || identity_anew(r, &e) < 0)
+    if (conf_anew(r, &next, &e) < 0 || identity_anew(r, &next, &e) < 0) {
         log_say(r->log, "reload-failed", e.text);
-    else
-        log_say(r->log, "reloaded", NULL);
+        return;
+    }
+    conf_take(r->conf, &next);
+    limits(r);
+    log_say(r->log, "reloaded", NULL);
 }
 
 static void on_renew(uv_timer_t *h)
@@ -146,7 +157,7 @@ static void on_renew(uv_timer_t *h)
     struct err e = {0};
     int n = identity_renew(r->conf, r->identity, clock_now(NULL), &e);
 
-    if (n < 0 || (n > 0 && identity_anew(r, &e) < 0))
+    if (n < 0 || (n > 0 && identity_anew(r, r->conf, &e) < 0))
         log_say(r->log, "renewal-failed", e.text);
     else if (n > 0)
         log_say(r->log, "renewed", NULL);

@@ -476,6 +476,21 @@ def test_sighup_with_a_broken_file_keeps_the_old_one(relay):
     relay.stop()
 
 
+def test_sighup_takes_all_or_nothing(relay):
+    """What the file says is in order, what it names is not: none of it holds."""
+    relay.run()
+    with open(f"{relay.dir}/countersignd.conf", "a", encoding="ascii") as f:
+        f.write("max_conns = 1\nlinks = tls classic\nclassic_key = classic.key\n")
+    with open(f"{relay.dir}/classic.key", "wb") as f:
+        f.write(b"fifteen bytes..")
+    os.chmod(f"{relay.dir}/classic.key", 0o600)
+    relay.kick(signal.SIGHUP)
+    assert "classic" in relay.wait("reload-failed")["why"]
+    with connect(relay):
+        assert "Verify return code: 0" in openssl(relay, "-alpn", "countersign-join/1", keep=0.5)
+    relay.stop()
+
+
 def test_sighup_takes_a_new_certificate(relay):
     relay.run()
 
