@@ -196,6 +196,14 @@ static long seconds_to(const struct model *m, int64_t at)
     return at > m->now ? (long)((at - m->now + 999) / 1000) : 0;
 }
 
+/* The link by its own name: nobody is told TLS who came by another. */
+static const char *link_shown(const struct model *m)
+{
+    const struct attempt *t = m->tries_n > 0 ? &m->tries[m->tries_n - 1] : NULL;
+
+    return t != NULL && t->version[0] != '\0' ? t->version : "link";
+}
+
 static enum style conn_text(const struct model *m, bool wide, char *out, size_t cap)
 {
     long off = m->offline_since != 0 ? (long)((m->now - m->offline_since) / 1000) : 0;
@@ -206,7 +214,7 @@ static enum style conn_text(const struct model *m, bool wide, char *out, size_t 
             snprintf(out, cap, wide ? "classic, nobody is proven" : "classic");
             return STYLE_BAR_BAD;
         }
-        snprintf(out, cap, wide ? "TLS 1.3 ok, both certificates" : "TLS 1.3 ok");
+        snprintf(out, cap, wide ? "%s ok, both certificates" : "%s ok", link_shown(m));
         break;
     case CONN_OFF: snprintf(out, cap, wide ? "OFFLINE, /connect" : "OFFLINE"); break;
     case CONN_TRYING: snprintf(out, cap, "connecting, try %u", m->attempt); break;

@@ -43,7 +43,7 @@ int textbook_number(struct textbook_open *out, struct str digits)
 
 int textbook_digits(char out[TEXTBOOK_DIGITS_MAX + 1], struct span number)
 {
-    char text[TEXTBOOK_DIGITS_MAX + 8]; /* mbedTLS wants room to spare */
+    char text[4 * TEXTBOOK_LEN_MAX + 8]; /* mbedTLS wants a digit for every two bits */
     mbedtls_mpi v;
     size_t n = 0;
     int rc;

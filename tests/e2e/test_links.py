@@ -279,3 +279,19 @@ def test_a_certificate_refused_over_cianr_is_told_once(relay):
         s.wait("because of our certificate (bad-cert)")
         s.wait("the relay's log has the rule")
         assert "retry" not in s.text()
+
+
+@pytest.mark.parametrize("link, bar", [("ecdhe", "[ecdhe 1 ok"), ("cianr", "[cianr 1 ok"),
+                                       ("sovereign", "[sovereign 1 ok")])
+def test_the_screen_names_the_link(relay, link, bar):
+    relay.restart("--links", f"tls {link}")
+    bob = member(relay, "bob", link, "--admin")
+    bob("room", "create", "den")
+    with Screen(bob) as s:
+        s.wait("Password:")
+        s.type(PASSWORD + "\r")
+        s.wait(bar)
+        assert "TLS" not in s.text()
+        s.type(f"over {link}\r")
+        s.wait(f"bob >   over {link}")
+        assert s.quit() == 0

@@ -41,6 +41,8 @@ struct model *demo_empty(void)
     snprintf(m->device, sizeof m->device, "desk");
     snprintf(m->relay, sizeof m->relay, "relay.lab");
     m->conn = CONN_READY;
+    struct attempt *t = model_try(m, 1);
+    snprintf(t->version, sizeof t->version, "TLS 1.3");
     return m;
 }
 
@@ -199,7 +201,7 @@ struct model *demo_handshake(void)
         {.name = "verdict", .waiting = true, .at_us = 10600, .proves = "the relay accepts you"},
     };
     struct model *m = demo_empty();
-    struct attempt *t = model_try(m, 1);
+    struct attempt *t = model_last_try(m);
 
     snprintf(t->where, sizeof t->where, "relay.lab:7443");
     for (unsigned i = 0; i < COUNT(steps); i++) {
@@ -208,7 +210,6 @@ struct model *demo_handshake(void)
         s.total = COUNT(steps);
         model_step(m, &s);
     }
-    snprintf(t->version, sizeof t->version, "TLS 1.3");
     snprintf(t->suite, sizeof t->suite, "TLS_AES_256_GCM_SHA384");
     snprintf(t->group, sizeof t->group, "X25519");
     demo_cert(&t->pin, 9, "CN=Lab Relay CA", "CN=Lab Relay CA", "RSA 3072", 3611);
