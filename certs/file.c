@@ -346,3 +346,21 @@ int path_join(char *out, size_t cap, const char *dir, const char *name, struct e
     return len >= 0 && (size_t)len < cap ? 0
                                          : err_set(e, ERR_CONFIG, "%.80s...: too long a path", dir);
 }
+
+int file_read_key(const char *path, uint8_t *out, size_t n, struct err *e)
+{
+    struct buf b;
+    int ret = -1;
+
+    buf_init(&b, n + 1);
+    if (file_read(path, FILE_SECRET, &b, e) == 0) {
+        if (b.len == n) {
+            memcpy(out, buf_span(&b).p, n);
+            ret = 0;
+        } else {
+            err_set(e, ERR_CONFIG, "%s: the key in it has to have %zu bytes", path, n);
+        }
+    }
+    buf_free(&b);
+    return ret;
+}

@@ -22,6 +22,10 @@ enum file_kind {
  * longer than out may grow, ERR_CONFIG when others may read a secret. */
 int file_read(const char *path, enum file_kind kind, struct buf *out, struct err *e) MUST_USE;
 
+/* A secret file of exactly n bytes. Errors as file_read; ERR_CONFIG too when it has another length.
+ */
+int file_read_key(const char *path, uint8_t *out, size_t n, struct err *e) MUST_USE;
+
 /* Writes a file that must not exist yet. Synced, with its directory, before 0 is returned. */
 int file_create(const char *path, enum file_kind kind, struct span data, struct err *e) MUST_USE;
 

@@ -36,23 +36,9 @@ static int key_file_make(const char *path, const struct rng *rng, struct err *e)
 
 int key_file_take(const char *path, const struct rng *rng, struct aes_key *out, struct err *e)
 {
-    struct buf b;
-    int ret = -1;
-
     if (!file_exists(path) && key_file_make(path, rng, e) < 0)
         return -1;
-    buf_init(&b, sizeof *out + 1);
-    if (file_read(path, FILE_SECRET, &b, e) == 0) {
-        struct span s = buf_span(&b);
-        if (s.n == sizeof out->b) {
-            memcpy(out->b, s.p, s.n);
-            ret = 0;
-        } else {
-            err_set(e, ERR_CONFIG, "%s: a key of classic has %zu bytes", path, sizeof out->b);
-        }
-    }
-    buf_free(&b);
-    return ret;
+    return file_read_key(path, out->b, sizeof out->b, e);
 }
 
 /* --- what the wire tells --- */

@@ -177,22 +177,9 @@ static int ready_make(struct identity *i, const struct conf *c, enum link_kind k
 
 static int classic_file(struct identity *i, const struct conf *c, struct err *e)
 {
-    struct buf b;
-    int ret = -1;
+    struct aes_key *k = &i->classic_file;
 
-    buf_init(&b, sizeof i->classic_file + 1);
-    if (file_read(c->classic_key, FILE_SECRET, &b, e) == 0) {
-        struct span s = buf_span(&b);
-        if (s.n == sizeof i->classic_file) {
-            memcpy(&i->classic_file, s.p, s.n);
-            ret = 0;
-        } else {
-            err_set(e, ERR_CONFIG, "%s: a key of classic has %zu bytes", c->classic_key,
-                    sizeof i->classic_file);
-        }
-    }
-    buf_free(&b);
-    return ret < 0 ? err_in(e, "classic_key") : 0;
+    return file_read_key(c->classic_key, k->b, sizeof k->b, e) < 0 ? err_in(e, "classic_key") : 0;
 }
 
 /* Its key signs nothing and opens nothing else: textbook RSA would give that away. */

@@ -487,7 +487,7 @@ def test_sighup_takes_all_or_nothing(relay):
         f.write(b"fifteen bytes..")
     os.chmod(f"{relay.dir}/classic.key", 0o600)
     relay.kick(signal.SIGHUP)
-    assert "a key of classic has 16 bytes" in relay.wait("reload-failed")["why"]
+    assert "the key in it has to have 16 bytes" in relay.wait("reload-failed")["why"]
     relay.member("bert")
     follow.kill()
     follow.communicate()
