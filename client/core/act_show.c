@@ -303,7 +303,7 @@ static void answered(struct act *a, struct act_ask *ask, const struct engine_eve
     if (ev->code != ERR_NONE)
         model_say(a->m, w, "%s: %s%s", ask->what, ev->text != NULL ? ev->text : "refused",
                   ev->code != ERR_INPUT                 ? ""
-                  : strncmp(ask->what, "join ", 5) == 0 ? "; /list shows the rooms"
+                  : strncmp(ask->what, "join ", 5) == 0 ? "; /list shows the rooms, /create makes one"
                                                         : "");
     else if (ask->kind == ASK_OPEN)
         opened(a, ask, ev);

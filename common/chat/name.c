@@ -127,6 +127,8 @@ static int walk_point(struct walk *w, int32_t point, struct err *e)
     w->joined = false;
     if (is_ascii_digit(point))
         return 0;
+    if (point == ' ')
+        return err_set(e, ERR_DATA, "a name has no spaces: letters, 0-9 and - _ . may stand in it");
     if (script == SCRIPT_NONE)
         return err_set(e, ERR_DATA, "U+%04X may not stand in a name: letters, 0-9 and - _ . may",
                        (unsigned)point);
