@@ -294,6 +294,14 @@ static void opened(struct act *a, const struct act_ask *ask, const struct engine
     model_switch(a->m, (size_t)(w - a->m->windows));
 }
 
+/* What to try after a refusal that the question itself caused. */
+static const char *next_step(const struct act_ask *ask, enum err_code code)
+{
+    return code == ERR_INPUT && strncmp(ask->what, "join ", 5) == 0
+               ? "; /list shows the rooms, /create makes one"
+               : "";
+}
+
 static void answered(struct act *a, struct act_ask *ask, const struct engine_event *ev)
 {
     struct window *w = &a->m->windows[ask_window(a, ask)];
@@ -302,9 +310,7 @@ static void answered(struct act *a, struct act_ask *ask, const struct engine_eve
         w->loading = false;
     if (ev->code != ERR_NONE)
         model_say(a->m, w, "%s: %s%s", ask->what, ev->text != NULL ? ev->text : "refused",
-                  ev->code != ERR_INPUT                 ? ""
-                  : strncmp(ask->what, "join ", 5) == 0 ? "; /list shows the rooms, /create makes one"
-                                                        : "");
+                  next_step(ask, ev->code));
     else if (ask->kind == ASK_OPEN)
         opened(a, ask, ev);
     else if (ask->kind == ASK_PLAIN)
