@@ -2,11 +2,11 @@
 
 #include <assert.h>
 
-static void node_join(struct hash *out, const struct hash *left, const struct hash *right)
+void merkle_node(struct hash *out, const struct hash *left, const struct hash *right)
 {
     const struct span parts[] = {span_of("\x01", 1), span_of(left->b, HASH_LEN),
                                  span_of(right->b, HASH_LEN)};
-    struct hash joined; /* out may be one of the two */
+    struct hash joined;
 
     sha256_parts(parts, COUNT(parts), &joined);
     *out = joined;
@@ -22,8 +22,7 @@ void merkle_leaf(struct hash *out, const struct span *parts, size_t n)
     sha256_parts(all, n + 1, out);
 }
 
-/* Where a tree of n leaves is split: the largest power of two below n; n is 2 or more. */
-static uint64_t split(uint64_t n)
+uint64_t merkle_split(uint64_t n)
 {
     uint64_t k = 1;
 
@@ -72,7 +71,7 @@ static struct hash range_root(struct ranger *r, uint64_t a, uint64_t b)
         return take(&r->proof);
     if (b - a == 1)
         return r->leaves[a - r->first];
-    uint64_t mid = a + split(b - a);
+    uint64_t mid = a + merkle_split(b - a);
     if (mid <= r->first) { /* what is known lies in the right half: the other one joins it later */
         right = range_root(r, mid, b);
         left = range_root(r, a, mid);
@@ -80,7 +79,7 @@ static struct hash range_root(struct ranger *r, uint64_t a, uint64_t b)
         left = range_root(r, a, mid);
         right = range_root(r, mid, b);
     }
-    node_join(&left, &left, &right);
+    merkle_node(&left, &left, &right);
     return left;
 }
 
@@ -110,17 +109,17 @@ static struct pair pair_root(struct taker *t, uint64_t m, uint64_t n, const stru
         p.older = p.newer = whole != NULL ? *whole : take(t);
         return p;
     }
-    uint64_t k = split(n);
+    uint64_t k = merkle_split(n);
     if (m <= k) {
         p = pair_root(t, m, k, whole);
         struct hash right = take(t);
-        node_join(&p.newer, &p.newer, &right);
+        merkle_node(&p.newer, &p.newer, &right);
         return p;
     }
     p = pair_root(t, m - k, n - k, NULL);
     struct hash left = take(t);
-    node_join(&p.older, &left, &p.older);
-    node_join(&p.newer, &left, &p.newer);
+    merkle_node(&p.older, &left, &p.older);
+    merkle_node(&p.newer, &left, &p.newer);
     return p;
 }
 

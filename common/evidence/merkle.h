@@ -15,6 +15,10 @@
 /* The hash of one leaf whose data are the parts one after the other, at most MERKLE_PARTS_MAX. */
 enum { MERKLE_PARTS_MAX = 4 };
 void merkle_leaf(struct hash *out, const struct span *parts, size_t n);
+/* The node above two; out may be one of them. */
+void merkle_node(struct hash *out, const struct hash *left, const struct hash *right);
+/* Where a tree of n leaves is split: the largest power of two below n; n is 2 or more. */
+uint64_t merkle_split(uint64_t n);
 
 /* Borrowed. */
 struct hashes {
