@@ -172,6 +172,27 @@ static void on_read(uv_stream_t *s, ssize_t got, const uv_buf_t *buf)
     }
 }
 
+/* What libuv's words leave out: what to look at next. */
+static const char *hint_of(int status)
+{
+    static const struct {
+        int status;
+        const char *hint;
+    } hints[] = {
+        {UV_ECONNREFUSED, "; does the relay run there, on this port?"},
+        {UV_ETIMEDOUT, "; does a firewall stand before it?"},
+        {UV_EHOSTUNREACH, "; is that machine up?"},
+        {UV_ENETUNREACH, "; is this machine online?"},
+        {UV_EAI_NONAME, "; is the name right, and this machine online?"},
+        {UV_EAI_AGAIN, "; is this machine online?"},
+    };
+
+    for (size_t i = 0; i < COUNT(hints); i++)
+        if (hints[i].status == status)
+            return hints[i].hint;
+    return "";
+}
+
 static void on_connect(uv_connect_t *req, int status)
 {
     struct try *t = req->data;
@@ -180,7 +201,8 @@ static void on_connect(uv_connect_t *req, int status)
     if (n == NULL)
         return;
     if (status < 0) {
-        err_set(&n->why, ERR_UNAVAILABLE, "%s: %s", t->where, uv_strerror(status));
+        err_set(&n->why, ERR_UNAVAILABLE, "%s: %s%s", t->where, uv_strerror(status),
+                hint_of(status));
         for (size_t i = 0; i < n->trying_n; i++)
             if (n->trying[i] == t)
                 n->trying[i] = n->trying[--n->trying_n];
@@ -226,7 +248,7 @@ static bool try_start(struct net *n, const struct sockaddr *a)
     where_put(t, a);
     int rc = uv_tcp_connect(&t->req, &t->tcp, a, on_connect);
     if (rc != 0) {
-        err_set(&n->why, ERR_UNAVAILABLE, "%s: %s", t->where, uv_strerror(rc));
+        err_set(&n->why, ERR_UNAVAILABLE, "%s: %s%s", t->where, uv_strerror(rc), hint_of(rc));
         try_drop(t);
         return false;
     }
@@ -281,7 +303,7 @@ static void on_addresses(uv_getaddrinfo_t *req, int status, struct addrinfo *lis
     }
     n->asking = NULL;
     if (status < 0) {
-        err_set(&n->why, ERR_HOST, "%s: %s", n->host, uv_strerror(status));
+        err_set(&n->why, ERR_HOST, "%s: %s%s", n->host, uv_strerror(status), hint_of(status));
         net_down(n, &n->why);
         return;
     }
@@ -316,7 +338,7 @@ void net_dial(struct net *n, const char *host, uint16_t port)
     int rc = uv_getaddrinfo(n->loop, &l->req, on_addresses, host, service, &hints);
     if (rc != 0) {
         free(l);
-        err_set(&n->why, ERR_HOST, "%s: %s", host, uv_strerror(rc));
+        err_set(&n->why, ERR_HOST, "%s: %s%s", host, uv_strerror(rc), hint_of(rc));
         net_down(n, &n->why);
         return;
     }
@@ -345,8 +367,9 @@ void net_write(struct net *n, struct span out)
     uv_stream_t *s = (uv_stream_t *)&n->on->tcp;
     struct write *w = malloc(sizeof *w + out.n);
     if (w == NULL || uv_stream_get_write_queue_size(s) + out.n > LINK_OUT_MAX) {
+        err_set(&e, ERR_UNAVAILABLE, "%s: %s", n->on->where,
+                w == NULL ? "no memory for what is sent" : "reads too slowly");
         free(w);
-        err_set(&e, ERR_UNAVAILABLE, "%s: reads too slowly", n->on->where);
         net_down(n, &e);
         return;
     }

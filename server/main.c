@@ -142,8 +142,10 @@ int main(int argc, char *argv[])
         }
     if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0)
         puts("countersignd " VERSION);
+    else if (first[0] == '\0')
+        err_set(&e, ERR_USAGE, "no command given");
     else if (cmd == NULL)
-        err_set(&e, ERR_USAGE, "%s: no such command", first[0] == '\0' ? "(none)" : first);
+        err_set(&e, ERR_USAGE, "%s: no such command", first);
     else if (dispatch(cmd, argc - 2, argv + 2, &c, &e) < 0)
         err_set(&e, ERR_LOCAL, "failed");
     return finish(&e);

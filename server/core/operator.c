@@ -21,10 +21,11 @@ static int op_user(struct store *s, const char *name, struct store_user *out, st
     char key[NAME_KEY_MAX];
 
     if (name_canonical(key, str_of(name)) < 0)
-        return err_set(e, ERR_INPUT, "this is no name");
+        return err_set(e, ERR_INPUT, "%s: this is no name", name);
     int found = s->ops->user_find(s->db, key, out, e);
     if (found == 0)
-        return err_set(e, ERR_INPUT, "there is no account of this name");
+        return err_set(e, ERR_INPUT,
+                       "%s: there is no such account; countersignd user list shows them", name);
     return found < 0 ? -1 : 0;
 }
 

@@ -105,7 +105,7 @@ def test_init_refuses_names(tmp_path, name):
 # --- options ---
 
 @pytest.mark.parametrize("argv, status, says", [
-    ([], 64, "no such command"),
+    ([], 64, "no command given"),
     (["frobnicate"], 64, "no such command"),
     (["\x9b2J\u202eevil"], 64, "<9B>2J<U+202E>evil: no such command"),
     (["run", "--no-such"], 64, "unknown option --no-such"),
@@ -119,9 +119,9 @@ def test_init_refuses_names(tmp_path, name):
     (["run", "--listen", "127.0.0.1:x"], 78, "port"),
     (["run", "--hours", "3"], 64, "unknown option"),
     (["invite", "--keep-devices"], 64, "--for"),
-    (["invite", "--for", "nobody"], 66, "no account of this name"),
+    (["invite", "--for", "nobody"], 66, "nobody: there is no such account"),
     (["user", "disable"], 64, "usage"),
-    (["user", "disable", "nobody"], 66, "no account of this name"),
+    (["user", "disable", "nobody"], 66, "nobody: there is no such account"),
     (["run", "--config", "/nonexistent"], 66, "/nonexistent"),
 ])
 def test_options_refused(relay, argv, status, says):
