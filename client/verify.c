@@ -1,4 +1,5 @@
 /* countersign verify: the verdict of common/chat/judge.h, printed. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,10 @@
 #include "common/crypto/pem.h"
 #include "common/util/time.h"
 
+/* A transcript and its receipt, written side by side at the end of a session. */
+#define FLAT_END    ".txt"
+#define RECEIPT_END ".receipt"
+
 /* What follows from a verdict, and what does not, by kind. */
 static const struct {
     const char *proves, *not_this;
@@ -20,6 +25,10 @@ static const struct {
                          "that a key was in its owner's hands; that anybody read a message; that "
                          "nothing was sent which the relay never numbered; times by other clocks "
                          "than the relay's and the author's"},
+    [BUNDLE_SESSION] = {"whoever held these keys signed these messages; each of who sealed the "
+                        "receipt had them in this order, without a gap, when he did",
+                        "that a key was in its owner's hands; that anybody read a message; what a "
+                        "seal that is not there would say; times by other clocks than theirs"},
     [BUNDLE_CONTRADICTION] = {"the relay signed two histories of this room",
                               "which of the two is true, or why"},
 };
@@ -108,22 +117,71 @@ static void list_line(const char *what, const char *which, int64_t from)
                time);
 }
 
-static void valid_lines(const struct verdict *v, const struct profile *known)
+/* What the relay has signed of the room. */
+static void checkpoints_lines(const struct verdict *v)
 {
-    char room[2 * ROOM_ID_LEN + 1];
     struct clean relay;
 
-    hex_put(room, span_of(v->checkpoint.room, ROOM_ID_LEN));
-    print_line(v->anchored ? "VALID" : "UNANCHORED: consistent, but anybody can make such a root");
-    print_line("%-11s %s", "room", room);
-    if (v->kind == BUNDLE_MESSAGES)
-        messages_lines(v);
     print_line("%-11s %s", "relay", clean(&relay, v->relay));
     clean_free(&relay);
     hash_line("", &v->checkpoint.signer);
     checkpoint_line("checkpoint", &v->checkpoint);
     if (v->kind == BUNDLE_CONTRADICTION)
         checkpoint_line("later", &v->later);
+}
+
+static void seal_lines(const struct verdict_seal *s, enum receipt_role role)
+{
+    char time[TIME_TEXT], what[32];
+    struct clean name, device;
+
+    snprintf(what, sizeof what, "by %s", receipt_role_word(role));
+    if (!s->here) {
+        print_line("%-11s not sealed", what);
+        return;
+    }
+    time_put(time, s->seal.time);
+    print_line("%-11s %s%s%s, %s", what, clean(&name, s->name), s->device[0] == '\0' ? "" : " on ",
+               clean(&device, s->device), time);
+    hash_line("", &s->seal.signer);
+    clean_free(&name);
+    clean_free(&device);
+}
+
+static void session_lines(const struct verdict *v)
+{
+    const struct receipt *r = &v->receipt;
+    char session[2 * SESSION_ID_LEN + 1], time[TIME_TEXT];
+
+    hex_put(session, span_of(r->session, sizeof r->session));
+    time_put(time, r->created);
+    print_line("%-11s %s, by %s with %s", "session", session, r->link, r->suite);
+    print_line("%-11s created %s", "receipt", time);
+    for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++)
+        seal_lines(v->seals + i, (enum receipt_role)i);
+    hash_line("transcript", &r->head);
+    hash_line("previous", &r->previous);
+}
+
+/* The room that it is about. */
+static const uint8_t *room_of(const struct verdict *v)
+{
+    return v->kind == BUNDLE_SESSION ? v->receipt.room : v->checkpoint.room;
+}
+
+static void valid_lines(const struct verdict *v, const struct profile *known)
+{
+    char room[2 * ROOM_ID_LEN + 1];
+
+    hex_put(room, span_of(room_of(v), ROOM_ID_LEN));
+    print_line(v->anchored ? "VALID" : "UNANCHORED: consistent, but anybody can make such a root");
+    print_line("%-11s %s", "room", room);
+    if (v->kind != BUNDLE_CONTRADICTION)
+        messages_lines(v);
+    if (v->kind == BUNDLE_SESSION)
+        session_lines(v);
+    else
+        checkpoints_lines(v);
     hash_line(v->anchored ? "root, yours" : "root", &v->root);
     if (!v->anchored && known != NULL)
         print_line("%-11s the account \"%s\" here has joined under it: --ca %s/root.der", "",
@@ -179,19 +237,54 @@ static void messages_values(struct row *r, const struct verdict *v)
         jput_b64(&r->j, "content", buf_span(&v->content));
 }
 
+static void checkpoints_values(struct row *r, const struct verdict *v)
+{
+    row_text(r, "relay", v->relay);
+    checkpoint_value(r, "checkpoint", &v->checkpoint);
+    if (v->kind == BUNDLE_CONTRADICTION)
+        checkpoint_value(r, "later", &v->later);
+}
+
+static void session_values(struct row *r, const struct verdict *v)
+{
+    const struct receipt *x = &v->receipt;
+
+    jput_hex(&r->j, "session", span_of(x->session, sizeof x->session));
+    row_text(r, "link", x->link);
+    row_text(r, "suite", x->suite);
+    row_time(r, "created", x->created);
+    hash_value(&r->j, "peer", &x->peer);
+    hash_value(&r->j, "transcript-hash", &x->head);
+    hash_value(&r->j, "previous", &x->previous);
+    jput_open(&r->j, "seals", '[');
+    for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++) {
+        const struct verdict_seal *s = v->seals + i;
+        if (!s->here)
+            continue;
+        jput_open(&r->j, NULL, '{');
+        row_text(r, "role", receipt_role_word((enum receipt_role)i));
+        row_text(r, "name", s->name);
+        row_text(r, "device", s->device);
+        hash_value(&r->j, "fp", &s->seal.signer);
+        row_time(r, "time", s->seal.time);
+        jput_close(&r->j, '}');
+    }
+    jput_close(&r->j, ']');
+}
+
 static void valid_values(struct row *r, const struct verdict *v, const struct profile *known)
 {
     jput_bool(&r->j, "anchored", v->anchored);
     if (!v->anchored && known != NULL)
         row_text(r, "profile", known->name);
     row_text(r, "kind", bundle_kind_name(v->kind));
-    jput_hex(&r->j, "room", span_of(v->checkpoint.room, ROOM_ID_LEN));
-    if (v->kind == BUNDLE_MESSAGES)
+    jput_hex(&r->j, "room", span_of(room_of(v), ROOM_ID_LEN));
+    if (v->kind != BUNDLE_CONTRADICTION)
         messages_values(r, v);
-    row_text(r, "relay", v->relay);
-    checkpoint_value(r, "checkpoint", &v->checkpoint);
-    if (v->kind == BUNDLE_CONTRADICTION)
-        checkpoint_value(r, "later", &v->later);
+    if (v->kind == BUNDLE_SESSION)
+        session_values(r, v);
+    else
+        checkpoints_values(r, v);
     hash_value(&r->j, "root", &v->root);
     row_time(r, "crl", v->crl_from);
     if (v->given_from != 0)
@@ -289,13 +382,14 @@ static int read_whole(const char *path, struct buf *out, struct err *e)
 }
 
 /* The archive, of which so much is read as may be one: what is longer is none. */
-static int archive_judge(struct call *c, const struct belief *belief, struct err *e)
+static int archive_judge(struct call *c, const char *path, const struct belief *belief,
+                         struct err *e)
 {
     struct buf archive;
     int rc;
 
     buf_init(&archive, BUNDLE_MAX);
-    if (file_read(c->args[0], FILE_PUBLIC, &archive, e) == 0) {
+    if (file_read(path, FILE_PUBLIC, &archive, e) == 0) {
         rc = verify(c, buf_span(&archive), belief, e);
     } else if (e->code == ERR_LIMIT) {
         err_clear(e);
@@ -305,6 +399,33 @@ static int archive_judge(struct call *c, const struct belief *belief, struct err
     }
     buf_free(&archive);
     return rc;
+}
+
+/* A flat transcript is judged by the receipt beside it, which has the same lines inside. */
+static int flat_judge(struct call *c, struct belief *belief, struct err *e)
+{
+    size_t stem = strlen(c->args[0]) - (sizeof FLAT_END - 1);
+    char path[PATH_MAX];
+    struct buf flat;
+    int rc;
+
+    if (snprintf(path, sizeof path, "%.*s" RECEIPT_END, (int)stem, c->args[0]) >= PATH_MAX)
+        return err_set(e, ERR_INPUT, "%s: the name is too long", c->args[0]);
+    buf_init(&flat, BUNDLE_MAX);
+    rc = read_whole(c->args[0], &flat, e);
+    if (rc == 0) {
+        belief->flat = flat.p == NULL ? span_of("", 0) : buf_span(&flat);
+        rc = archive_judge(c, path, belief, e);
+    }
+    buf_free(&flat);
+    return rc;
+}
+
+static bool is_flat(const char *path)
+{
+    size_t n = strlen(path), end = sizeof FLAT_END - 1;
+
+    return n > end && strcmp(path + n - end, FLAT_END) == 0;
 }
 
 /* The DER in a file of an option, which may be PEM; no file: nothing. */
@@ -335,7 +456,9 @@ int command_verify(struct call *c, struct err *e)
     if (der_read("--ca", c->ca, PEM_CERT, &root, e) == 0 &&
         der_read("--crl", c->crl, PEM_CRL, &crl, e) == 0) {
         struct span r = buf_span(&root);
-        rc = archive_judge(c, &(struct belief){&r, r.n > 0, buf_span(&crl)}, e);
+        struct belief belief = {.roots = &r, .roots_n = r.n > 0, .crl = buf_span(&crl)};
+        rc = is_flat(c->args[0]) ? flat_judge(c, &belief, e)
+                                 : archive_judge(c, c->args[0], &belief, e);
     }
     buf_free(&root);
     buf_free(&crl);

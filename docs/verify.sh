@@ -1,5 +1,6 @@
 #!/bin/sh
-# verify.sh FILE [CA [CRL]] -- is a bundle of evidence true? Needs nothing of Countersign: POSIX sh with
+# verify.sh FILE [CA [CRL]] -- is a bundle of evidence true? A FILE that ends in .txt is the transcript
+# of a session, whose bundle stands beside it as .receipt. Needs nothing of Countersign: POSIX sh with
 # its utilities, and openssl 1.1.1 or newer. Asks what common/chat/judge.c asks, in the same order;
 # docs/evidence.md says why. CA is the root certificate that you believe, CRL a newer revocation list of
 # the issuer than the one inside; PEM or DER.
@@ -16,7 +17,7 @@ LC_ALL=C
 export LC_ALL
 umask 077
 
-guide_sha256=002c465ccb9ed09b311579d85f950a814ed9a5206608ba4a13487e3fd2bf5927
+guide_sha256=a3c512758cd213b05f16342e66dc70645e0bbfe6b02a3d07b78c875f8cd0b8cd
 evidence_use=2.25.8406729532635785283492383773779946475
 zeros=0000000000000000000000000000000000000000000000000000000000000000
 bundle_max=536870912
@@ -28,7 +29,15 @@ if [ $# -lt 1 ] || [ $# -gt 3 ]; then
     echo 'usage: verify.sh FILE [CA [CRL]]' >&2
     exit 64
 fi
-for file in "$@"; do
+flat=
+case $1 in
+?*.txt)
+    flat=$1
+    shift
+    set -- "${flat%.txt}.receipt" "$@"
+    ;;
+esac
+for file in "$@" ${flat:+"$flat"}; do
     if [ ! -r "$file" ]; then
         echo 'verify.sh: a file cannot be read' >&2
         exit 66
@@ -154,7 +163,8 @@ function text(s,   i, o) {
     return o
 }
 function begins(name) {
-    if (at == 4 && name == "later.txt") wanted = split(contradiction, want)
+    if (at == 2 && name == "receipt.txt") wanted = split(session, want)
+    if (at == 4 && want[2] != "receipt.txt" && name == "later.txt") wanted = split(contradiction, want)
     if (at <= wanted && name != want[at]) fault(name, "not the file that follows here")
     if (at > wanted + certs_max) fault(name, "too many certificates")
     if (at > wanted && (name !~ /^certs\/[0-9a-f]+\.der$/ || length(name) != 74))
@@ -221,9 +231,11 @@ END {
     if (failed) exit
     if (ends != 2 || head != "") fault("bundle", "cut off, or no archive ends like this")
     if (at <= wanted) fault("bundle", want[at] " is missing")
-    print "kind=" (want[4] == "later.txt" ? "contradiction" : "messages")
+    print "kind=" (want[2] == "receipt.txt" ? "session" : want[4] == "later.txt" ? "contradiction" : "messages")
 }'
 of_messages='VERIFY.txt checkpoint.txt checkpoint.sig transcript.txt proof.txt root.der issuer.der crl.der'
+of_session='VERIFY.txt receipt.txt client.txt client.sig relay.txt relay.sig member.txt member.sig'
+of_session="$of_session transcript.txt root.der issuer.der crl.der"
 of_contradiction='VERIFY.txt checkpoint.txt checkpoint.sig later.txt later.sig proof.txt root.der issuer.der crl.der'
 
 # NAME: what printf writes to 3 is this file.
@@ -237,7 +249,7 @@ unpack() {
     : > "$work/names"
     kind='' fault='' fault_place=''
     od -An -v -to1 "$file" | awk -v certs_max=$bundle_certs_max -v messages="$of_messages" \
-        -v contradiction="$of_contradiction" "$awk_unpack" > "$work/unpack"
+        -v contradiction="$of_contradiction" -v session="$of_session" "$awk_unpack" > "$work/unpack"
     # shellcheck source=/dev/null # begin NAME, printf '\ooo...' >&3, and at the end what fault says
     . "$work/unpack"
     exec 3>&-
@@ -744,9 +756,9 @@ line_read() {
         wrong 'entry: the seen of the line'
 }
 
-# The relay took it before it signed the checkpoint, and takes nothing from the future.
+# The relay took it before it was signed for, and takes nothing from the future.
 times_check() {
-    [ "$received" -le "$time" ] || wrong 'ts: received after the checkpoint was signed'
+    [ "$received" -le "$time" ] || wrong 'ts: received after it was signed for'
     [ "$ts" -le $((received + ts_future_ms)) ] ||
         wrong "entry: signed by a clock too far ahead of the relay's"
 }
@@ -781,12 +793,14 @@ seen_check() {
     [ "$seen_number" -lt "$number" ] || wrong 'entry: the author has seen what comes after it'
     if [ "$seen_number" -eq 0 ]; then
         known=$zeros
-    elif [ "$first" -gt 1 ]; then
+    elif [ "$headed" = no ] || [ "$seen_number" -lt $((first - 1)) ]; then
         return
-    elif [ "$seen_number" -eq "$count" ]; then
+    elif [ "$seen_number" -eq "$last_before" ]; then
         known=$head
+    elif [ "$seen_number" -eq $((first - 1)) ]; then
+        known=$base
     else
-        known=$(sed -n "${seen_number}p" "$work/heads")
+        known=$(sed -n "$((seen_number - first + 1))p" "$work/heads")
     fi
     [ "$seen_head" = "$known" ] || wrong 'entry: the author has seen another history'
 }
@@ -803,9 +817,9 @@ body_check() {
     [ "$opened" = "$commitment" ] || wrong 'entry: the commitment does not open to the content'
 }
 
-# The head behind this entry, which only from the room's beginning on is known.
+# The head behind this entry, where the one before it is known.
 head_next() {
-    [ "$first" -eq 1 ] || return 0
+    [ "$headed" = yes ] || return 0
     head=$({ bytes "$head" && printf '%s|%s' "$line" "$received"; } | sha)
     head=${head%% *}
     echo "$head" >> "$work/heads"
@@ -818,10 +832,11 @@ record_judge() {
     hex "$fp" 64 || wrong 'peer_cert_fingerprint'
     if [ "$count" -eq 0 ]; then
         first=$number
+        [ "$first" -gt 1 ] || headed=yes
     else
         [ "$number" -eq $((last + 1)) ] || wrong 'seqno: the numbers have a gap'
     fi
-    last=$number
+    last_before=$((number - 1)) last=$number
     read -r line_hash _ <&6
     read -r leaf _ <&6
     line_read
@@ -832,7 +847,7 @@ record_judge() {
     signed "certs/$fp.key" "said/$((count + 1)).sig" "said/$((count + 1)).line" ||
         wrong 'entry: the signature is wrong'
     [ "$epoch" -eq 0 ] || wrong 'an epoch that this version does not know'
-    [ "$l_room" = "$room" ] || wrong "written for another room than the checkpoint's"
+    [ "$l_room" = "$room" ] || wrong 'written for another room'
     times_check
     chain_check
     seen_check
@@ -854,7 +869,7 @@ transcript() {
     (cd "$work" && xargs openssl dgst -sha256 -r < names) > "$work/sums"
     count=0
     withheld=0
-    head=$zeros
+    head=$base
     exec 6< "$work/sums"
     while where="transcript.txt line $((count + 1))" &&
         IFS='|' read -r number received fp line_n body_n line; do
@@ -863,9 +878,16 @@ transcript() {
     [ "$count" -gt 0 ] || wrong 'no message at all'
 }
 
-messages() {
-    checkpoint checkpoint
-    transcript
+# FP: has it signed the whole, not a message in it?
+is_signer() {
+    for one in $signers; do
+        [ "$one" != "$1" ] || return 0
+    done
+    return 1
+}
+
+# Every certificate is an author's, at the times of his messages, or a signer's.
+authors() {
     for name in "$work"/certs/*.der; do
         fp=${name##*/}
         fp=${fp%.der}
@@ -876,9 +898,16 @@ messages() {
             [ "$least" -eq "$most" ] || cert_at "$fp" "$most"
             cert_of_device
         else
-            [ "$fp" = "$signer" ] || wrong 'a certificate that nobody refers to'
+            is_signer "$fp" || wrong 'a certificate that nobody refers to'
         fi
     done
+}
+
+messages() {
+    checkpoint checkpoint
+    signers=$signer base=$zeros headed=no
+    transcript
+    authors
     proof_read "$root"
     from=$((first - 1))
     to=$last
@@ -888,6 +917,122 @@ messages() {
     top=$node
     read -r root < "$work/roots"
     proof_ends && [ "$top" = "$root" ] || wrong 'the messages do not lead to the root of the checkpoint'
+    proves="messages $first to $last of room $room, $withheld without their text"
+}
+
+# --- a session ---------------------------------------------------------------------------------
+
+# The words of a receipt's lines, in their order; its values become words of the same name.
+receipt_words='type session link suite signer peer peer_cert_fingerprint created_at room first_seqno
+    last_seqno message_count base transcript_hash tree_size tree_root previous'
+
+# VALUE: the name of a link or a suite.
+printable() {
+    case $1 in
+    '' | ' '* | *' ' | *[!\ -~]*) return 1 ;;
+    esac
+    [ ${#1} -le 48 ]
+}
+
+# WORD VALUE: may it stand there?
+receipt_value() {
+    case $1 in
+    type) [ "$2" = countersign-receipt-1 ] ;;
+    peer) [ "$2" = relay ] ;;
+    link | suite) printable "$2" ;;
+    session | room) hex "$2" 32 ;;
+    created_at | *_seqno | message_count | tree_size) number "$2" ;;
+    *) hex "$2" 64 ;;
+    esac
+}
+
+receipt() {
+    where=receipt.txt
+    line_n=0
+    for word in $receipt_words; do
+        line_n=$((line_n + 1))
+        IFS= read -r value <&7 && [ "${value%% *}" = "$word" ] && [ "${value#* }" != "$value" ] &&
+            receipt_value "$word" "${value#* }" || wrong "line $line_n: $word"
+        printf '%s %s\n' "$word" "${value#* }" >> "$work/again"
+        eval "r_$word=\${value#* }"
+    done 7< "$work/receipt.txt"
+    cmp -s "$work/again" "$work/receipt.txt" || wrong 'not its only spelling'
+    # shellcheck disable=SC2154 # what eval has set
+    [ "$r_first_seqno" -gt 0 ] && [ "$r_last_seqno" -ge "$r_first_seqno" ] &&
+        [ $((r_last_seqno - r_first_seqno + 1)) -le $transcript_max ] ||
+        wrong 'of no entries, or of too many'
+    # shellcheck disable=SC2154
+    [ "$r_message_count" -eq $((r_last_seqno - r_first_seqno + 1)) ] || wrong 'line 12: message_count'
+    # shellcheck disable=SC2154
+    [ "$r_first_seqno" -gt 1 ] || [ "$r_base" = $zeros ] || wrong 'nothing comes before the first entry'
+    # shellcheck disable=SC2154
+    [ "$r_tree_size" -le "$r_last_seqno" ] || wrong 'a tree of more entries than it knows'
+    # shellcheck disable=SC2154
+    [ "$r_tree_size" -gt 0 ] || [ "$r_tree_root" = $zeros ] || wrong 'a root of no tree'
+}
+
+# ROLE: its seal of the receipt, if it is there.
+seal() {
+    where=$1.txt
+    [ -s "$work/$1.txt" ] || [ -s "$work/$1.sig" ] || [ "$1" = client ] || return 0
+    { IFS= read -r role && IFS= read -r s && IFS= read -r t; } < "$work/$1.txt" ||
+        wrong 'not a seal of three lines'
+    signer=${s#signer }
+    sealed_at=${t#time }
+    [ "$role" = "role $1" ] || wrong 'line 1: role'
+    hex "$signer" 64 || wrong 'line 2: signer'
+    number "$sealed_at" || wrong 'line 3: time'
+    printf 'role %s\nsigner %s\ntime %s\n' "$1" "$signer" "$sealed_at" |
+        cmp -s - "$work/$1.txt" || wrong 'not its only spelling'
+    if [ "$1" = client ]; then
+        # shellcheck disable=SC2154
+        [ "$signer" = "$r_signer" ] || wrong 'not the signer that the receipt names'
+        # shellcheck disable=SC2154
+        [ "$sealed_at" -eq "$r_created_at" ] || wrong 'not the time at which the receipt was created'
+    fi
+    where=crl.der
+    [ "$sealed_at" -le "$crl_until" ] || wrong 'out of date when the receipt was signed'
+    where=$1.txt
+    [ -f "$work/certs/$signer.der" ] || wrong "its signer's certificate is not here"
+    cert_at "$signer" "$sealed_at"
+    if [ "$1" = relay ]; then cert_for $evidence_use; else cert_of_device; fi
+    where=$1.sig
+    cat "$work/receipt.txt" "$work/$1.txt" > "$work/sealed"
+    signed "certs/$signer.key" "$1.sig" sealed || wrong 'the signature is wrong'
+    if [ "$1" = client ]; then
+        client_cn=$cn
+    elif [ "$1" = member ]; then
+        [ "$cn" != "$client_cn" ] || wrong "the other member is the client's own account"
+    fi
+    signers="$signers $signer"
+    [ "$sealed_at" -ge "$time" ] || time=$sealed_at
+    seals="$seals
+sealed by $1 at $sealed_at ms since 1970: $subject; certificate $signer"
+}
+
+session() {
+    if [ -n "$flat" ] && ! cmp -s "$flat" "$work/transcript.txt"; then
+        where="the transcript line $(awk 'NR == FNR { line[NR] = $0; n = NR; next }
+            FNR > n || line[FNR] != $0 { print FNR; done = 1; exit }
+            END { if (!done) print FNR + 1 }' "$work/transcript.txt" "$flat")"
+        wrong 'not what was sealed'
+    fi
+    : > "$work/again"
+    receipt
+    signers='' seals='' time=9007199254740991
+    seal client
+    seal relay
+    seal member
+    # shellcheck disable=SC2154
+    room=$r_room base=$r_base headed=yes
+    transcript
+    where=transcript.txt
+    [ "$first" -eq "$r_first_seqno" ] || wrong 'line 1 is not the first entry of the receipt'
+    [ "$last" -eq "$r_last_seqno" ] || wrong 'the last line is not the last entry of the receipt'
+    where=receipt.txt
+    # shellcheck disable=SC2154
+    [ "$head" = "$r_transcript_hash" ] || wrong 'transcript_hash: the entries do not lead to it'
+    authors
     proves="messages $first to $last of room $room, $withheld without their text"
 }
 
@@ -933,14 +1078,24 @@ report() {
     echo "$proves"
     echo "signer anchored: $anchored; root SHA-256 $root_sum"
     [ "$kind" = contradiction ] || said_by
-    printf '%s\n' "relay: $relay; certificate $signer"
-    echo "checkpoint: $size entries, signed at $time ms since 1970"
+    if [ "$kind" = session ]; then
+        # shellcheck disable=SC2154
+        printf '%s\n' "session: $r_session, by $r_link with $r_suite${seals}"
+    else
+        printf '%s\n' "relay: $relay; certificate $signer"
+        echo "checkpoint: $size entries, signed at $time ms since 1970"
+    fi
     echo "revocations: as of $crl_from; nothing revoked after that is seen"
     [ -z "$given" ] || echo "revocations given: as of $given_from"
     if [ "$kind" = messages ]; then
         echo 'proves: whoever held these keys signed these messages; the relay had them in this order'
         echo 'proves not: that a key was in its owner'\''s hands; that anybody read a message; that nothing'
         echo '  was sent which the relay never numbered; times by other clocks than theirs'
+    elif [ "$kind" = session ]; then
+        echo 'proves: whoever held these keys signed these messages; each of who sealed the receipt had'
+        echo '  them in this order, without a gap, when he did'
+        echo 'proves not: that a key was in its owner'\''s hands; that anybody read a message; what a seal'
+        echo '  that is not there would say; times by other clocks than theirs'
     else
         echo 'proves: the relay signed two histories of this room'
         echo 'proves not: which of the two is true, or why'
@@ -950,6 +1105,10 @@ report() {
 unpack
 trust
 given_list
+if [ -n "$flat" ] && [ "$kind" != session ]; then
+    where=bundle
+    wrong 'no receipt of a session stands beside the transcript'
+fi
 certs_read
 $kind
 verdict=VALID

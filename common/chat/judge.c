@@ -27,14 +27,17 @@ struct said {
 struct judge {
     struct bundle b;
     struct verdict *v;
-    struct trust *trust;    /* with the list inside */
-    struct trust *given;    /* with the one that the caller brought; NULL: none */
-    int64_t crl_until;      /* nextUpdate of the list inside, ms */
-    struct author *authors; /* one for each certificate of the bundle, in its order */
-    size_t authors_n;       /* who have spoken */
-    struct hash *leaves;    /* of the messages */
-    struct said *lines;     /* what a later line's prev may be */
-    struct hash *heads;     /* behind each message, [0] before the first; true from number 1 on */
+    struct trust *trust;       /* with the list inside */
+    struct trust *given;       /* with the one that the caller brought; NULL: none */
+    int64_t crl_until;         /* nextUpdate of the list inside, ms */
+    uint8_t room[ROOM_ID_LEN]; /* where all was said, */
+    int64_t until;             /* until when */
+    struct author *authors;    /* one for each certificate of the bundle, in its order */
+    size_t authors_n;          /* who have spoken */
+    struct hash *leaves;       /* of the messages */
+    struct said *lines;        /* what a later line's prev may be */
+    struct hash *heads;        /* behind each message, [0] before the first */
+    bool headed;               /* they are true: the one before the first is known */
     size_t n, cap;
 };
 
@@ -316,9 +319,11 @@ static int chain_check(struct judge *j, struct author *a, const struct entry_lin
 /* What the author had seen, where the bundle says it too. */
 static int seen_check(struct judge *j, const struct entry_line *l, uint64_t number)
 {
-    const struct hash *head =
-        j->v->first == 1 && l->seen_number < number ? &j->heads[l->seen_number] : NULL;
-    return entry_seen_check(l, number, head, &j->v->why);
+    uint64_t before = j->v->first - 1;
+    bool here = j->headed && l->seen_number >= before && l->seen_number < number;
+
+    return entry_seen_check(l, number, here ? &j->heads[l->seen_number - before] : NULL,
+                            &j->v->why);
 }
 
 static int body_check(struct judge *j, const struct transcript *t, const struct entry_line *l)
@@ -345,11 +350,11 @@ static void author_spoke(struct author *a, int64_t time)
     a->most = time > a->most ? time : a->most;
 }
 
-/* The relay took it before it signed the checkpoint, and takes nothing from the future. */
+/* The relay took it before it was signed for, and takes nothing from the future. */
 static int times_check(struct judge *j, const struct transcript *t, const struct entry_line *l)
 {
-    if (t->time > j->v->checkpoint.time)
-        return wrong(j, "ts: received after the checkpoint was signed");
+    if (t->time > j->until)
+        return wrong(j, "ts: received after it was signed for");
     if (l->ts > t->time + TS_FUTURE_MS)
         return wrong(j, "entry: signed by a clock too far ahead of the relay's");
     return 0;
@@ -367,9 +372,8 @@ static int message_judge(struct judge *j, const struct transcript *t)
         return -1;
     if (l.epoch != 0)
         return wrong(j, "an epoch that this version does not know");
-    if (!span_same(span_of(l.room.b, sizeof l.room.b),
-                   span_of(j->v->checkpoint.room, sizeof j->v->checkpoint.room)))
-        return wrong(j, "written for another room than the checkpoint's");
+    if (!span_same(span_of(l.room.b, sizeof l.room.b), span_of(j->room, sizeof j->room)))
+        return wrong(j, "written for another room");
     entry_line_hash(t->line, &line);
     if (times_check(j, t, &l) < 0)
         return -1;
@@ -393,7 +397,8 @@ static int message_next(struct judge *j, const struct transcript *t)
         j->v->first = t->number;
         if (room_make(j) < 0)
             return -1;
-        j->heads[0] = (struct hash){{0}};
+        j->heads[0] = j->v->receipt.base; /* zeros where there is no receipt */
+        j->headed = j->headed || t->number == 1;
     } else if (t->number != j->v->last + 1) {
         return wrong(j, "seqno: the numbers have a gap");
     }
@@ -423,6 +428,19 @@ static int transcript_judge(struct judge *j)
     return rc;
 }
 
+/* Whoever signed the whole, not a message in it. */
+static bool is_signer(const struct judge *j, const struct hash *fp)
+{
+    const struct verdict *v = j->v;
+
+    if (v->kind != BUNDLE_SESSION)
+        return hash_same(fp, &v->checkpoint.signer);
+    for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++)
+        if (v->seals[i].here && hash_same(fp, &v->seals[i].seal.signer))
+            return true;
+    return false;
+}
+
 /* All conditions on a certificate hold in an interval, so the ends are enough. Every certificate of
  * the bundle must have been needed. */
 static int authors_judge(struct judge *j)
@@ -434,7 +452,7 @@ static int authors_judge(struct judge *j)
         hex_put(hex, span_of(j->b.certs[i].fp.b, HASH_LEN));
         where(j, "certs/%s.der", hex);
         if (a->cert == NULL) {
-            if (hash_same(&j->b.certs[i].fp, &j->v->checkpoint.signer))
+            if (is_signer(j, &j->b.certs[i].fp))
                 continue;
             return wrong(j, "a certificate that nobody refers to");
         }
@@ -487,8 +505,164 @@ static int verdict_fill(struct judge *j)
 
 static int messages_judge(struct judge *j)
 {
-    return first_checkpoint(j) < 0 || transcript_judge(j) < 0 || authors_judge(j) < 0 ||
-                   tree_judge(j) < 0 || verdict_fill(j) < 0
+    if (first_checkpoint(j) < 0)
+        return -1;
+    memcpy(j->room, j->v->checkpoint.room, sizeof j->room);
+    j->until = j->v->checkpoint.time;
+    return transcript_judge(j) < 0 || authors_judge(j) < 0 || tree_judge(j) < 0 ||
+                   verdict_fill(j) < 0
+               ? -1
+               : 0;
+}
+
+/* --- a session --- */
+
+/* A seal of a receipt: whose it must be, and where it stands. */
+struct sealed {
+    enum cert_role role;
+    size_t text, sig; /* in struct bundle */
+};
+
+static const struct sealed sealed[RECEIPT_ROLE_COUNT] = {
+    [RECEIPT_CLIENT] = {CERT_DEVICE, offsetof(struct bundle, client),
+                        offsetof(struct bundle, client_sig)},
+    [RECEIPT_RELAY] = {CERT_EVIDENCE, offsetof(struct bundle, relay),
+                       offsetof(struct bundle, relay_sig)},
+    [RECEIPT_MEMBER] = {CERT_DEVICE, offsetof(struct bundle, member),
+                        offsetof(struct bundle, member_sig)},
+};
+
+static struct span file_at(const struct bundle *b, size_t at)
+{
+    struct span s;
+
+    memcpy(&s, (const char *)b + at, sizeof s);
+    return s;
+}
+
+/* Is it the seal of whom the receipt is about? */
+static int seal_fits(struct judge *j, const struct receipt_seal *s, enum receipt_role role)
+{
+    const struct receipt *r = &j->v->receipt;
+
+    if (s->role != role)
+        return wrong(j, "line 1: role");
+    if (role == RECEIPT_CLIENT && !hash_same(&s->signer, &r->signer))
+        return wrong(j, "not the signer that the receipt names");
+    if (role == RECEIPT_CLIENT && s->time != r->created)
+        return wrong(j, "not the time at which the receipt was created");
+    if (s->time > j->crl_until) {
+        where(j, "crl.der");
+        return wrong(j, "the revocation list was out of date when the receipt was signed");
+    }
+    return 0;
+}
+
+/* The other member of a room is another person. */
+static int seal_stranger(struct judge *j, const struct verdict_seal *s, enum receipt_role role)
+{
+    return role != RECEIPT_MEMBER || strcmp(s->name, j->v->seals[RECEIPT_CLIENT].name) != 0
+               ? 0
+               : wrong(j, "the other member is the client's own account");
+}
+
+static int seal_signed(struct judge *j, struct verdict_seal *s, enum receipt_role role)
+{
+    struct span text = file_at(&j->b, sealed[role].text), sig = file_at(&j->b, sealed[role].sig);
+    const struct bundle_cert *c = bundle_cert(&j->b, &s->seal.signer);
+    struct receipt_signed all;
+    char hex[2 * HASH_LEN + 1];
+    struct cert_info info;
+
+    if (c == NULL)
+        return wrong(j, "its signer's certificate is not here");
+    hex_put(hex, span_of(c->fp.b, HASH_LEN));
+    where(j, "certs/%s.der", hex);
+    struct cert *cert = cert_parse(c->der, NULL, &j->v->why);
+    if (cert == NULL)
+        return -1;
+    cert_info(cert, &info);
+    memcpy(s->name, info.cn, sizeof s->name);
+    memcpy(s->device, info.ou, sizeof s->device);
+    int rc = cert_judge(j, c, sealed[role].role, s->seal.time);
+    if (rc == 0) {
+        where(j, "%s.sig", receipt_role_word(role));
+        rc = receipt_signed_make(&all, str_from(j->b.receipt.p, j->b.receipt.n),
+                                 str_from(text.p, text.n)) == 0 &&
+                     cert_verify_sig(cert, span_of(all.b, all.n), sig)
+                 ? seal_stranger(j, s, role)
+                 : wrong(j, "the signature is wrong");
+    }
+    cert_free(cert);
+    return rc;
+}
+
+/* Who has not sealed it has two empty files; the client always has. */
+static int seal_judge(struct judge *j, enum receipt_role role)
+{
+    struct span text = file_at(&j->b, sealed[role].text), sig = file_at(&j->b, sealed[role].sig);
+    struct verdict_seal *s = &j->v->seals[role];
+
+    if (text.n == 0 && sig.n == 0 && role != RECEIPT_CLIENT)
+        return 0;
+    where(j, "%s.txt", receipt_role_word(role));
+    if (receipt_seal_take(&s->seal, str_from(text.p, text.n), &j->v->why) < 0 ||
+        seal_fits(j, &s->seal, role) < 0 || seal_signed(j, s, role) < 0)
+        return -1;
+    s->here = true;
+    j->until = s->seal.time < j->until ? s->seal.time : j->until;
+    return 0;
+}
+
+/* Is the transcript what the receipt is about, from its first line to its last? */
+static int covered(struct judge *j)
+{
+    const struct receipt *r = &j->v->receipt;
+
+    where(j, "transcript.txt");
+    if (j->v->first != r->first)
+        return wrong(j, "line 1 is not the first entry of the receipt");
+    if (j->v->last != r->last)
+        return wrong(j, "the last line is not the last entry of the receipt");
+    where(j, "receipt.txt");
+    return hash_same(&j->heads[j->n], &r->head)
+               ? 0
+               : wrong(j, "transcript_hash: the entries do not lead to it");
+}
+
+/* The file that was handed over beside the bundle, and which line of it is another. */
+static int flat_same(struct judge *j, struct span flat)
+{
+    struct str a = str_from(flat.p, flat.n), b = str_from(j->b.transcript.p, j->b.transcript.n);
+    size_t line = 1;
+
+    if (flat.p == NULL)
+        return 0;
+    where(j, "bundle");
+    if (j->b.kind != BUNDLE_SESSION)
+        return wrong(j, "no receipt of a session stands beside the transcript");
+    if (str_same(a, b))
+        return 0;
+    while (a.p != NULL && b.p != NULL && str_same(str_cut(&a, '\n'), str_cut(&b, '\n')))
+        line++;
+    where(j, "the transcript line %zu", line);
+    return wrong(j, "not what was sealed");
+}
+
+static int session_judge(struct judge *j)
+{
+    struct receipt *r = &j->v->receipt;
+
+    where(j, "receipt.txt");
+    if (receipt_take(r, str_from(j->b.receipt.p, j->b.receipt.n), &j->v->why) < 0)
+        return -1;
+    j->until = INT64_MAX;
+    for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++)
+        if (seal_judge(j, (enum receipt_role)i) < 0)
+            return -1;
+    memcpy(j->room, r->room, sizeof j->room);
+    j->headed = true;
+    return transcript_judge(j) < 0 || covered(j) < 0 || authors_judge(j) < 0 || verdict_fill(j) < 0
                ? -1
                : 0;
 }
@@ -543,6 +717,7 @@ static int judge_all(struct judge *j, struct span archive, const struct belief *
 {
     static int (*const kinds[BUNDLE_KIND_COUNT])(struct judge * j) = {
         [BUNDLE_MESSAGES] = messages_judge,
+        [BUNDLE_SESSION] = session_judge,
         [BUNDLE_CONTRADICTION] = contradiction_judge,
     };
 
@@ -552,7 +727,8 @@ static int judge_all(struct judge *j, struct span archive, const struct belief *
         return -1;
     j->v->kind = j->b.kind;
     return trust_make(j) < 0 || anchor_check(j, belief->roots, belief->roots_n) < 0 ||
-                   given_take(j, belief->crl) < 0 || kinds[j->b.kind](j) < 0
+                   given_take(j, belief->crl) < 0 || flat_same(j, belief->flat) < 0 ||
+                   kinds[j->b.kind](j) < 0
                ? -1
                : 0;
 }

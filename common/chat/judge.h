@@ -11,12 +11,20 @@
 #include "common/crypto/x509.h"
 #include "common/evidence/bundle.h"
 #include "common/evidence/checkpoint.h"
+#include "common/evidence/receipt.h"
 
 /* Who said how much of it. */
 struct verdict_author {
     struct hash fp;
     char name[CERT_NAME_MAX], device[CERT_NAME_MAX]; /* as his certificate has them: not cleaned */
     size_t messages;
+};
+
+/* Who sealed the receipt of a session. */
+struct verdict_seal {
+    bool here;
+    struct receipt_seal seal;
+    char name[CERT_NAME_MAX], device[CERT_NAME_MAX]; /* as in his certificate: not cleaned */
 };
 
 struct verdict {
@@ -30,10 +38,12 @@ struct verdict {
     struct hash root;                    /* certificate */
     int64_t crl_from, given_from;        /* thisUpdate of the lists, ms; 0: none was given */
     char relay[CERT_NAME_MAX];           /* whose evidence certificate: not cleaned */
-    struct checkpoint checkpoint, later; /* later: contradiction */
-    uint64_t first, last;                /* numbers of the messages */
-    size_t withheld;                     /* of them without their text */
-    struct verdict_author *authors;      /* owned; in the order of their first message */
+    struct checkpoint checkpoint, later; /* later: contradiction; a session has none */
+    struct receipt receipt;              /* session */
+    struct verdict_seal seals[RECEIPT_ROLE_COUNT];
+    uint64_t first, last;           /* numbers of the messages */
+    size_t withheld;                /* of them without their text */
+    struct verdict_author *authors; /* owned; in the order of their first message */
     size_t authors_n;
     /* Of a single message: what its author signed and, unless withheld, its content. Borrowed from
      * the verdict. */
@@ -45,7 +55,8 @@ struct verdict {
 struct belief {
     const struct span *roots; /* DER of CA certificates */
     size_t roots_n;
-    struct span crl; /* DER: a list of the issuer, newer than the one inside; both count */
+    struct span crl;  /* DER: a list of the issuer, newer than the one inside; both count */
+    struct span flat; /* p not NULL: a transcript that the session inside must be, byte for byte */
 };
 
 /* Always fills v; verdict_free in any case. */

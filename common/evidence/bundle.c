@@ -62,7 +62,8 @@ static int fixed_take(struct bundle *b, struct rd *r, struct tar_file *f, char w
         memcpy((char *)b + files[i].at, &f->data, sizeof f->data);
         snprintf(where, BUNDLE_WHERE, "bundle");
     }
-    b->kind = (kinds & 1U << BUNDLE_MESSAGES) != 0 ? BUNDLE_MESSAGES : BUNDLE_CONTRADICTION;
+    while ((kinds & 1U << b->kind) == 0)
+        b->kind++; /* all files are there, so one is left */
     return 0;
 }
 
@@ -139,6 +140,69 @@ const struct bundle_cert *bundle_cert(const struct bundle *b, const struct hash 
             high = mid;
     }
     return NULL;
+}
+
+/* --- writing --- */
+
+int bundle_cert_add(struct bundle *b, struct span der, struct err *e)
+{
+    struct bundle_cert c = {.der = der};
+    size_t at = 0;
+
+    sha256(der, &c.fp);
+    if (bundle_cert(b, &c.fp) != NULL)
+        return 0;
+    if (b->certs == NULL)
+        b->certs = calloc(BUNDLE_CERTS_MAX, sizeof *b->certs);
+    if (b->certs == NULL)
+        return err_set(e, ERR_LOCAL, "no memory");
+    if (b->certs_n == BUNDLE_CERTS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d certificates", BUNDLE_CERTS_MAX);
+    while (at < b->certs_n && memcmp(b->certs[at].fp.b, c.fp.b, HASH_LEN) < 0)
+        at++;
+    memmove(b->certs + at + 1, b->certs + at, (b->certs_n - at) * sizeof *b->certs);
+    b->certs[at] = c;
+    b->certs_n++;
+    return 0;
+}
+
+static int cert_put(struct buf *out, const struct bundle_cert *c, struct err *e)
+{
+    char name[CERT_NAME_LEN + 1], hex[2 * HASH_LEN + 1];
+
+    hex_put(hex, span_of(c->fp.b, HASH_LEN));
+    snprintf(name, sizeof name, CERTS_BEGIN "%s" CERTS_END, hex);
+    return tar_put(out, &(struct tar_file){str_of(name), c->der}, e);
+}
+
+int bundle_put(struct buf *out, const struct bundle *b, struct err *e)
+{
+    for (size_t i = 0; i < COUNT(files); i++) {
+        struct tar_file f = {str_of(files[i].name), bundle_guide()};
+        if ((files[i].kinds & 1U << b->kind) == 0)
+            continue;
+        if (i > 0) /* the guide is ours */
+            memcpy(&f.data, (const char *)b + files[i].at, sizeof f.data);
+        if (tar_put(out, &f, e) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < b->certs_n; i++)
+        if (cert_put(out, b->certs + i, e) < 0)
+            return -1;
+    return tar_end(out, e);
+}
+
+int proof_put(struct buf *out, struct hashes proof, struct err *e)
+{
+    char line[HASH_B64 + 1];
+
+    for (size_t i = 0; i < proof.n; i++) {
+        b64_put(line, span_of(proof.p[i].b, HASH_LEN));
+        line[HASH_B64] = '\n';
+        if (buf_add(out, line, sizeof line) < 0)
+            return err_set(e, ERR_LIMIT, "more than a proof may hold");
+    }
+    return 0;
 }
 
 int proof_take(struct hash out[PROOF_MAX], size_t *n, struct span text, struct err *e)

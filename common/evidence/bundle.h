@@ -1,8 +1,8 @@
 /* bundle.h -- a file of evidence: which files its tar holds, in which order, and nothing else.
  *
- * Two kinds (docs/evidence.md 1): messages of one room, or two checkpoints of a relay that
- * contradict each other. Here only the form is judged; common/chat/judge.h says whether it is true.
- * Borrows the archive. */
+ * Three kinds (docs/evidence.md 1): messages of one room; what was said there in one session, with
+ * its receipt; two checkpoints of a relay that contradict each other. Here only the form is judged;
+ * common/chat/judge.h says whether it is true. Borrows the archive. */
 #ifndef COMMON_EVIDENCE_BUNDLE_H
 #define COMMON_EVIDENCE_BUNDLE_H
 
@@ -11,6 +11,7 @@
 
 #define BUNDLE_KINDS(X)                                                                            \
     X(BUNDLE_MESSAGES, "messages")                                                                 \
+    X(BUNDLE_SESSION, "session")                                                                   \
     X(BUNDLE_CONTRADICTION, "contradiction")
 
 #define X(id, name) id,
@@ -19,18 +20,33 @@ enum bundle_kind { BUNDLE_KINDS(X) BUNDLE_KIND_COUNT };
 
 const char *bundle_kind_name(enum bundle_kind k);
 
-/* The files before the certificates, in their order: member, name, kinds that have it. */
+enum {
+    IN_MESSAGES = 1 << BUNDLE_MESSAGES,
+    IN_SESSION = 1 << BUNDLE_SESSION,
+    IN_CONTRADICTION = 1 << BUNDLE_CONTRADICTION,
+    IN_EVERY = IN_MESSAGES | IN_SESSION | IN_CONTRADICTION,
+};
+
+/* The files before the certificates, in their order: member, name, kinds that have it. Who has not
+ * sealed a receipt has two empty files. */
 #define BUNDLE_FILES(X)                                                                            \
-    X(guide, "VERIFY.txt", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)                       \
-    X(checkpoint, "checkpoint.txt", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)              \
-    X(checkpoint_sig, "checkpoint.sig", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)          \
-    X(later, "later.txt", 1 << BUNDLE_CONTRADICTION)                                               \
-    X(later_sig, "later.sig", 1 << BUNDLE_CONTRADICTION)                                           \
-    X(transcript, "transcript.txt", 1 << BUNDLE_MESSAGES)                                          \
-    X(proof, "proof.txt", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)                        \
-    X(root, "root.der", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)                          \
-    X(issuer, "issuer.der", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)                      \
-    X(crl, "crl.der", 1 << BUNDLE_MESSAGES | 1 << BUNDLE_CONTRADICTION)
+    X(guide, "VERIFY.txt", IN_EVERY)                                                               \
+    X(receipt, "receipt.txt", IN_SESSION)                                                          \
+    X(client, "client.txt", IN_SESSION)                                                            \
+    X(client_sig, "client.sig", IN_SESSION)                                                        \
+    X(relay, "relay.txt", IN_SESSION)                                                              \
+    X(relay_sig, "relay.sig", IN_SESSION)                                                          \
+    X(member, "member.txt", IN_SESSION)                                                            \
+    X(member_sig, "member.sig", IN_SESSION)                                                        \
+    X(checkpoint, "checkpoint.txt", IN_MESSAGES | IN_CONTRADICTION)                                \
+    X(checkpoint_sig, "checkpoint.sig", IN_MESSAGES | IN_CONTRADICTION)                            \
+    X(later, "later.txt", IN_CONTRADICTION)                                                        \
+    X(later_sig, "later.sig", IN_CONTRADICTION)                                                    \
+    X(transcript, "transcript.txt", IN_MESSAGES | IN_SESSION)                                      \
+    X(proof, "proof.txt", IN_MESSAGES | IN_CONTRADICTION)                                          \
+    X(root, "root.der", IN_EVERY)                                                                  \
+    X(issuer, "issuer.der", IN_EVERY)                                                              \
+    X(crl, "crl.der", IN_EVERY)
 
 /* certs/<SHA-256, hex>.der, in the order of the hashes. */
 struct bundle_cert {
@@ -54,11 +70,21 @@ int bundle_take(struct bundle *b, struct span archive, char where[BUNDLE_WHERE],
                 struct err *e) MUST_USE;
 void bundle_free(struct bundle *b); /* zeros are fine */
 
+/* Adds a certificate where it belongs; one that is there already changes nothing. Borrowed. 0, or
+ * -1 and e. */
+int bundle_cert_add(struct bundle *b, struct span der, struct err *e) MUST_USE;
+/* Appends the archive of the files that its kind has, VERIFY.txt by itself. 0, or -1 and e: more
+ * than one may hold (ERR_LIMIT). */
+int bundle_put(struct buf *out, const struct bundle *b, struct err *e) MUST_USE;
+
 /* The certificate with this fingerprint, or NULL. */
 const struct bundle_cert *bundle_cert(const struct bundle *b, const struct hash *fp);
 
 /* proof.txt: one hash in base64 a line; at most PROOF_MAX. *n of them. */
 int proof_take(struct hash out[PROOF_MAX], size_t *n, struct span text, struct err *e) MUST_USE;
+
+/* The same, written: appended to out. */
+int proof_put(struct buf *out, struct hashes proof, struct err *e) MUST_USE;
 
 /* VERIFY.txt, the same in every bundle of this version: how to check it with openssl and sh. */
 struct span bundle_guide(void);

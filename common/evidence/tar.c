@@ -62,17 +62,22 @@ static bool zeros(const uint8_t *p, size_t n)
     return true;
 }
 
-static struct str name_of(const uint8_t *head)
+static bool name_good(struct str name)
 {
-    size_t n = strnlen((const char *)head, TAR_NAME_MAX);
-
-    for (size_t i = 0; i < n; i++) {
-        char c = (char)head[i];
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
               c == '.' || c == '-' || c == '/'))
-            return str_from(head, 0);
+            return false;
     }
-    return str_from(head, n);
+    return name.n > 0 && name.n <= TAR_NAME_MAX;
+}
+
+static struct str name_of(const uint8_t *head)
+{
+    struct str name = str_from(head, strnlen((const char *)head, TAR_NAME_MAX));
+
+    return name_good(name) ? name : str_from(head, 0);
 }
 
 static size_t size_of(const uint8_t *head)
@@ -107,4 +112,29 @@ int tar_next(struct rd *r, struct tar_file *f, struct err *e)
     if (r->bad || !zeros(fill, (BLOCK - size % BLOCK) % BLOCK))
         return err_set(e, ERR_DATA, "the archive is cut off or badly filled up");
     return 1;
+}
+
+int tar_put(struct buf *out, const struct tar_file *f, struct err *e)
+{
+    static const uint8_t fill[BLOCK];
+    uint8_t head[BLOCK];
+
+    if (!name_good(f->name))
+        return err_set(e, ERR_LOCAL, "no name for a file in an archive");
+    if (f->data.n > BUNDLE_MAX)
+        return err_set(e, ERR_LIMIT, "more than an archive may hold");
+    head_make(head, f->name, f->data.n);
+    return buf_add(out, head, BLOCK) < 0 || buf_add(out, f->data.p, f->data.n) < 0 ||
+                   buf_add(out, fill, (BLOCK - f->data.n % BLOCK) % BLOCK) < 0
+               ? err_set(e, ERR_LIMIT, "more than an archive may hold")
+               : 0;
+}
+
+int tar_end(struct buf *out, struct err *e)
+{
+    static const uint8_t end[2 * BLOCK];
+
+    return buf_add(out, end, sizeof end) == 0
+               ? 0
+               : err_set(e, ERR_LIMIT, "more than an archive may hold");
 }

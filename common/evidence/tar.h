@@ -19,4 +19,9 @@ struct tar_file {
  * (ERR_DATA). */
 int tar_next(struct rd *r, struct tar_file *f, struct err *e) MUST_USE;
 
+/* Appends one file, and what ends an archive. -1 and e: a name that has no place here (ERR_LOCAL),
+ * or more than out may hold (ERR_LIMIT). */
+int tar_put(struct buf *out, const struct tar_file *f, struct err *e) MUST_USE;
+int tar_end(struct buf *out, struct err *e) MUST_USE;
+
 #endif

@@ -71,3 +71,43 @@ void transcript_leaf(struct hash *out, struct str line, int64_t time)
 
     merkle_leaf(out, parts, COUNT(parts));
 }
+
+/* Appends base64 of n bytes, which b64_put ends with a NUL. */
+static int b64_add(struct buf *out, struct span data)
+{
+    size_t n = b64_len(data.n);
+    char *text = (char *)buf_room(out, n + 1);
+
+    if (text == NULL)
+        return -1;
+    b64_put(text, data);
+    buf_cut(out, buf_span(out).n - 1);
+    return 0;
+}
+
+static int ct_add(struct buf *out, const struct transcript_row *row)
+{
+    struct buf ct;
+    int rc = -1;
+
+    buf_init(&ct, CT_MAX);
+    if (buf_add(&ct, row->line.p, row->line.n) == 0 &&
+        (row->body.n == 0 ||
+         (buf_add(&ct, "\n", 1) == 0 && buf_add(&ct, row->body.p, row->body.n) == 0)))
+        rc = b64_add(out, buf_span(&ct));
+    buf_free(&ct);
+    return rc;
+}
+
+int transcript_put(struct buf *out, const struct transcript_row *row, struct err *e)
+{
+    char begin[48], end[2 * HASH_LEN + 3] = "|";
+    int n = snprintf(begin, sizeof begin, "%" PRIu64 "|%" PRId64 "|", row->number, row->time);
+
+    hex_put(end + 1, span_of(row->author.b, HASH_LEN));
+    end[2 * HASH_LEN + 1] = '\n';
+    return buf_add(out, begin, (size_t)n) < 0 || ct_add(out, row) < 0 || buf_add(out, "|", 1) < 0 ||
+                   b64_add(out, row->sig) < 0 || buf_add(out, end, sizeof end - 1) < 0
+               ? err_set(e, ERR_LIMIT, "more than a transcript may hold")
+               : 0;
+}

@@ -32,6 +32,19 @@ void transcript_close(struct transcript *t); /* zeros are fine */
 /* The next line: 1, or 0 at the end, or -1 and e (ERR_DATA) with the field at fault. */
 int transcript_next(struct transcript *t, struct err *e) MUST_USE;
 
+/* What a line is written from; everything is borrowed for the call. */
+struct transcript_row {
+    uint64_t number;
+    int64_t time;
+    struct str line;
+    struct span body; /* n 0: withheld */
+    struct span sig;
+    struct hash author;
+};
+
+/* Appends one line. 0, or -1 and e: more than out may hold (ERR_LIMIT). */
+int transcript_put(struct buf *out, const struct transcript_row *row, struct err *e) MUST_USE;
+
 /* The leaf of the room's tree: line "|" time in decimal. */
 void transcript_leaf(struct hash *out, struct str line, int64_t time);
 

@@ -72,8 +72,12 @@ enum {
 
 /* Evidence (common/evidence, docs/evidence.md) */
 enum {
-    CHECKPOINT_MAX = 256,           /* its text */
-    HASH_B64 = 44,                  /* a SHA-256 in base64 */
+    CHECKPOINT_MAX = 256,   /* its text */
+    HASH_B64 = 44,          /* a SHA-256 in base64 */
+    RECEIPT_MAX = 1536,     /* its text */
+    RECEIPT_SEAL_MAX = 128, /* what each signer adds to it */
+    RECEIPT_WORD_MAX = 48,  /* name of a link, or of its suite */
+    SESSION_ID_LEN = 16,
     PROOF_MAX = 128,                /* hashes: two for each level of a tree, and more */
     TAR_NAME_MAX = 96,              /* of a file in a bundle */
     BUNDLE_CERTS_MAX = 4096,        /* authors and signers in one bundle */

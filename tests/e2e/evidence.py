@@ -206,10 +206,62 @@ class Room:
         return files
 
 
+# --- what is signed of a session -----------------------------------------------------------------------
+
+RECEIPT = ("type", "session", "link", "suite", "signer", "peer", "peer_cert_fingerprint", "created_at",
+           "room", "first_seqno", "last_seqno", "message_count", "base", "transcript_hash", "tree_size",
+           "tree_root", "previous")
+
+
+def receipt_text(talk, first, last, client, /, **lie):
+    fields = {"type": "countersign-receipt-1", "session": "5e" * 16, "link": "tls",
+              "suite": "TLS_AES_256_GCM_SHA384", "signer": client.fp, "peer": "relay",
+              "peer_cert_fingerprint": "ab" * 32,
+              "created_at": talk.entries[last - 1]["time"] + 10, "room": talk.room,
+              "first_seqno": first, "last_seqno": last, "message_count": last - first + 1,
+              "base": talk.heads[first - 1].hex(), "transcript_hash": talk.heads[last].hex(),
+              "tree_size": last, "tree_root": mth(talk.leaves()[:last]).hex(), "previous": ZEROS}
+    fields.update({k: v for k, v in lie.items() if k in RECEIPT})
+    return "".join(f"{k} {fields[k]}\n" for k in RECEIPT).encode()
+
+
+def seal(text, role, signer, at, key=None):
+    """(its text, its signature)"""
+    words = f"role {role}\nsigner {signer.fp}\ntime {at}\n".encode()
+    return words, (key or signer).sign(text + words)
+
+
+def session(room, first=1, last=None, withheld=(), client=None, member=None, relay=True, **lie):
+    """The files of a bundle of a session. lie: fields of the receipt, or `text`; `seals` by role."""
+    world, last = room.world, last or len(room.entries)
+    client = client or world.alice
+    text = lie.get("text") or receipt_text(room, first, last, client, **lie)
+    at = lie.get("created_at", room.entries[last - 1]["time"] + 10)
+    seals = {"client": seal(text, "client", client, at)}
+    if relay:
+        seals["relay"] = seal(text, "relay", world.relay, at + 20)
+    if member:
+        seals["member"] = seal(text, "member", member, at + 30)
+    seals.update(lie.get("seals", {}))
+    files = {"VERIFY.txt": GUIDE, "receipt.txt": text}
+    for role in "client", "relay", "member":
+        files[f"{role}.txt"], files[f"{role}.sig"] = seals.get(role, (b"", b""))
+    files["transcript.txt"] = "".join(room.records(first, last, withheld)).encode()
+    files.update(world.authority())
+    known = {s.fp: s for s in vars(world).values() if isinstance(s, Signer)}
+    known.update({s.fp: s for s in lie.get("more", [])})
+    needed = {e["fp"] for e in room.entries[first - 1:last]}
+    needed |= {t.decode().split("signer ")[1].split("\n")[0] for t, _ in seals.values() if t}
+    for fp in sorted(needed):
+        if fp in known:
+            files[f"certs/{fp}.der"] = known[fp].der
+    return files
+
+
 def guide_of_source():
-    """The text in common/evidence/guide.c, read out of the C string."""
+    """The text in common/evidence/guide.c, read out of its C strings."""
     with open(f"{ROOT}/common/evidence/guide.c", encoding="ascii") as f:
-        lines = [l.strip().rstrip(";") for l in f if l.startswith('    "')]
+        lines = [l.strip().rstrip("\\ ") for l in f if l.startswith('    "')]
     return "".join(ast.literal_eval(l) for l in lines).encode()
 
 
