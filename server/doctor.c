@@ -88,15 +88,12 @@ static const struct file {
     const char *name;
     mode_t forbidden;
     const char *mode;
-    bool optional; /* check_rsa says what its absence means */
+    bool optional; /* check_later says what its absence means */
 } files[] = {
-    {".", 077, "700", false},
-    {FILE_LEAF_KEY, 077, "600", false},
-    {FILE_RSA_KEY, 077, "600", true},
-    {FILE_SEAL, 077, "600", false},
-    {FILE_DB, 077, "600", false},
-    {FILE_CA, 077, "700", false},
-    {FILE_CA "/" CA_FILE_KEY, 077, "600", false},
+    {".", 077, "700", false},         {FILE_LEAF_KEY, 077, "600", false},
+    {FILE_RSA_KEY, 077, "600", true}, {FILE_EVIDENCE_KEY, 077, "600", true},
+    {FILE_SEAL, 077, "600", false},   {FILE_DB, 077, "600", false},
+    {FILE_CA, 077, "700", false},     {FILE_CA "/" CA_FILE_KEY, 077, "600", false},
     {FILE_CONF, 022, "644", false},
 };
 
@@ -158,19 +155,29 @@ static void check_leaf(const struct conf *c, struct finding *f)
                   "a running relay renews it: countersignd run");
 }
 
-/* An installation of before `ecdhe` has none, until a relay runs. */
-static void check_rsa(const struct conf *c, struct finding *f)
+/* An older installation has none of them, until a relay runs. */
+static void check_later(const struct conf *c, enum leaf leaf, const char *name, struct finding *f)
 {
     struct err e = {0};
     struct cert_info i;
 
-    if (identity_lacks(c, LEAF_RSA))
-        find(f, WARN, FILE_RSA " is not there yet; a relay that starts makes it: countersignd run");
-    else if (identity_cert(c, LEAF_RSA, &i, &e) < 0)
+    if (identity_lacks(c, leaf))
+        find(f, WARN, "%s is not there yet; a relay that starts makes it: countersignd run", name);
+    else if (identity_cert(c, leaf, &i, &e) < 0)
         find(f, FAIL, "%s; restore it from a backup", e.text);
     else
-        days_left(f, FILE_RSA, i.not_after, LEAF_RENEW_DAYS / 2,
+        days_left(f, name, i.not_after, LEAF_RENEW_DAYS / 2,
                   "a running relay renews it: countersignd run");
+}
+
+static void check_rsa(const struct conf *c, struct finding *f)
+{
+    check_later(c, LEAF_RSA, FILE_RSA, f);
+}
+
+static void check_evidence(const struct conf *c, struct finding *f)
+{
+    check_later(c, LEAF_EVIDENCE, FILE_EVIDENCE, f);
 }
 
 static void check_ca(const struct conf *c, struct finding *f)
@@ -240,10 +247,10 @@ static const struct check {
     const char *name;
     void (*look)(const struct conf *c, struct finding *f);
 } checks[] = {
-    {"port", check_port},        {"clock", check_clock},       {"permissions", check_permissions},
-    {"certificate", check_leaf}, {"rsa leaf", check_rsa},      {"authority", check_ca},
-    {"revocation", check_crl},   {"root key", check_root_key}, {"database", check_database},
-    {"disk", check_disk},
+    {"port", check_port},         {"clock", check_clock},    {"permissions", check_permissions},
+    {"certificate", check_leaf},  {"rsa leaf", check_rsa},   {"evidence", check_evidence},
+    {"authority", check_ca},      {"revocation", check_crl}, {"root key", check_root_key},
+    {"database", check_database}, {"disk", check_disk},
 };
 
 int command_doctor(struct call *call, struct err *e)

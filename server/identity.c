@@ -13,9 +13,11 @@ enum { DAY_MS = 24 * 3600 * 1000, CLASSIC_BITS = 2048 };
 static const struct {
     const char *cert, *key, *label;
     enum pkey_kind kind;
+    enum cert_role role;
 } leaves[LEAF_COUNT] = {
-    [LEAF_P256] = {FILE_LEAF, FILE_LEAF_KEY, PEM_EC, PKEY_P256},
-    [LEAF_RSA] = {FILE_RSA, FILE_RSA_KEY, PEM_RSA, PKEY_RSA_2048},
+    [LEAF_P256] = {FILE_LEAF, FILE_LEAF_KEY, PEM_EC, PKEY_P256, CERT_RELAY},
+    [LEAF_RSA] = {FILE_RSA, FILE_RSA_KEY, PEM_RSA, PKEY_RSA_2048, CERT_RELAY},
+    [LEAF_EVIDENCE] = {FILE_EVIDENCE, FILE_EVIDENCE_KEY, PEM_RSA, PKEY_RSA_3072, CERT_EVIDENCE},
 };
 
 struct identity {
@@ -122,7 +124,7 @@ static int trust_load(struct identity *i, const struct ca *ca, struct err *e)
 static int leaf_load(struct identity *i, const struct conf *c, enum leaf leaf, const char *host,
                      struct err *e)
 {
-    struct cert_ask ask = {.role = CERT_RELAY, .host = host, .at = clock_now(NULL)};
+    struct cert_ask ask = {.role = leaves[leaf].role, .host = host, .at = clock_now(NULL)};
     struct span *chain = i->chain[leaf];
     enum cert_fault why;
 
@@ -238,6 +240,7 @@ struct identity *identity_load(const struct conf *c, struct roll *roll, struct e
     atomic_init(&i->refs, 1);
     buf_init(&i->leaf[LEAF_P256], CERT_MAX);
     buf_init(&i->leaf[LEAF_RSA], CERT_MAX);
+    buf_init(&i->leaf[LEAF_EVIDENCE], CERT_MAX);
     buf_init(&i->ca[0], CERT_MAX);
     buf_init(&i->ca[1], CERT_MAX);
     buf_init(&i->crl, CRL_MAX);
@@ -267,6 +270,7 @@ void identity_unref(struct identity *i)
     trust_free(i->trust);
     buf_free(&i->leaf[LEAF_P256]);
     buf_free(&i->leaf[LEAF_RSA]);
+    buf_free(&i->leaf[LEAF_EVIDENCE]);
     buf_free(&i->ca[0]);
     buf_free(&i->ca[1]);
     buf_free(&i->crl);
@@ -302,6 +306,23 @@ const struct hash *identity_leaf(const struct identity *i, enum link_kind kind)
     return &i->fp[leaf_of(i, kind)];
 }
 
+/* --- the key that signs evidence --- */
+
+int identity_evidence(const struct conf *c, const struct ca *ca, struct buf *leaf,
+                      struct buf *issuer, struct err *e)
+{
+    struct span inter = ca_intermediate(ca);
+
+    if (buf_add(issuer, inter.p, inter.n) < 0)
+        return err_set(e, ERR_LOCAL, "no memory for certificates");
+    return read_der(c, leaves[LEAF_EVIDENCE].cert, FILE_PUBLIC, PEM_CERT, leaf, e);
+}
+
+struct pkey *identity_evidence_key(const struct conf *c, struct err *e)
+{
+    return key_read(c, LEAF_EVIDENCE, e);
+}
+
 /* --- making and renewing --- */
 
 static int pem_write(const struct conf *c, const char *name, enum file_kind kind, const char *label,
@@ -325,8 +346,13 @@ static int leaf_issue(const struct conf *c, struct ca *ca, enum leaf leaf, const
     struct ca_cert cert;
     size_t n;
 
-    if (pkey_spki(key, spki, &n, e) < 0 ||
-        ca_issue_relay(ca, now, span_of(spki, n), hosts->p, hosts->n, 0, &cert, e) < 0)
+    if (pkey_spki(key, spki, &n, e) < 0)
+        return -1;
+    struct span key_of = span_of(spki, n);
+    int rc = leaf == LEAF_EVIDENCE
+                 ? ca_issue_evidence(ca, now, key_of, hosts->p, hosts->n, 0, &cert, e)
+                 : ca_issue_relay(ca, now, key_of, hosts->p, hosts->n, 0, &cert, e);
+    if (rc < 0)
         return -1;
     return pem_write(c, leaves[leaf].cert, FILE_PUBLIC, PEM_CERT, span_of(cert.der, cert.n), e);
 }
@@ -367,7 +393,7 @@ static int leaf_renew(const struct conf *c, struct ca *ca, enum leaf leaf, int64
 
     if (conf_hosts(c, &hosts, e) < 0)
         return -1;
-    if (leaf == LEAF_RSA && identity_lacks(c, leaf))
+    if (leaf != LEAF_P256 && identity_lacks(c, leaf))
         return leaf_make(c, ca, leaf, &hosts, now, e) < 0 ? -1 : 1;
     if (identity_cert(c, leaf, &info, e) < 0)
         return -1;

@@ -4,6 +4,7 @@
  *
  *   DIR/relay.crt DIR/relay.key          the P-256 leaf (PEM): tls
  *   DIR/relay-rsa.crt DIR/relay-rsa.key  the RSA-2048 leaf: cianr; ecdhe, if not told otherwise
+ *   DIR/evidence.crt DIR/evidence.key    the RSA-3072 leaf that signs evidence, on no link
  *   DIR/ca/                          certs/ca.h
  *
  * `classic` shows none of it: it has a pair of keys that is made at each load and never written, or
@@ -16,17 +17,19 @@
 #include "server/conf.h"
 #include "server/roll.h"
 
-#define FILE_CA       "ca"
-#define FILE_LEAF     "relay.crt"
-#define FILE_LEAF_KEY "relay.key"
-#define FILE_RSA      "relay-rsa.crt"
-#define FILE_RSA_KEY  "relay-rsa.key"
-#define FILE_SEAL     "seal.key"
-#define FILE_DB       "relay.db"
-#define FILE_LOCK     "lock"
-#define FILE_CONF     "countersignd.conf"
+#define FILE_CA           "ca"
+#define FILE_LEAF         "relay.crt"
+#define FILE_LEAF_KEY     "relay.key"
+#define FILE_RSA          "relay-rsa.crt"
+#define FILE_RSA_KEY      "relay-rsa.key"
+#define FILE_EVIDENCE     "evidence.crt"
+#define FILE_EVIDENCE_KEY "evidence.key"
+#define FILE_SEAL         "seal.key"
+#define FILE_DB           "relay.db"
+#define FILE_LOCK         "lock"
+#define FILE_CONF         "countersignd.conf"
 
-enum leaf { LEAF_P256, LEAF_RSA, LEAF_COUNT };
+enum leaf { LEAF_P256, LEAF_RSA, LEAF_EVIDENCE, LEAF_COUNT };
 
 struct identity; /* counted; any thread may take and give back references */
 
@@ -47,8 +50,8 @@ const struct hash *identity_leaf(const struct identity *i, enum link_kind kind);
 /* New keys and leaves for `hosts`, into c's directory. */
 int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
                   struct err *e) MUST_USE;
-/* Renews leaves and CRL when little time is left, and makes the leaf that an installation of
- * before `ecdhe` lacks. 1: the disk holds something newer than
+/* Renews leaves and CRL when little time is left, and makes those leaves that an older
+ * installation lacks. 1: the disk holds something newer than
  * `held` (NULL: than before); 0, -1. */
 int identity_renew(const struct conf *c, const struct identity *held, int64_t now,
                    struct err *e) MUST_USE;
@@ -56,6 +59,11 @@ int identity_renew(const struct conf *c, const struct identity *held, int64_t no
 /* A leaf as it lies on the disk. */
 int identity_cert(const struct conf *c, enum leaf leaf, struct cert_info *out,
                   struct err *e) MUST_USE;
+/* The evidence certificate and its issuer as they lie on the disk (DER, into empty buffers);
+ * identity_load has judged them. */
+int identity_evidence(const struct conf *c, const struct ca *ca, struct buf *leaf,
+                      struct buf *issuer, struct err *e) MUST_USE;
+struct pkey *identity_evidence_key(const struct conf *c, struct err *e); /* NULL and e */
 bool identity_lacks(const struct conf *c, enum leaf leaf);   /* there is no such file yet */
 struct ca *identity_ca(const struct conf *c, struct err *e); /* opened; NULL and e */
 

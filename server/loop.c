@@ -75,6 +75,7 @@ static void to_one(struct loop *l, struct conn *c, const struct effect *ef)
     case EFFECT_CLOSE: conn_end(c, ef->reason); return;
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:
+    case EFFECT_SIGN:
     case EFFECT_DEVICE: return;
     }
 }

@@ -8,6 +8,7 @@
 
 #include "certs/file.h"
 #include "server/books.h"
+#include "server/notary.h"
 #include "server/revoke.h"
 
 enum { WANT_RELOAD = 1, WANT_DRAIN = 2, WANT_STOP = 4 };
@@ -17,6 +18,7 @@ struct sequencer {
     struct store store;
     struct core *core;
     struct ca *ca;
+    struct notary *notary;
     pthread_t thread;
     bool started, failed;
     bool revoked;   /* a device was revoked since the CRL was last looked at */
@@ -76,6 +78,12 @@ static void device(struct sequencer *s, const struct effect *ef)
         starved(s, "know a device"); /* or one that was revoked would still be let in */
 }
 
+static void sign(struct sequencer *s, const struct effect *ef)
+{
+    if (notary_put(s->notary, ef->conn, ef->frame) < 0)
+        starved(s, "sign what happened");
+}
+
 static void effects(struct sequencer *s)
 {
     struct msgs out[LOOPS_MAX] = {{NULL, NULL}};
@@ -84,6 +92,8 @@ static void effects(struct sequencer *s)
     while (core_effect(s->core, &ef)) {
         if (ef.kind == EFFECT_DEVICE)
             device(s, &ef);
+        else if (ef.kind == EFFECT_SIGN)
+            sign(s, &ef);
         else if (to_all(ef.kind))
             for (size_t i = 0; i < s->conf.loops_n; i++)
                 effect_add(s, &out[i], &ef);
@@ -148,6 +158,46 @@ static void batch(struct sequencer *s, struct jobs *l, bool tick)
 
 /* --- CRL and CA --- */
 
+/* The chain of the evidence key, as it lies on the disk. */
+struct evidence {
+    struct buf leaf, issuer;
+};
+
+static int evidence_read(const struct sequencer *s, struct evidence *v, struct err *e)
+{
+    buf_init(&v->leaf, CERT_MAX);
+    buf_init(&v->issuer, CERT_MAX);
+    return identity_evidence(s->conf.conf, s->ca, &v->leaf, &v->issuer, e);
+}
+
+static void evidence_free(struct evidence *v)
+{
+    buf_free(&v->leaf);
+    buf_free(&v->issuer);
+}
+
+/* Renewed certificates keep their key; another key is another relay's until the next start. */
+static int evidence_set(struct sequencer *s, struct err *e)
+{
+    struct evidence v;
+    int ret = evidence_read(s, &v, e);
+
+    if (ret == 0 && !notary_holds(s->notary, buf_span(&v.leaf)))
+        ret = err_set(e, ERR_CONFIG, "%s is for another key: restart to take it", FILE_EVIDENCE);
+    if (ret == 0 && begin(s, e) == 0) {
+        int set = core_set_signer(s->core, buf_span(&v.leaf), buf_span(&v.issuer), e);
+
+        ret = core_commit(s->core, e);
+        if (ret == 0)
+            effects(s);
+        else
+            fatal(s, e);
+        ret = set < 0 ? -1 : ret;
+    }
+    evidence_free(&v);
+    return ret;
+}
+
 static int crl_set(struct sequencer *s, struct err *e)
 {
     struct buf crl;
@@ -198,7 +248,7 @@ static void reload(struct sequencer *s)
         ca_free(s->ca);
         s->ca = ca;
     }
-    if (ca == NULL || adopt(s, &e) < 0 || crl_set(s, &e) < 0)
+    if (ca == NULL || adopt(s, &e) < 0 || crl_set(s, &e) < 0 || evidence_set(s, &e) < 0)
         log_say(s->conf.log, "error", e.text);
 }
 
@@ -325,20 +375,43 @@ static int core_open(struct sequencer *s, struct err *e)
                           .root = ca_root(s->ca),
                           .issue = issue,
                           .issue_ctx = s};
+    struct evidence v;
     struct buf crl;
 
     buf_init(&crl, CRL_MAX);
-    if (books_seal(s->conf.conf, &c.seal, e) == 0 && ca_crl_read(s->ca, &crl, e) == 0) {
+    if (evidence_read(s, &v, e) == 0 && books_seal(s->conf.conf, &c.seal, e) == 0 &&
+        ca_crl_read(s->ca, &crl, e) == 0) {
         c.crl = buf_span(&crl);
+        c.evidence[0] = buf_span(&v.leaf);
+        c.evidence[1] = buf_span(&v.issuer);
         s->core = core_new(&c, clock_now(NULL), e);
     }
     key_wipe(&c.seal);
+    evidence_free(&v);
     buf_free(&crl);
     return s->core == NULL ? -1 : 0;
 }
 
+/* From the notary's thread. */
+static void on_signed(void *ctx, struct job *j)
+{
+    struct jobs l = {0};
+
+    jobs_add(&l, j);
+    sequencer_put(ctx, &l);
+}
+
+static int notary_open(struct sequencer *s, struct err *e)
+{
+    struct pkey *key = identity_evidence_key(s->conf.conf, e);
+
+    s->notary = key == NULL ? NULL : notary_start(key, on_signed, s, e);
+    return s->notary == NULL ? -1 : 0;
+}
+
 static void sequencer_free(struct sequencer *s)
 {
+    notary_stop(s->notary); /* it puts jobs */
     jobs_free(&s->jobs);
     core_free(s->core);
     if (s->store.ops != NULL)
@@ -361,7 +434,8 @@ struct sequencer *sequencer_open(const struct sequencer_conf *c, struct err *e)
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->some, NULL);
     s->ca = identity_ca(c->conf, e);
-    if (s->ca == NULL || books_open(c->conf, STORE_OPEN, &s->store, e) < 0 || core_open(s, e) < 0) {
+    if (s->ca == NULL || books_open(c->conf, STORE_OPEN, &s->store, e) < 0 || core_open(s, e) < 0 ||
+        notary_open(s, e) < 0) {
         sequencer_free(s);
         return NULL;
     }

@@ -154,6 +154,7 @@ static void report(const struct conf *c, const struct hosts *hosts, const char *
            "                 move it off this machine and keep it safe\n"
            "  relay.crt/key  certificate of this relay, 90 days, renewed by itself\n"
            "  relay-rsa.*    the same with an RSA key, for the links ecdhe and cianr\n"
+           "  evidence.*     certificate and key that sign what happened in rooms, 2 years\n"
            "  relay.db       accounts, rooms, messages\n"
            "  seal.key       opens the login records in relay.db: back it up apart from it\n"
            "  countersignd.conf\n\n");

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/evidence/transcript.h"
+#include "common/evidence/tree.h"
+
 /* Ours, in the header of the file: "CSRD". */
 enum { STORE_APPLICATION = 0x43535244, BUSY_MS = 5000 };
 
@@ -56,9 +59,16 @@ static const char *const migrations[] = {
     "CREATE INDEX messages_seats ON messages (room, number) WHERE seats;"
     "ALTER TABLE members ADD COLUMN joined INT NOT NULL DEFAULT 0;"
     "UPDATE members SET state = 3 WHERE state = 1;",
+    /* 3: rooms have trees; nodes_fill makes those of entries from before */
+    "ALTER TABLE messages ADD COLUMN nodes BLOB NOT NULL DEFAULT x'';"
+    "CREATE TABLE checkpoints (room BLOB PRIMARY KEY REFERENCES rooms(id), size INT NOT NULL,"
+    " time INT NOT NULL, signer BLOB NOT NULL REFERENCES signers(fp), text TEXT NOT NULL,"
+    " sig BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE signers (fp BLOB PRIMARY KEY, leaf BLOB NOT NULL, issuer BLOB NOT NULL)"
+    " STRICT, WITHOUT ROWID;",
 };
 
-enum { STORE_VERSION = COUNT(migrations) };
+enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
 
 #define USER                                                                                       \
     "id, name, canonical, skeleton, email, salt, t, m, sealed, disabled, admin, since FROM users"
@@ -107,7 +117,7 @@ enum { STORE_VERSION = COUNT(migrations) };
       " invited=?8, joined=?9")                                                                    \
     X(MEMBER_EACH, "SELECT room, account, state, role, from_number, delivered, since, invited,"    \
                    " joined FROM members")                                                         \
-    X(MESSAGE_ADD, "INSERT INTO messages VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")         \
+    X(MESSAGE_ADD, "INSERT INTO messages VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")     \
     X(MESSAGE_SEQ, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 AND seq = ?3")                  \
     X(MESSAGE_LAST, "SELECT " MESSAGE " WHERE room = ?1 AND fp = ?2 ORDER BY seq DESC LIMIT 1")    \
     X(MESSAGE_FORMER,                                                                              \
@@ -120,6 +130,15 @@ enum { STORE_VERSION = COUNT(migrations) };
                     " ORDER BY number DESC")                                                       \
     X(MESSAGE_SEATS, "SELECT " MESSAGE " WHERE room = ?1 AND number > ?2 AND seats"                \
                      " ORDER BY number")                                                           \
+    X(MESSAGE_NODE, "SELECT substr(nodes, 1 + 32 * ?3, 32) FROM messages WHERE room = ?1"          \
+                    " AND number = ?2 AND length(nodes) >= 32 * (1 + ?3)")                         \
+    X(MESSAGE_LATEST, "SELECT coalesce(max(time), 0) FROM messages WHERE room = ?1"                \
+                      " AND number > ?2")                                                          \
+    X(CHECKPOINT_PUT, "INSERT OR REPLACE INTO checkpoints VALUES (?1,?2,?3,?4,?5,?6)")             \
+    X(CHECKPOINT_GET, "SELECT room, size, time, signer, text, sig FROM checkpoints"                \
+                      " WHERE room = ?1")                                                          \
+    X(SIGNER_PUT, "INSERT OR IGNORE INTO signers VALUES (?1,?2,?3)")                               \
+    X(SIGNER_GET, "SELECT leaf, issuer FROM signers WHERE fp = ?1")                                \
     X(INVITE_PUT, "INSERT OR REPLACE INTO invites VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")        \
     X(INVITE_GET, "SELECT " INVITE " WHERE token = ?1")                                            \
     X(INVITE_USE, "UPDATE invites SET for_user = ?3, used_at = ?8, used_key = ?9, fp = ?10"        \
@@ -658,6 +677,7 @@ static int disk_message_add(void *db, const struct store_message *m, struct err 
     else
         bind_str(s, 11, m->why);
     bind_int(s, 12, m->seats);
+    bind_bytes(s, 13, m->nodes.p, m->nodes.n * sizeof *m->nodes.p);
     return run(db, s, e);
 }
 
@@ -742,6 +762,88 @@ static int disk_message_seats(void *db, const struct room_id *room, uint64_t aft
     BIND(s, 1, *room);
     bind_u64(s, 2, after);
     return rows(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
+}
+
+/* --- trees and checkpoints --- */
+
+static int disk_message_node(void *db, const struct room_id *room, uint64_t number, unsigned level,
+                             struct hash *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_NODE);
+    BIND(s, 1, *room);
+    bind_u64(s, 2, number);
+    bind_u64(s, 3, level);
+    return one(db, s, head_take, out, e);
+}
+
+static int time_take(sqlite3_stmt *s, void *ctx)
+{
+    int64_t *time = ctx;
+    *time = col_int(s, 0);
+    return 0;
+}
+
+static int disk_message_latest(void *db, const struct room_id *room, uint64_t after, int64_t *out,
+                               struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_LATEST);
+    BIND(s, 1, *room);
+    bind_u64(s, 2, after);
+    return one(db, s, time_take, out, e) < 0 ? -1 : 0;
+}
+
+static int disk_checkpoint_put(void *db, const struct store_checkpoint *c, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_CHECKPOINT_PUT);
+
+    BIND(s, 1, c->room);
+    bind_u64(s, 2, c->size);
+    bind_int(s, 3, c->time);
+    BIND(s, 4, c->signer);
+    bind_text(s, 5, c->text);
+    bind_bytes(s, 6, c->sig, c->sig_n);
+    return run(db, s, e);
+}
+
+static int checkpoint_take_row(sqlite3_stmt *s, void *ctx)
+{
+    struct store_checkpoint *c = ctx;
+    struct span sig = col_span(s, 5);
+
+    *c = (struct store_checkpoint){.size = col_u64(s, 1), .time = col_int(s, 2)};
+    COL(s, 0, c->room);
+    COL(s, 3, c->signer);
+    col_text(s, 4, c->text, sizeof c->text);
+    c->sig_n = sig.n <= sizeof c->sig ? sig.n : 0;
+    if (c->sig_n > 0)
+        memcpy(c->sig, sig.p, c->sig_n);
+    return 0;
+}
+
+static int disk_checkpoint_get(void *db, const struct room_id *room, struct store_checkpoint *out,
+                               struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_CHECKPOINT_GET);
+    BIND(s, 1, *room);
+    return one(db, s, checkpoint_take_row, out, e);
+}
+
+static int disk_signer_put(void *db, const struct hash *fp, const struct store_chain *c,
+                           struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SIGNER_PUT);
+
+    BIND(s, 1, *fp);
+    bind_bytes(s, 2, c->leaf, c->leaf_n);
+    bind_bytes(s, 3, c->issuer, c->issuer_n);
+    return run(db, s, e);
+}
+
+static int disk_signer_get(void *db, const struct hash *fp, struct store_chain *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_SIGNER_GET);
+    BIND(s, 1, *fp);
+    return one(db, s, chain_take, out, e);
 }
 
 /* --- invites --- */
@@ -942,6 +1044,50 @@ static int quick_check(struct disk *d, const char *path, struct err *e)
     return ret;
 }
 
+/* The trees of rooms that are older than trees: entry by entry, as if it came now. */
+static int nodes_walk(struct disk *d, sqlite3_stmt *read, sqlite3_stmt *write, struct err *e)
+{
+    struct room_id room = {{0}}, next = {{0}};
+    struct tree t = {0};
+    int found;
+
+    while ((found = row(d, read, e)) == 1) {
+        struct hash nodes[TREE_LEVELS + 1];
+        struct tree_done done;
+
+        COL(read, 1, next);
+        if (memcmp(next.b, room.b, sizeof room.b) != 0)
+            t = (struct tree){0};
+        room = next;
+        transcript_leaf(&nodes[0], col_str(read, 2), col_int(read, 3));
+        tree_add(&t, &nodes[0], &done);
+        memcpy(nodes + 1, done.p, done.n * sizeof done.p[0]);
+        bind_bytes(write, 1, nodes, (1 + done.n) * sizeof nodes[0]);
+        bind_int(write, 2, col_int(read, 0));
+        if (run(d, write, e) < 0)
+            return -1;
+    }
+    return found;
+}
+
+static int nodes_fill(struct disk *d, struct err *e)
+{
+    sqlite3_stmt *read = NULL, *write = NULL;
+    int ret = -1;
+
+    if (sqlite3_prepare_v2(d->db,
+                           "SELECT rowid, room, line, time FROM messages ORDER BY room, number", -1,
+                           &read, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(d->db, "UPDATE messages SET nodes = ?1 WHERE rowid = ?2", -1, &write,
+                           NULL) != SQLITE_OK)
+        disk_fail(d, e);
+    else
+        ret = nodes_walk(d, read, write, e);
+    sqlite3_finalize(read);
+    sqlite3_finalize(write);
+    return ret;
+}
+
 static int migrate(struct disk *d, int64_t from, struct err *e)
 {
     char text[64];
@@ -949,7 +1095,7 @@ static int migrate(struct disk *d, int64_t from, struct err *e)
     if (exec(d, "BEGIN IMMEDIATE", e) < 0)
         return -1;
     for (int64_t v = from; v < STORE_VERSION; v++)
-        if (exec(d, migrations[v], e) < 0)
+        if (exec(d, migrations[v], e) < 0 || (v == STORE_TREES && nodes_fill(d, e) < 0))
             return -1;
     snprintf(text, sizeof text, "PRAGMA user_version = %d", (int)STORE_VERSION);
     if (exec(d, text, e) < 0)
@@ -1072,6 +1218,12 @@ const struct store_ops store_sqlite = {
     .message_head = disk_message_head,
     .message_range = disk_message_range,
     .message_seats = disk_message_seats,
+    .message_node = disk_message_node,
+    .message_latest = disk_message_latest,
+    .checkpoint_put = disk_checkpoint_put,
+    .checkpoint_get = disk_checkpoint_get,
+    .signer_put = disk_signer_put,
+    .signer_get = disk_signer_get,
     .invite_put = disk_invite_put,
     .invite_get = disk_invite_get,
     .invite_use = disk_invite_use,

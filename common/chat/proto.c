@@ -267,6 +267,21 @@ static const struct field f_history_ask_fields[] = {
     U64_HAS(f_history_ask, "after", after, has_after),
     U64(f_history_ask, "count", count, 1, HISTORY_MAX),
 };
+static const struct field f_checkpoint_ask_fields[] = {
+    ID(f_checkpoint_ask),
+    ROOM_IS(f_checkpoint_ask),
+    U64(f_checkpoint_ask, "after", after, 0, JSON_INT_MAX),
+    U64(f_checkpoint_ask, "own", own, 0, JSON_INT_MAX),
+};
+static const struct field f_tree_ask_fields[] = {
+    ID(f_tree_ask),
+    ROOM_IS(f_tree_ask),
+    U64(f_tree_ask, "size", size, 1, JSON_INT_MAX),
+};
+static const struct field f_signer_ask_fields[] = {
+    ID(f_signer_ask),
+    HEX(f_signer_ask, "fp", fp),
+};
 static const struct field f_delivered_say_fields[] = {
     ROOM_IS(f_delivered_say),
     NUMBER(f_delivered_say),
@@ -381,6 +396,24 @@ static const struct field f_roll_fields[] = {
     U64(f_roll, "upto", upto, 0, JSON_INT_MAX),
     OBJS(f_roll, "entries", entries, f_entry, entry_part_shape, HISTORY_MAX),
 };
+static const struct field f_checkpoint_fields[] = {
+    RE(f_checkpoint),
+    BYTES(f_checkpoint, "text", text, 1, CHECKPOINT_MAX),
+    BYTES(f_checkpoint, "sig", sig, 1, SIG_MAX),
+    BYTES(f_checkpoint, "proof", proof, 0, PROOF_MAX *HASH_LEN),
+    BYTES(f_checkpoint, "own", grown, 0, PROOF_MAX *HASH_LEN),
+};
+static const struct field f_tree_fields[] = {
+    RE(f_tree),
+    ROOM_IS(f_tree),
+    U64(f_tree, "size", size, 1, JSON_INT_MAX),
+    BYTES(f_tree, "peaks", peaks, HASH_LEN, PROOF_MAX *HASH_LEN),
+};
+static const struct field f_signer_fields[] = {
+    RE(f_signer),
+    HEX(f_signer, "fp", fp),
+    DERS(f_signer, "chain", chain, 2, 2),
+};
 static const struct field f_topic_fields[] = {
     ROOM_IS(f_topic),
     ACCOUNT_IS(f_topic),
@@ -409,6 +442,7 @@ static const struct field f_numbered_fields[] = {
     SEQ(f_numbered),
     NUMBER(f_numbered),
     TIME(f_numbered),
+    B64_HAS(f_numbered, "root", root, has_root),
 };
 static const struct field f_again_fields[] = {
     ROOM_IS(f_again),
@@ -422,6 +456,7 @@ static const struct field f_voided_fields[] = {
     NUMBER(f_voided),
     TIME(f_voided),
     STR(f_voided, "text", text, 1, REASON_MAX),
+    B64_HAS(f_voided, "root", root, has_root),
 };
 static const struct field f_joined_fields[] = {
     RE(f_joined),

@@ -38,6 +38,9 @@ enum {
     X(F_ROLL_ASK, roll_ask, "roll", FROM_CLIENT, IN_CHAT)                                          \
     X(F_CERT_ASK, cert_ask, "cert", FROM_CLIENT, IN_CHAT)                                          \
     X(F_HISTORY_ASK, history_ask, "history", FROM_CLIENT, IN_CHAT)                                 \
+    X(F_CHECKPOINT_ASK, checkpoint_ask, "checkpoint", FROM_CLIENT, IN_CHAT)                        \
+    X(F_TREE_ASK, tree_ask, "tree", FROM_CLIENT, IN_CHAT)                                          \
+    X(F_SIGNER_ASK, signer_ask, "signer", FROM_CLIENT, IN_CHAT)                                    \
     X(F_DELIVERED_SAY, delivered_say, "delivered", FROM_CLIENT, IN_CHAT)                           \
     X(F_ENTRY_SAY, entry_say, "entry", FROM_CLIENT, IN_CHAT)                                       \
     X(F_JOIN, join, "join", FROM_CLIENT, IN_JOIN)                                                  \
@@ -55,6 +58,9 @@ enum {
     X(F_ROLL, roll, "roll", FROM_RELAY, IN_CHAT)                                                   \
     X(F_CERT, cert, "cert", FROM_RELAY, IN_CHAT)                                                   \
     X(F_HISTORY, history, "history", FROM_RELAY, IN_CHAT)                                          \
+    X(F_CHECKPOINT, checkpoint, "checkpoint", FROM_RELAY, IN_CHAT)                                 \
+    X(F_TREE, tree, "tree", FROM_RELAY, IN_CHAT)                                                   \
+    X(F_SIGNER, signer, "signer", FROM_RELAY, IN_CHAT)                                             \
     X(F_TOPIC, topic, "topic", FROM_RELAY, IN_CHAT)                                                \
     X(F_PRESENCE, presence, "presence", FROM_RELAY, IN_CHAT)                                       \
     X(F_DEVICE, device, "device", FROM_RELAY, IN_CHAT)                                             \
@@ -226,6 +232,21 @@ struct f_history_ask { /* exactly one of before (1 or more; 0: not there) and af
     uint64_t after;
     uint64_t count;
 };
+struct f_checkpoint_ask { /* 0: no proof from there is wanted */
+    uint64_t id;
+    struct room_id room;
+    uint64_t after; /* size of the last checkpoint that is kept */
+    uint64_t own;   /* size of the tree that was verified */
+};
+struct f_tree_ask {
+    uint64_t id;
+    struct room_id room;
+    uint64_t size;
+};
+struct f_signer_ask {
+    uint64_t id;
+    struct hash fp;
+};
 struct f_delivered_say {
     struct room_id room;
     uint64_t number;
@@ -334,6 +355,23 @@ struct f_roll { /* joins, leaves and invitations, ascending */
     const struct f_entry *entries;
     size_t entries_n;
 };
+struct f_checkpoint {
+    uint64_t re;
+    struct span text, sig;    /* docs/evidence.md 2 */
+    struct span proof, grown; /* hashes: the root at `after` or `own` and what leads from there */
+};
+struct f_tree {
+    uint64_t re;
+    struct room_id room;
+    uint64_t size;
+    struct span peaks; /* hashes, of the largest subtree first */
+};
+struct f_signer {
+    uint64_t re;
+    struct hash fp;
+    const struct span *chain; /* DER: evidence certificate, its issuer */
+    size_t chain_n;
+};
 struct f_topic {
     struct room_id room;
     struct account_id account;
@@ -363,6 +401,8 @@ struct f_numbered {
     struct room_id room;
     uint64_t seq, number;
     int64_t time;
+    bool has_root;    /* not in ephemeral rooms */
+    struct hash root; /* of the room's tree up to number */
 };
 struct f_again {
     struct room_id room;
@@ -374,6 +414,8 @@ struct f_voided {
     uint64_t seq, number;
     int64_t time;
     struct str text;
+    bool has_root;
+    struct hash root;
 };
 struct f_joined {
     uint64_t re;

@@ -113,7 +113,10 @@ enum {
     SEATS_BYTES = 4 * 1024 * 1024, /* of joins, leaves and invitations that outlive the window */
     EPHEMERAL_BYTES = 128 * 1024 * 1024, /* of all of them: nothing in them grows any more */
     EPHEMERAL_SEATS_MAX = 16,            /* of one account: members of, or admitted to, that many */
-    FORMERS_MAX = 4096, /* an account's lines that a new certificate may follow on */
+    FORMERS_MAX = 4096,         /* an account's lines that a new certificate may follow on */
+    CHECKPOINTS_IDLE = 8,       /* a second, of rooms whose checkpoint nobody asked for */
+    CHECKPOINTS_ASKED = 64,     /* ... and in all: more wait for their turn */
+    CHECKPOINTS_WAITING = 4096, /* requests for one that is still to be signed */
 };
 
 /* Links and connections */

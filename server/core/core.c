@@ -235,6 +235,9 @@ static const struct {
     {F_CERT_ASK, false, ask_cert},
     {F_HISTORY_ASK, false, ask_history},
     {F_DELIVERED_SAY, false, ask_delivered},
+    {F_CHECKPOINT_ASK, false, ask_checkpoint},
+    {F_TREE_ASK, false, ask_tree},
+    {F_SIGNER_ASK, false, ask_signer},
 };
 
 static struct conn *conn_new(struct core *c, const struct job *j)
@@ -297,6 +300,8 @@ void core_job(struct core *c, struct job *j)
         frame_run(c, j);
     else if (c->failed.code == ERR_NONE && j->kind == JOB_GONE)
         gone_run(c, j);
+    else if (c->failed.code == ERR_NONE && j->kind == JOB_SIGNED)
+        signed_run(c, j);
     else if (c->failed.code == ERR_NONE) {
         struct audit_note n = {"refused", j->reason, j->source, NULL, &j->auth.client_cert, true};
         core_audit(c, &n);
@@ -367,6 +372,7 @@ void core_tick(struct core *c)
 {
     penalty_purge(c);
     (void)STORE(c, session_purge, c->now, c->now - RESUME_IDLE_MS);
+    tree_turn(c);
 }
 
 int core_set_crl(struct core *c, struct span crl, struct err *e)
@@ -407,11 +413,21 @@ static int core_fill(struct core *c, const struct core_conf *conf)
     c->window = (struct store){&store_window, store_window_new()};
     c->effects = calloc(256, sizeof *c->effects);
     c->effects_cap = 256;
+    c->turn = 1; /* a room signed in none has 0 */
+    TAILQ_INIT(&c->due);
+    STAILQ_INIT(&c->waiting);
     if (!out || c->window.db == NULL || c->effects == NULL ||
         buf_add(&c->root, conf->root.p, conf->root.n) < 0 ||
         buf_add(&c->crl, conf->crl.p, conf->crl.n) < 0)
         return err_set(&c->failed, ERR_LOCAL, "no memory, or a root or revocation list too long");
     return 0;
+}
+
+static int signer_load(struct core *c)
+{
+    const struct span *chain = c->conf.evidence;
+
+    return chain[0].n == 0 ? 0 : core_set_signer(c, chain[0], chain[1], &c->failed);
 }
 
 struct core *core_new(const struct core_conf *conf, int64_t now, struct err *e)
@@ -424,7 +440,7 @@ struct core *core_new(const struct core_conf *conf, int64_t now, struct err *e)
     }
     c->conf = *conf;
     if (core_fill(c, conf) == 0 && core_begin(c, now, &c->failed) == 0 && state_load(c) == 0 &&
-        STORE(c, session_end_all, now) == 0 && core_commit(c, e) == 0)
+        signer_load(c) == 0 && STORE(c, session_end_all, now) == 0 && core_commit(c, e) == 0)
         return c;
     if (c->open)
         c->conf.store.ops->rollback(c->conf.store.db);
@@ -440,6 +456,8 @@ void core_free(struct core *c)
     c->effects_ready = c->effects_at;
     effects_drop(c);
     free(c->effects);
+    signings_free(c);
+    waiting_free(c);
     state_free(c);
     store_close(&c->window);
     buf_free(&c->root);

@@ -25,7 +25,9 @@ struct core_conf {
     struct store store; /* stays the caller's */
     struct key seal;    /* for login records */
     struct rng rng;
-    struct span root, crl; /* DER, copied; crl may be empty */
+    struct span root, crl;   /* DER, copied; crl may be empty */
+    struct span evidence[2]; /* DER, copied: certificate of the evidence key, its issuer; empty:
+                              * there is no such key, nothing is signed */
     core_issue *issue;
     void *issue_ctx;
 };
@@ -41,7 +43,9 @@ int core_commit(struct core *c, struct err *e) MUST_USE;
 bool core_effect(struct core *c, struct effect *out); /* none before the commit */
 
 /* These belong between core_begin and core_commit as well. */
-void core_tick(struct core *c);    /* every few seconds: sessions and penalties that ended */
+void core_tick(struct core *c); /* every few seconds: sessions and penalties that ended */
+/* Another certificate of the evidence key, from now on. */
+int core_set_signer(struct core *c, struct span leaf, struct span issuer, struct err *e) MUST_USE;
 void core_refresh(struct core *c); /* accounts and devices as another process left them */
 int core_set_crl(struct core *c, struct span crl, struct err *e) MUST_USE;
 
@@ -52,6 +56,7 @@ int core_changed(struct core *c, struct err *e) MUST_USE;
 struct core_counts {
     uint64_t encodings; /* frames encoded since the start */
     uint64_t entries, online, accounts, rooms;
+    uint64_t signings; /* asked for since the start */
 };
 void core_counts(const struct core *c, struct core_counts *out);
 

@@ -6,7 +6,7 @@
 
 static const char no_room[] = "there is no such room";
 
-static struct member *ask_member(struct ask *a, const struct room_id *id)
+struct member *member_asking(struct ask *a, const struct room_id *id)
 {
     struct room *r = room_by_id(a->c, id);
     struct member *m = r == NULL ? NULL : member_find(r, a->k->account);
@@ -69,7 +69,7 @@ static int roll_send(struct ask *a, const struct room *r, struct roll *l, bool p
 
 void ask_members(struct ask *a)
 {
-    struct member *m = ask_member(a, &a->j->frame.u.members_ask.room);
+    struct member *m = member_asking(a, &a->j->frame.u.members_ask.room);
     struct roll l = {0};
 
     if (m == NULL) {
@@ -211,7 +211,7 @@ static uint64_t page_fill(struct core *c, const struct member *m, const struct f
 void ask_history(struct ask *a)
 {
     const struct f_history_ask *f = &a->j->frame.u.history_ask;
-    struct member *m = ask_member(a, &f->room);
+    struct member *m = member_asking(a, &f->room);
     struct page *p = m == NULL ? NULL : calloc(1, sizeof *p);
 
     if (m == NULL) {
@@ -238,7 +238,7 @@ void ask_history(struct ask *a)
 void ask_roll(struct ask *a)
 {
     const struct f_roll_ask *f = &a->j->frame.u.roll_ask;
-    struct member *m = ask_member(a, &f->room);
+    struct member *m = member_asking(a, &f->room);
     struct page *p = m == NULL ? NULL : calloc(1, sizeof *p);
 
     if (m == NULL) {
@@ -266,7 +266,7 @@ void ask_roll(struct ask *a)
 void ask_delivered(struct ask *a)
 {
     const struct f_delivered_say *f = &a->j->frame.u.delivered_say;
-    struct member *m = ask_member(a, &f->room);
+    struct member *m = member_asking(a, &f->room);
 
     if (m == NULL || f->number <= m->row.delivered || f->number > m->room->number)
         return; /* he may have left just now; nothing goes backwards */

@@ -108,9 +108,14 @@ static int author_step(struct entering *g)
 
 static void entry_answer(struct entering *g, uint64_t number, int64_t time, struct str why)
 {
-    struct f_numbered ok = {g->line->room, g->line->seq, number, time};
-    struct f_voided no = {g->line->room, g->line->seq, number, time, why};
+    struct f_numbered ok = {g->line->room, g->line->seq, number, time, .has_root = false};
+    struct f_voided no = {g->line->room, g->line->seq, number, time, why, .has_root = false};
+    int rooted = tree_root(g->a->c, g->room, number, &ok.root);
 
+    if (rooted < 0)
+        return;
+    ok.has_root = no.has_root = rooted == 1;
+    no.root = ok.root;
     if (why.n > 0)
         (void)core_send(g->a->c, g->a->k->id, F_VOIDED, &no);
     else
@@ -186,11 +191,14 @@ static void entry_number(struct entering *g)
                                 .who = what->kind == CONTENT_INVITE ? what->who.account
                                                                     : k->account->row.id};
     struct f_entry f = {row.number, row.time, row.line, row.sig, row.body, why};
+    struct room_nodes nodes;
 
     entry_head_next(&row.head, row.line, row.time);
+    tree_step(r, &row, &nodes);
     if (ROOM_STORE(c, r, message_add, &row) < 0 || author_step(g) < 0)
         return;
     room_step(r, &row.head);
+    tree_covers(c, r, row.time);
     c->counts.entries++;
     if (row.seats)
         seat_before(c, g->member, what);

@@ -2,8 +2,10 @@
 #ifndef SERVER_CORE_CORE_INNER_H
 #define SERVER_CORE_CORE_INNER_H
 
+#include <sys/queue.h>
 #include <uthash.h>
 
+#include "common/evidence/tree.h"
 #include "server/core/core.h"
 #include "server/core/store_window.h"
 
@@ -65,6 +67,14 @@ struct room {
     struct member *members;         /* present, past, admitted and invited */
     unsigned members_n, admitted_n; /* present; those who may sign their join */
     struct author *authors;
+    struct tree tree;      /* of size `number`; empty where the room is ephemeral */
+    int64_t latest;        /* time of its latest entry that no checkpoint covers, and of the last
+                            * checkpoint: none that is signed may be before it */
+    uint64_t covered;      /* size of the last checkpoint; 0: none */
+    uint64_t turn;         /* in which it was last signed */
+    bool signing, wanted;  /* under way; somebody waits for it */
+    TAILQ_ENTRY(room) due; /* among c->due while listed: not covered, nor being signed */
+    bool listed;
     UT_hash_handle hh, hh_name, hh_like; /* by row.id, row.canonical, row.skeleton */
 };
 
@@ -73,6 +83,25 @@ struct penalty {
     unsigned failures;
     int64_t until;
     UT_hash_handle hh;
+};
+
+/* Bytes on their way to the evidence key (core_sign.c). */
+struct signing;
+typedef void signing_done(struct core *c, const struct signing *g, struct span sig);
+
+struct signing {
+    uint64_t ticket;
+    struct shared *text; /* what is signed: held */
+    signing_done *done;  /* sig empty: it could not be signed */
+    struct room_id room; /* of a checkpoint */
+    UT_hash_handle hh;   /* by ticket */
+};
+
+/* Somebody who waits for a checkpoint. */
+struct waiting {
+    STAILQ_ENTRY(waiting) link;
+    uint64_t conn, number; /* number: the room's when he asked */
+    struct f_checkpoint_ask ask;
 };
 
 struct core {
@@ -89,6 +118,14 @@ struct core {
     struct account *accounts, *names;
     struct room *rooms, *room_names, *room_likes;
     struct penalty *penalties;
+    struct hash signer; /* certificate of the evidence key */
+    bool signs;         /* there is one */
+    struct signing *signings;
+    uint64_t tickets, turn; /* turn: counts core_tick */
+    unsigned turn_signed;   /* checkpoints signed in it */
+    TAILQ_HEAD(, room) due;
+    STAILQ_HEAD(, waiting) waiting;
+    size_t waiting_n;
     uint64_t mark;
     struct effect *effects;
     size_t effects_n, effects_cap, effects_at, effects_ready;
@@ -193,12 +230,37 @@ void ask_roll(struct ask *a);
 void ask_cert(struct ask *a);
 void ask_history(struct ask *a);
 void ask_delivered(struct ask *a);
+void ask_checkpoint(struct ask *a);
+void ask_tree(struct ask *a);
+void ask_signer(struct ask *a);
+struct member *member_asking(struct ask *a, const struct room_id *id); /* NULL: not one */
 
 void ask_error(struct ask *a, enum proto_code code, const char *text);
 
 void account_shut(struct core *c, struct account *a, const char *reason); /* all its connections */
 void device_shut(struct core *c, struct device *d, const char *reason);
 void presence_tell(struct core *c, struct account *a, bool online);
+
+/* --- the evidence key (core_sign.c) --- */
+
+/* Has it signed; done is called in a later batch. NULL: no memory, the core has failed. */
+struct signing *core_sign(struct core *c, struct span text, signing_done *done);
+void signed_run(struct core *c, const struct job *j);
+void signings_free(struct core *c);
+
+/* --- rooms' trees and checkpoints (core_tree.c) --- */
+
+int tree_load(struct core *c, struct room *r);
+/* The entry with the next number: what the store keeps of the tree with it; row borrows nodes. */
+struct room_nodes {
+    struct hash p[TREE_LEVELS + 1];
+};
+void tree_step(struct room *r, struct store_message *row, struct room_nodes *nodes);
+void tree_covers(struct core *c, struct room *r, int64_t time); /* ... was stored */
+/* The root up to that number. 1, 0: the room has no tree, -1. */
+int tree_root(struct core *c, const struct room *r, uint64_t number, struct hash *out);
+void tree_turn(struct core *c); /* core_tick */
+void waiting_free(struct core *c);
 
 /* --- join, leave and invite (core_seat.c) --- */
 

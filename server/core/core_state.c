@@ -317,7 +317,9 @@ static int load_device(void *ctx, const struct store_device *row)
 
 static int load_room(void *ctx, const struct store_room *row, const struct store_tip *tip)
 {
-    return room_add(ctx, row, tip) == NULL ? -1 : 0;
+    struct room *r = room_add(ctx, row, tip);
+
+    return r == NULL ? -1 : tree_load(ctx, r);
 }
 
 static int load_member(void *ctx, const struct store_member *row)

@@ -123,6 +123,8 @@ void job_free(struct job *j)
     frame_free(&j->frame);
     content_free(&j->what);
     ahead_release(j->ahead);
+    shared_unref(j->text);
+    shared_unref(j->sig);
     wipe(j, sizeof *j);
     free(j);
 }

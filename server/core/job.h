@@ -32,9 +32,10 @@ unsigned ahead_count(struct ahead *a);
 enum { SOURCE_MAX = 63 };
 
 enum job_kind {
-    JOB_FRAME, /* a request that passed every check that needs no shared state */
-    JOB_GONE,  /* the connection ended */
-    JOB_AUDIT, /* a refusal before authentication: reason, source, auth.client_cert when known */
+    JOB_FRAME,  /* a request that passed every check that needs no shared state */
+    JOB_GONE,   /* the connection ended */
+    JOB_SIGNED, /* the answer to EFFECT_SIGN; conn is its ticket */
+    JOB_AUDIT,  /* a refusal before authentication: reason, source, auth.client_cert when known */
 };
 
 struct job {
@@ -53,6 +54,8 @@ struct job {
     char policy[128];    /* entry: why it is to be voided; empty: it is not */
     struct content what; /* entry: what it says; owned, and only of join, leave and invite */
     struct csr csr;      /* join */
+    struct shared *text; /* signed: held */
+    struct shared *sig;  /* ... held; NULL: it could not be signed */
 };
 
 struct job *job_new(enum job_kind kind, uint64_t conn); /* zeros; NULL: no memory */
@@ -77,6 +80,7 @@ enum effect_kind {
     EFFECT_READ,     /* half of what conn had under way is done: it may be read from again */
     EFFECT_CLOSE,    /* conn ends after what was sent to it; reason for the log */
     EFFECT_EVERYONE, /* frame to every connection that is logged in */
+    EFFECT_SIGN,     /* frame: bytes for the evidence key, conn: ticket; JOB_SIGNED comes back */
     EFFECT_DEVICE,   /* fp: what a link's judge has to say of it from now on */
 };
 

@@ -15,6 +15,7 @@
 #include "common/chat/name.h"
 #include "common/chat/proto.h"
 #include "common/crypto/crypto.h"
+#include "common/evidence/merkle.h"
 #include "common/util/bytes.h"
 #include "common/util/err.h"
 #include "common/util/limits.h"
@@ -100,7 +101,20 @@ struct store_message { /* key: room and number; room, fp and seq are unique too 
     struct str why; /* voided: the reason; then body is empty */
     bool seats; /* join, leave or invite, and not voided; behind it what an ephemeral room keeps */
     bool leave; /* ... of these */
+    struct hashes nodes; /* its leaf, and the complete subtrees of the room's tree that end with it,
+                          * smallest first; read by message_node, not with the row */
     struct account_id who; /* whose seat: the author's, of an invitation the guest's */
+};
+
+/* The newest that was signed of a room (docs/evidence.md 2). */
+struct store_checkpoint { /* key: room */
+    struct room_id room;
+    uint64_t size;
+    int64_t time;
+    struct hash signer;
+    char text[CHECKPOINT_MAX + 1];
+    uint8_t sig[SIG_MAX];
+    size_t sig_n;
 };
 
 struct store_invite {
@@ -187,6 +201,21 @@ struct store_ops {
     /* Those that say who is a member, with higher numbers than that, upwards. */
     int (*message_seats)(void *db, const struct room_id *room, uint64_t after,
                          store_each_message *each, void *ctx, struct err *e);
+
+    /* Of a message's nodes the one of 2^level leaves. */
+    int (*message_node)(void *db, const struct room_id *room, uint64_t number, unsigned level,
+                        struct hash *out, struct err *e);
+    /* The latest time of those with higher numbers than that; 0 when there is none. */
+    int (*message_latest)(void *db, const struct room_id *room, uint64_t after, int64_t *out,
+                          struct err *e);
+
+    int (*checkpoint_put)(void *db, const struct store_checkpoint *row, struct err *e);
+    int (*checkpoint_get)(void *db, const struct room_id *room, struct store_checkpoint *out,
+                          struct err *e);
+    /* Certificates that checkpoints were signed with; one that is there already stays. */
+    int (*signer_put)(void *db, const struct hash *fp, const struct store_chain *chain,
+                      struct err *e);
+    int (*signer_get)(void *db, const struct hash *fp, struct store_chain *out, struct err *e);
 
     int (*invite_put)(void *db, const struct store_invite *row, struct err *e);
     int (*invite_get)(void *db, const struct hash *token, struct store_invite *out, struct err *e);

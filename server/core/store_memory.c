@@ -11,7 +11,19 @@ struct table {
     size_t n, cap;
 };
 
-enum { USERS, DEVICES, SESSIONS, ROOMS, MEMBERS, MESSAGES, INVITES, AUDIT, TABLES };
+enum {
+    USERS,
+    DEVICES,
+    SESSIONS,
+    ROOMS,
+    MEMBERS,
+    MESSAGES,
+    CHECKPOINTS,
+    SIGNERS,
+    INVITES,
+    AUDIT,
+    TABLES
+};
 
 struct undo {
     struct table *t;
@@ -29,6 +41,11 @@ struct memory {
 
 struct device_row {
     struct store_device d;
+    struct store_chain chain;
+};
+
+struct signer_row {
+    struct hash fp;
     struct store_chain chain;
 };
 
@@ -496,16 +513,17 @@ static int memory_member_each(void *db, store_each_member *each, void *ctx, stru
 /* The row and everything it borrows in one block. */
 static struct store_message *message_copy(const struct store_message *row)
 {
-    size_t n = row->line.n + row->sig.n + row->body.n + row->why.n;
+    struct span nodes = span_of(row->nodes.p, row->nodes.n * sizeof *row->nodes.p);
+    size_t n = row->line.n + row->sig.n + row->body.n + row->why.n + nodes.n;
     struct store_message *c = malloc(sizeof *c + n + 1);
 
     if (c == NULL)
         return NULL;
     *c = *row;
     struct wr w = wr_of(c + 1, n + 1);
-    const uint8_t *at[4];
-    const struct span parts[4] = {span_of(row->line.p, row->line.n), row->sig, row->body,
-                                  span_of(row->why.p, row->why.n)};
+    const uint8_t *at[5];
+    const struct span parts[5] = {span_of(row->line.p, row->line.n), row->sig, row->body,
+                                  span_of(row->why.p, row->why.n), nodes};
     for (size_t i = 0; i < COUNT(parts); i++) {
         at[i] = w.buf + w.len;
         if (parts[i].n > 0)
@@ -515,6 +533,7 @@ static struct store_message *message_copy(const struct store_message *row)
     c->sig.p = at[1];
     c->body.p = at[2];
     c->why = str_from(at[3], row->why.n);
+    c->nodes.p = (const struct hash *)at[4]; /* bytes: aligned anywhere */
     return c;
 }
 
@@ -659,6 +678,92 @@ static int memory_message_seats(void *db, const struct room_id *room, uint64_t a
         }
     } while (rc == 0 && next != NULL);
     return rc;
+}
+
+/* --- trees and checkpoints --- */
+
+static int memory_message_node(void *db, const struct room_id *room, uint64_t number,
+                               unsigned level, struct hash *out, struct err *e)
+{
+    const struct store_message *g = message_at(db, room, number);
+
+    (void)e;
+    if (g == NULL || level >= g->nodes.n)
+        return 0;
+    *out = g->nodes.p[level];
+    return 1;
+}
+
+static int memory_message_latest(void *db, const struct room_id *room, uint64_t after, int64_t *out,
+                                 struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    *out = 0;
+    EACH(m, MESSAGES, struct store_message, g)
+    {
+        if (g->number > after && same_id(&g->room, room) && g->time > *out)
+            *out = g->time;
+    }
+    return 0;
+}
+
+static int memory_checkpoint_put(void *db, const struct store_checkpoint *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[CHECKPOINTS].n;
+
+    EACH(m, CHECKPOINTS, struct store_checkpoint, g)
+    {
+        if (same_id(&g->room, &row->room))
+            at = g_at;
+    }
+    return row_put(m, CHECKPOINTS, at, row, sizeof *row, e);
+}
+
+static int memory_checkpoint_get(void *db, const struct room_id *room, struct store_checkpoint *out,
+                                 struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    EACH(m, CHECKPOINTS, struct store_checkpoint, g)
+    {
+        if (same_id(&g->room, room)) {
+            *out = *g;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_signer_get(void *db, const struct hash *fp, struct store_chain *out,
+                             struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    EACH(m, SIGNERS, struct signer_row, g)
+    {
+        if (same_hash(&g->fp, fp)) {
+            *out = g->chain;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_signer_put(void *db, const struct hash *fp, const struct store_chain *chain,
+                             struct err *e)
+{
+    struct memory *m = db;
+    struct signer_row row = {*fp, *chain};
+    struct store_chain have;
+
+    if (memory_signer_get(db, fp, &have, e) == 1)
+        return 0;
+    return row_put(m, SIGNERS, m->t[SIGNERS].n, &row, sizeof row, e);
 }
 
 /* --- invites --- */
@@ -811,6 +916,12 @@ const struct store_ops store_memory = {
     .message_head = memory_message_head,
     .message_range = memory_message_range,
     .message_seats = memory_message_seats,
+    .message_node = memory_message_node,
+    .message_latest = memory_message_latest,
+    .checkpoint_put = memory_checkpoint_put,
+    .checkpoint_get = memory_checkpoint_get,
+    .signer_put = memory_signer_put,
+    .signer_get = memory_signer_get,
     .invite_put = memory_invite_put,
     .invite_get = memory_invite_get,
     .invite_use = memory_invite_use,

@@ -773,7 +773,7 @@ static void serve_entry(struct stage *s, const struct frame *f)
     } else {
         item_free(it);
     }
-    const struct f_numbered n = {l.room, l.seq, number, s->now};
+    const struct f_numbered n = {l.room, l.seq, number, s->now, .has_root = false};
     if (!seats || !s->answers_lost)
         feed_raw(s, F_NUMBERED, &n);
 }

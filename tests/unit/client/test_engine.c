@@ -927,7 +927,7 @@ static void test_void_and_denied(void **state)
     s->mute = true;
     stage_login(s);
     stage_say(s, "rude", &e);
-    struct f_voided v = {s->room, 2, 3, s->now, str_of("not here")};
+    struct f_voided v = {s->room, 2, 3, s->now, str_of("not here"), .has_root = false};
     stage_feed(s, F_VOIDED, &v);
     assert_int_equal(s->told.state, ENGINE_FAILED);
     assert_int_equal(engine_room_get(s->g, &s->room)->number, 3); /* the chain has no hole */
@@ -947,7 +947,7 @@ static void test_void_and_denied(void **state)
 static void test_stray_answer(void **state)
 {
     struct stage *s = stage_new(state);
-    struct f_numbered n = {s->room, 1, 1, s->now};
+    struct f_numbered n = {s->room, 1, 1, s->now, .has_root = false};
 
     stage_login(s);
     stage_feed(s, F_NUMBERED, &n);

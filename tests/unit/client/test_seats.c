@@ -86,7 +86,8 @@ static void test_join_said_to_be_there(void **state)
 static void test_join_void(void **state)
 {
     struct stage *s = stage_new(state);
-    struct f_voided v = {s->room, 1, 2, s->now, str_of("you are a member already")};
+    struct f_voided v = {s->room,          1, 2, s->now, str_of("you are a member already"),
+                         .has_root = false};
 
     s->mute_seats = true;
     stage_login(s);

@@ -47,15 +47,58 @@ static void ca_make(struct relay *r)
     assert_int_equal(cert_issue(&f, &self, &r->rng, r->root.b, &r->root.n, &e), 0);
 }
 
+/* RSA, as all keys of devices: the last of them is nobody's in most tests. */
+enum { EVIDENCE_KEY = KEYS - 1 };
+
+static void evidence_make(struct relay *r)
+{
+    struct cert_form f = cert_form_of(CERT_EVIDENCE);
+    uint8_t spki[SPKI_MAX];
+    struct err e = {0};
+
+    assert_int_equal(pkey_spki(r->keys[EVIDENCE_KEY], spki, &f.spki.n, &e), 0);
+    f.spki.p = spki;
+    f.cn = str_of("relay.example");
+    f.not_before = r->now - 1000;
+    f.not_after = r->now + INT64_C(365) * 24 * 3600 * 1000;
+    f.sans[0] = (struct san){SAN_DNS, span_of("relay.example", 13)};
+    f.sans_n = 1;
+    assert_int_equal(serial_draw(&f.serial, &r->rng), 0);
+    struct issuer by = {span_of(r->root.b, r->root.n), r->ca};
+    if (cert_issue(&f, &by, &r->rng, r->evidence.b, &r->evidence.n, &e) < 0)
+        fail_msg("evidence: %s", e.text);
+}
+
+/* What the notary does, in the next batch. */
+static void sign_later(struct relay *r, const struct effect *ef)
+{
+    struct job *j = job_new(JOB_SIGNED, ef->conn);
+    uint8_t sig[SIG_MAX];
+    size_t n = 0;
+    struct err e = {0};
+
+    assert_non_null(j);
+    j->text = shared_ref(ef->frame);
+    if (!r->unsigned_all)
+        assert_int_equal(pkey_sign_pss(r->keys[EVIDENCE_KEY], &r->rng,
+                                       span_of(j->text->b, j->text->n), sig, &n, &e),
+                         0);
+    j->sig = n > 0 ? shared_new(span_of(sig, n)) : NULL;
+    jobs_add(&r->signed_jobs, j);
+    r->signings++;
+}
+
 static void core_start(struct relay *r)
 {
     struct err e = {0};
-    struct core_conf conf = {.store = r->store,
-                             .seal = {{7}},
-                             .rng = r->rng,
-                             .root = span_of(r->root.b, r->root.n),
-                             .issue = issue,
-                             .issue_ctx = r};
+    struct core_conf conf = {
+        .store = r->store,
+        .seal = {{7}},
+        .rng = r->rng,
+        .root = span_of(r->root.b, r->root.n),
+        .evidence = {span_of(r->evidence.b, r->evidence.n), span_of(r->root.b, r->root.n)},
+        .issue = issue,
+        .issue_ctx = r};
 
     r->core = core_new(&conf, r->now, &e);
     if (r->core == NULL)
@@ -87,6 +130,7 @@ struct relay *relay_new(void)
     memcpy(r->keys, pool, sizeof r->keys);
     r->ca = pool[KEYS];
     ca_make(r);
+    evidence_make(r);
     r->ops = strcmp(relay_store, "memory") == 0 ? &store_memory : &store_sqlite;
     r->store.ops = r->ops;
     snprintf(r->path, sizeof r->path, "/tmp/countersign-test-%ld.db", (long)getpid());
@@ -107,6 +151,7 @@ static void clients_free(struct relay *r)
 void relay_free(struct relay *r)
 {
     clients_free(r);
+    jobs_free(&r->signed_jobs);
     core_free(r->core);
     store_close(&r->store);
     (void)unlink(r->path);
@@ -121,6 +166,7 @@ void relay_restart(struct relay *r)
         session_free(r->clients[i]->s);
         r->clients[i]->s = NULL;
     }
+    jobs_free(&r->signed_jobs);
     core_free(r->core);
     if (r->ops == &store_sqlite) {
         r->ops->close(r->store.db);
@@ -176,12 +222,18 @@ static void effect_one(struct client *c, const struct effect *ef)
     case EFFECT_READ:
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:
+    case EFFECT_SIGN:
     case EFFECT_DEVICE: break;
     }
 }
 
 static void effect_apply(struct relay *r, struct effect *ef)
 {
+    if (ef->kind == EFFECT_SIGN) {
+        sign_later(r, ef);
+        effect_drop(ef);
+        return;
+    }
     if (ef->kind == EFFECT_DEVICE && ef->fault == CERT_REVOKED)
         r->revoked[r->revoked_n++ % COUNT(r->revoked)] = ef->fp;
     for (size_t i = 0; i < CLIENTS; i++) {
@@ -207,6 +259,8 @@ static bool batch(struct relay *r)
     bool moved = false;
 
     assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    for (struct job *j; !r->notary_waits && (j = jobs_next(&r->signed_jobs)) != NULL; moved = true)
+        core_job(r->core, j);
     for (size_t i = 0; i < CLIENTS; i++) {
         struct client *c = r->clients[i];
         struct job *j;
@@ -235,6 +289,19 @@ static void outs_move(struct relay *r)
         client_hear(c, out);
         session_sent(c->s, out.n);
     }
+}
+
+void relay_turn(struct relay *r)
+{
+    struct err e = {0};
+    struct effect ef;
+
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    core_tick(r->core);
+    assert_int_equal(core_commit(r->core, &e), 0);
+    while (core_effect(r->core, &ef))
+        effect_apply(r, &ef);
+    relay_pump(r);
 }
 
 void relay_pump(struct relay *r)

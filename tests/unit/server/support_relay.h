@@ -66,19 +66,23 @@ struct relay {
     int64_t now;
     uint64_t conns;
     struct pkey *ca, *keys[KEYS];
-    struct der root;
+    struct der root, evidence;
     struct client *clients[CLIENTS];
     bool issue_fails;
     bool compact;            /* who connects from now on reads compact entries */
     bool hold;               /* relay_pump waits: what comes is one batch */
     struct hash revoked[16]; /* by EFFECT_DEVICE */
     size_t revoked_n;
+    struct jobs signed_jobs;         /* signatures on their way back */
+    bool notary_waits, unsigned_all; /* they stay there; there is none in them */
+    unsigned signings;
 };
 
 extern const char *relay_store; /* "memory" or "sqlite": what relay_new takes */
 
 struct relay *relay_new(void);
 void relay_free(struct relay *r);
+void relay_turn(struct relay *r);    /* core_tick, and what comes of it */
 void relay_restart(struct relay *r); /* sqlite keeps what was committed; every client is gone */
 void relay_pump(struct relay *r);    /* until nothing moves */
 void relay_refresh(struct relay *r);

@@ -1643,6 +1643,8 @@ static const struct {
     {F_MEMBERS_ASK, 0, {YES, YES, NO, NO, NO}},
     {F_ROLL_ASK, 0, {YES, YES, NO, NO, NO}},
     {F_HISTORY_ASK, 0, {YES, YES, NO, NO, NO}},
+    {F_CHECKPOINT_ASK, 0, {YES, YES, NO, NO, NO}},
+    {F_TREE_ASK, 0, {YES, YES, NO, NO, NO}},
     {F_ROOM_TOPIC, 0, {YES, YES, NO, NO, NO}},
     {F_CERT_ASK, 0, {YES, YES, NO, NO, NO}},
     {F_ENTRY_SAY, CONTENT_SAY, {YES, YES, OUT, OUT, OUT}},
@@ -1676,6 +1678,10 @@ static void ask(struct client *c, size_t row, struct room_id room, const struct 
     switch (rights[row].type) {
     case F_MEMBERS_ASK: client_say(c, F_MEMBERS_ASK, &(struct f_members_ask){50, room}); break;
     case F_ROLL_ASK: client_say(c, F_ROLL_ASK, &(struct f_roll_ask){50, room, 0}); break;
+    case F_CHECKPOINT_ASK:
+        client_say(c, F_CHECKPOINT_ASK, &(struct f_checkpoint_ask){50, room, 0, 0});
+        break;
+    case F_TREE_ASK: client_say(c, F_TREE_ASK, &(struct f_tree_ask){50, room, 1}); break;
     case F_HISTORY_ASK:
         client_say(c, F_HISTORY_ASK,
                    &(struct f_history_ask){.id = 50, .room = room, .before = 99, .count = 9});

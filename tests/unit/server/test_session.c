@@ -143,6 +143,9 @@ static int feed_type(struct session *s, enum frame_type t, struct client *c)
     case F_ROOM_JOIN: return feed(s, t, &(struct f_room_join){1, str_of("x")});
     case F_PERSON_ASK: return feed(s, t, &(struct f_person_ask){1, str_of("x")});
     case F_ROLL_ASK: return feed(s, t, &(struct f_roll_ask){1, room, 0});
+    case F_CHECKPOINT_ASK: return feed(s, t, &(struct f_checkpoint_ask){1, room, 0, 0});
+    case F_TREE_ASK: return feed(s, t, &(struct f_tree_ask){1, room, 1});
+    case F_SIGNER_ASK: return feed(s, t, &(struct f_signer_ask){.id = 1});
     case F_ROOM_TOPIC: return feed(s, t, &(struct f_room_topic){1, room, str_of("x")});
     case F_ROOM_OPEN: return feed(s, t, &(struct f_room_open){1, str_of("x")});
     case F_MEMBERS_ASK: return feed(s, t, &(struct f_members_ask){1, room});
@@ -176,10 +179,10 @@ static int feed_type(struct session *s, enum frame_type t, struct client *c)
 }
 
 static const enum frame_type types[] = {
-    F_HELLO_CLIENT, F_LOGIN,       F_PROOF,      F_RESUME,      F_ROOM_CREATE,
-    F_ROOM_LIST,    F_ROOM_JOIN,   F_PERSON_ASK, F_ROLL_ASK,    F_ROOM_TOPIC,
-    F_ROOM_OPEN,    F_MEMBERS_ASK, F_CERT_ASK,   F_HISTORY_ASK, F_DELIVERED_SAY,
-    F_ENTRY_SAY,    F_JOIN,        F_PING,       F_PONG,
+    F_HELLO_CLIENT, F_LOGIN,          F_PROOF,         F_RESUME,     F_ROOM_CREATE, F_ROOM_LIST,
+    F_ROOM_JOIN,    F_PERSON_ASK,     F_ROLL_ASK,      F_ROOM_TOPIC, F_ROOM_OPEN,   F_MEMBERS_ASK,
+    F_CERT_ASK,     F_HISTORY_ASK,    F_DELIVERED_SAY, F_ENTRY_SAY,  F_JOIN,        F_PING,
+    F_PONG,         F_CHECKPOINT_ASK, F_TREE_ASK,      F_SIGNER_ASK,
 };
 
 /* H10: every message in every state. */

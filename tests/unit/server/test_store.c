@@ -1,4 +1,6 @@
 /* The same rows in and out of every store; and the files that SQLite must refuse. */
+#include "common/evidence/transcript.h"
+#include "common/evidence/tree.h"
 #include "tests/unit/server/support_relay.h"
 
 #include <fcntl.h>
@@ -607,7 +609,10 @@ static void test_file_refused_open_to_others(void **state)
 }
 
 /* What version 3 added. */
+#define FORMER_3                                                                                   \
+    "DROP TABLE checkpoints; DROP TABLE signers; ALTER TABLE messages DROP COLUMN nodes;"
 #define FORMER_2                                                                                   \
+    FORMER_3                                                                                       \
     "DROP INDEX messages_seats; ALTER TABLE messages DROP COLUMN seats;"                           \
     "ALTER TABLE members DROP COLUMN joined;"
 
@@ -631,6 +636,108 @@ static void test_file_of_before_signed_joins(void **state)
     assert_int_equal(OP(message_range, &id, 1, 1, message_look, &sum), 0);
     assert_int_equal(OP(message_seats, &id, 0, message_look, &sum), 0);
     assert_int_equal(sum, 1);
+    assert_non_null(reopen(STORE_CHECK));
+}
+
+/* The nodes of message `number` in a tree of its own, as the core gives them. */
+static size_t nodes_of(uint64_t number, struct hash out[TREE_LEVELS + 1])
+{
+    struct tree t = {0};
+    struct tree_done done = {.n = 0};
+
+    for (uint64_t n = 1; n <= number; n++) {
+        struct store_message g = message(n, 11, n);
+        transcript_leaf(&out[0], g.line, g.time);
+        tree_add(&t, &out[0], &done);
+    }
+    memcpy(out + 1, done.p, done.n * sizeof done.p[0]);
+    return 1 + done.n;
+}
+
+static void nodes_look(uint64_t number)
+{
+    struct hash want[TREE_LEVELS + 1], got;
+    struct room_id id = {{7}};
+    size_t n = nodes_of(number, want);
+
+    for (unsigned k = 0; k < n; k++) {
+        assert_int_equal(OP(message_node, &id, number, k, &got), 1);
+        assert_memory_equal(&got, &want[k], sizeof got);
+    }
+    assert_int_equal(OP(message_node, &id, number, (unsigned)n, &got), 0);
+}
+
+static void test_trees(void **state)
+{
+    struct room_id id = {{7}}, other = {{8}};
+    struct hash nodes[TREE_LEVELS + 1], got;
+    int64_t latest;
+    (void)state;
+    fill();
+    for (uint64_t n = 1; n <= 9; n++) {
+        struct store_message g = message(n, 11, n);
+        g.nodes = (struct hashes){nodes, nodes_of(n, nodes)};
+        assert_int_equal(OP(message_add, &g), 0);
+    }
+    for (uint64_t n = 1; n <= 9; n++)
+        nodes_look(n);
+    assert_int_equal(OP(message_node, &id, 10, 0, &got), 0);
+    assert_int_equal(OP(message_node, &other, 1, 0, &got), 0);
+    assert_int_equal(OP(message_latest, &id, 4, &latest), 0);
+    assert_int_equal(latest, 90);
+    assert_int_equal(OP(message_latest, &id, 9, &latest), 0);
+    assert_int_equal(latest, 0);
+}
+
+static void test_checkpoints(void **state)
+{
+    static const struct store_chain chain = {.leaf = {1, 2, 3}, .issuer = {4}, 3, 1},
+                                    second = {.leaf = {9}, .issuer = {9}, 1, 1};
+    struct store_checkpoint c = {
+        .room = {{7}}, .size = 3, .time = 30, .signer = {{5}}, .text = "a\nb\n", .sig_n = 2};
+    struct store_checkpoint got;
+    struct store_chain got_chain;
+    struct hash fp = {{5}}, none = {{6}};
+    (void)state;
+    fill();
+    assert_int_equal(OP(checkpoint_get, &c.room, &got), 0);
+    assert_int_equal(OP(signer_put, &fp, &chain), 0);
+    assert_int_equal(OP(signer_put, &fp, &second), 0); /* the first stays */
+    assert_int_equal(OP(signer_get, &fp, &got_chain), 1);
+    assert_int_equal(got_chain.leaf_n, 3);
+    assert_memory_equal(got_chain.leaf, chain.leaf, 3);
+    assert_int_equal(OP(signer_get, &none, &got_chain), 0);
+    assert_int_equal(OP(checkpoint_put, &c), 0);
+    c.size = 4;
+    assert_int_equal(OP(checkpoint_put, &c), 0); /* the newest alone */
+    assert_int_equal(OP(checkpoint_get, &c.room, &got), 1);
+    assert_memory_equal(&got, &c, sizeof c);
+}
+
+/* Rooms of before trees have them after the first start. */
+static void test_file_of_before_trees(void **state)
+{
+    struct store_room r = room(8, "attic");
+    struct room_id id = {{8}};
+    struct hash got;
+    (void)state;
+    fill();
+    assert_int_equal(OP(room_put, &r), 0);
+    for (uint64_t n = 1; n <= 21; n++) {
+        struct store_message g = message(n, 11, n), h = message(n, 12, n);
+        h.room = id;
+        assert_int_equal(OP(message_add, &g), 0);
+        if (n <= 4)
+            assert_int_equal(OP(message_add, &h), 0);
+    }
+    assert_int_equal(OP(message_node, &id, 1, 0, &got), 0);
+    sql(FORMER_3 "PRAGMA user_version = 3");
+    assert_null(reopen(STORE_CHECK));
+    assert_non_null(reopen(STORE_OPEN));
+    for (uint64_t n = 1; n <= 21; n++)
+        nodes_look(n);
+    assert_int_equal(OP(message_node, &id, 4, 2, &got), 1);
+    assert_int_equal(OP(message_node, &id, 5, 0, &got), 0);
     assert_non_null(reopen(STORE_CHECK));
 }
 
@@ -670,6 +777,8 @@ static void test_file_other_process(void **state)
         cmocka_unit_test_setup_teardown(test_sessions, open, close_store),                         \
         cmocka_unit_test_setup_teardown(test_messages, open, close_store),                         \
         cmocka_unit_test_setup_teardown(test_messages_are_unique, open, close_store),              \
+        cmocka_unit_test_setup_teardown(test_trees, open, close_store),                            \
+        cmocka_unit_test_setup_teardown(test_checkpoints, open, close_store),                      \
         cmocka_unit_test_setup_teardown(test_members, open, close_store),                          \
         cmocka_unit_test_setup_teardown(test_invites, open, close_store),                          \
         cmocka_unit_test_setup_teardown(test_audit, open, close_store),                            \
@@ -693,6 +802,7 @@ int main(void)
         FILE_TEST(test_file_refused_open_to_others),
         FILE_TEST(test_file_older_is_renewed),
         FILE_TEST(test_file_of_before_signed_joins),
+        FILE_TEST(test_file_of_before_trees),
         FILE_TEST(test_file_other_process),
     };
     int rc = cmocka_run_group_tests_name("store: memory", memory, NULL, NULL);

@@ -577,6 +577,7 @@ static void effect_one(struct world *w, struct link_plain *l, const struct effec
     case EFFECT_READ: /* nobody is held back here */
     case EFFECT_PUBLISH:
     case EFFECT_EVERYONE:
+    case EFFECT_SIGN: /* without an evidence key nothing is signed */
     case EFFECT_DEVICE: break;
     }
 }
