@@ -150,7 +150,7 @@ static const struct {
     {F_NUMBERED,
      "{\"type\":\"numbered\",\"room\":\"" H16 "\",\"seq\":1,\"number\":2,\"time\":3,\"root\":\"" B32
      "\"}",
-     ""},
+     " root "},
     {F_AGAIN, "{\"type\":\"again\",\"room\":\"" H16 "\",\"seq\":1,\"wait\":500,\"text\":\"busy\"}",
      ""},
     {F_VOIDED,

@@ -51,6 +51,13 @@ static const struct {
     {F_HISTORY, ANSWER,
      "{\"type\":\"history\",\"re\":77,\"room\":\"" H16 "\",\"first\":1,\"head\":\"" H32
      "\",\"entries\":[]}"},
+    {F_CHECKPOINT, ANSWER,
+     "{\"type\":\"checkpoint\",\"re\":77,\"text\":\"" B16 "\",\"sig\":\"" B16
+     "\",\"proof\":\"\",\"own\":\"\"}"},
+    {F_TREE, ANSWER,
+     "{\"type\":\"tree\",\"re\":77,\"room\":\"" H16 "\",\"size\":1,\"peaks\":\"" B32 "\"}"},
+    {F_SIGNER, ANSWER,
+     "{\"type\":\"signer\",\"re\":77,\"fp\":\"" H32 "\",\"chain\":[\"" B16 "\",\"" B16 "\"]}"},
     {F_NUMBERED, ANSWER,
      "{\"type\":\"numbered\",\"room\":\"" H16 "\",\"seq\":1,\"number\":1,\"time\":3}"},
     {F_AGAIN, ANSWER,
