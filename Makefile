@@ -107,7 +107,7 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$
 # Those without OpenSSL are built with the tests, so that a change of the relay does not break them unseen.
 bench_ours     := $(addprefix $(BUILD)/bench/,enrol opaque unchecked)
 bench_programs := $(bench_ours) $(addprefix $(BUILD)/bench/,load limit)
-$(eval $(call program_rule,bench/load,$(wildcard tests/bench/load/*.c),$(below_chat),-lssl -lcrypto))
+$(eval $(call program_rule,bench/load,$(wildcard tests/bench/load/*.c),$(below_certs),-lssl -lcrypto))
 $(eval $(call program_rule,bench/limit,tests/bench/limit.c,$(below_util),-lssl -lcrypto))
 $(eval $(call program_rule,bench/enrol,tests/bench/enrol.c,$(below_server)))
 $(eval $(call program_rule,bench/opaque,tests/bench/opaque.c server/main.c,$(below_server)))

@@ -12,15 +12,16 @@ import sys
 import time
 
 import table
-from servers import EPHEMERAL, LIMIT, OURS, PEERS, RELAY, STORED, Failed
+from servers import CLASSIC, EPHEMERAL, LIMIT, LINKS, OURS, PEERS, RELAY, STORED, Failed, Half
 
 ALL = [LIMIT, *OURS, *PEERS]
 
 
 def accounts(names, quick):
-    many = {"idle", "storm"} & set(names)
-    if many:
+    if {"idle", "storm"} & set(names):
         return 200 if quick else 1000
+    if names == ["links"]:
+        return 110 if quick else 200
     return 110 if quick else 500
 
 
@@ -248,6 +249,78 @@ def storm(world, quick):
     return r.good()
 
 
+# --- links -------------------------------------------------------------------------------------
+
+LINK_SHAKES = ["per_cpu_s", "per_s", "bytes", "round_trips"]
+LINK_FANOUT = ["cpu_s_per_million", "wire_bytes"]
+HALF = ["p50_ms", "p99_ms", "max_ms"]
+HALVES = {"none": None, "stay": dict(seconds=60), "begin anew": dict(seconds=60, again=True)}
+
+
+def link_shakes(world, kind, quick):
+    with kind.start(world, 1) as server:
+        return world.load(server, kind.driver, mode="shakes", conns=32,
+                          seconds=1 if quick else 2, **kind.options)
+
+
+def link_idle(world, kind, quick):
+    """What a further connection of the same accounts takes: the rest is the relay's and theirs."""
+    few, many = (50, 250) if quick else (200, 1000)
+    kb = []
+    for conns in (few, many):
+        with kind.start(world, 1) as server:
+            figures = world.load(server, kind.driver, mode="idle", conns=conns, room_size=10,
+                                 seconds=3, parallel=16, **kind.options)
+            kb.append(figures["resident_kb"])
+    return {"kb_each": (kb[1] - kb[0]) / (many - few)}
+
+
+def link_fanout(world, kind, quick):
+    with kind.start(world, 1) as server:
+        return world.load(server, kind.driver, conns=100, bytes=300, window=WINDOWS[100],
+                          messages=1280 * 3 if quick else 6000, ephemeral=True, **kind.options)
+
+
+def link_half(world, kind, key, quick):
+    """50 handshakes go as far as the relay's last word before the client proves itself."""
+    with kind.start(world, 1) as server:
+        def talk():
+            return world.load(server, kind.driver, conns=10, senders=2, bytes=300, rate=50,
+                              messages=100 if quick else 150, **kind.options)
+
+        if HALVES[key] is None:
+            return talk()
+        with Half(world, server, kind.driver, conns=50, parallel=50, **kind.options,
+                  **HALVES[key]):
+            return talk()
+
+
+def link_table(title, first, names, r, rows):
+    table.show(title, ["link", *first, *names],
+               [line(r, kind, key, cells, *lead)[:-1] for kind, key, cells, lead in rows])
+
+
+def links(world, quick):
+    """The relay over one link after the other; `classic` has neither members nor entries."""
+    count, every = how_often(3, quick), [*LINKS, CLASSIC]
+    r = rounds(every, count, lambda k, _: link_shakes(world, k, quick))
+    link_table("links: full handshakes with certificates on both sides, until the relay's hello",
+               [], ["per s of its CPU", "per s", "bytes", "round trips"], r,
+               [(k, (), LINK_SHAKES, ()) for k in every])
+    idle_r = rounds(LINKS, how_often(1, quick), lambda k, _: link_idle(world, k, quick))
+    link_table("links: a further idle connection of the same accounts, 3 s after the last login",
+               [], ["KB resident"], idle_r, [(k, (), ["kb_each"], ()) for k in LINKS])
+    fan = rounds(LINKS, count, lambda k, _: link_fanout(world, k, quick))
+    link_table("links: fan-out, room of 100, 300 bytes, 1 loop, 10 senders, window 128, signed, "
+               "checked, ephemeral", [], ["CPU s/million", "wire bytes"], fan,
+               [(k, (), LINK_FANOUT, ()) for k in LINKS])
+    half = rounds(LINKS, count, lambda k, key: link_half(world, k, key, quick), list(HALVES))
+    link_table("links: latency of 50 messages a second (stored) while 50 handshakes over the same "
+               "link are half open", ["they"], ["p50 ms", "p99 ms", "max ms"], half,
+               [(k, key, HALF, (key,)) for k in LINKS for key in HALVES])
+    return all(x.good() for x in (r, idle_r, fan, half))
+
+
 # --- the client's screen -----------------------------------------------------------------------
 
 def password_pipe(password):
@@ -310,4 +383,4 @@ def screen(world, quick):
 
 
 PARTS = {"fanout": fanout, "latency": latency, "commit": commit, "shakes": shakes, "idle": idle,
-         "storm": storm, "screen": screen}
+         "storm": storm, "screen": screen, "links": links}

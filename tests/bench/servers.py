@@ -93,7 +93,7 @@ class World:
         os.mkdir(path)
         return path
 
-    def ours(self, program, loops, copy_of="relay"):
+    def ours(self, program, loops, copy_of="relay", more=()):
         """Our relay (or bench/opaque, bench/unchecked) on a fresh copy of what is enrolled."""
         home, port = self.home(), free_port()
         at = self.relay
@@ -102,7 +102,7 @@ class World:
             shutil.copytree(getattr(self, copy_of), at)
         return Server([f"{self.build}/{program}", "run", "--dir", at, "--listen",
                        f"127.0.0.1:{port}", "--threads", str(loops), "--max_conns", "10000",
-                       "--handshakes", "10000", "--per_source", "10000"], port, home)
+                       "--handshakes", "10000", "--per_source", "10000", *more], port, home)
 
     def limit(self, loops):
         home, port = self.papers(), free_port()
@@ -134,8 +134,8 @@ class World:
         command = [peer.program, *(a.replace("@CONF@", conf) for a in peer.args)]
         return Server(command, port, home, "nobody" if ROOT else None)
 
-    def load(self, server, driver, mode="fanout", **options):
-        """One run of the generator: its figures. Raises Failed with its reason."""
+    def command(self, server, driver, mode, options):
+        """The generator's."""
         command = [f"{self.build}/bench/load", "--mode", mode, "--driver", driver, "--port",
                    str(server.port), "--pid", str(server.pid), "--members", self.members]
         for name, value in options.items():
@@ -143,12 +143,36 @@ class World:
                 command.append(f"--{name}")
             elif value is not False:
                 command += [f"--{name}", str(value)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=300)
+        return command
+
+    def load(self, server, driver, mode="fanout", **options):
+        """One run of the generator: its figures. Raises Failed with its reason."""
+        done = subprocess.run(self.command(server, driver, mode, options), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         if done.returncode != 0:
             raise Failed(done.stderr.strip())
         return {name: float(value) for name, value in
                 (line.split("\t") for line in done.stdout.splitlines())}
+
+
+class Half:
+    """Handshakes of a generator of its own that do not end, for a `with`: it begins once all are
+    half open."""
+
+    def __init__(self, world, server, driver, **options):
+        self.command = world.command(server, driver, "half", options)
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        if not self.process.stdout.readline().startswith("half_open"):
+            self.process.kill()
+            raise Failed(self.process.communicate()[1].strip() or "nobody is half open")
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.communicate()
 
 
 class Kind:
@@ -191,3 +215,16 @@ PEERS = [
     Peer("mosquitto", "mosquitto", ["-c", "@CONF@"], "mqtt", note="QoS 0", pace=0.3),
 ]
 OURS = [OPAQUE, UNCHECKED, EPHEMERAL, STORED]
+
+
+def link(name, leaf="rsa", label=None):
+    """Our relay and members over one link."""
+    more = ("--links", name, "--ecdhe_leaf", leaf)
+    driver = "classic" if name == "classic" else "countersign"
+    return Kind(label or name, driver,
+                lambda world, loops: world.ours("countersignd", loops, more=more), link=name)
+
+
+LINKS = [link("tls"), link("ecdhe", "p256", "ecdhe, P-256 leaf"),
+         link("ecdhe", "rsa", "ecdhe, RSA-2048 leaf"), link("cianr"), link("sovereign")]
+CLASSIC = link("classic")

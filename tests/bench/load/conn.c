@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/bench/load/conn.h"
+#include "tests/bench/load/pipe.h"
 
 enum { OUT_MAX = 64 * 1024 * 1024, LINE = 1024 };
 
@@ -52,6 +53,8 @@ void conn_registered(struct conn *c)
     if (c->state != CONN_LOGIN)
         return;
     c->load->registered++;
+    c->load->shake_bytes += c->wire_in + c->wire_out;
+    c->load->shake_flights += c->flights;
     if (c->load->shakes) {
         conn_joined(c);
         return;
@@ -82,31 +85,6 @@ static void poll_for(struct conn *c, uint32_t events, int how)
 static void lost(struct conn *c, const char *what)
 {
     load_fail(c->load, "connection %u: %s", c->number, what);
-}
-
-static int tls_start(struct conn *c)
-{
-    struct load *l = c->load;
-    const struct driver *d = l->driver;
-    uint8_t alpn[64];
-    size_t n = d->alpn == NULL ? 0 : strlen(d->alpn);
-
-    c->ssl = SSL_new(l->tls);
-    if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1 ||
-        SSL_use_certificate(c->ssl, c->member->leaf) != 1 ||
-        SSL_use_PrivateKey(c->ssl, l->members->key) != 1 ||
-        SSL_add1_chain_cert(c->ssl, l->members->issuer) != 1)
-        return -1;
-    alpn[0] = (uint8_t)n;
-    if (n > 0)
-        memcpy(alpn + 1, d->alpn, n);
-    if (n > 0 && SSL_set_alpn_protos(c->ssl, alpn, (unsigned)n + 1) != 0)
-        return -1;
-    /* One full check of the server proves the set-up; its signature is always checked. */
-    SSL_set_verify(c->ssl, c->number == 0 ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    SSL_set_connect_state(c->ssl);
-    c->state = CONN_SHAKING;
-    return 0;
 }
 
 void conn_dial(struct conn *c)
@@ -148,11 +126,10 @@ void conn_hang_up(struct conn *c)
         return;
     *(c->state == CONN_READY ? &c->load->ready : &c->load->shaking) -= 1;
     undirty(c);
-    SSL_free(c->ssl);
+    c->load->pipe->stop(c);
     close(c->fd);
     buf_free(&c->in);
     buf_free(&c->out);
-    c->ssl = NULL;
     c->fd = -1;
     c->full = false;
     c->state = CONN_IDLE;
@@ -160,7 +137,7 @@ void conn_hang_up(struct conn *c)
 
 uint64_t conn_received(const struct conn *c)
 {
-    return c->ssl == NULL ? 0 : BIO_number_read(SSL_get_rbio(c->ssl));
+    return c->load->pipe->received(c);
 }
 
 /* --- bytes --- */
@@ -168,21 +145,14 @@ uint64_t conn_received(const struct conn *c)
 void conn_flush(struct conn *c)
 {
     undirty(c);
-    while (!c->full && c->state >= CONN_LOGIN && c->out.len > 0) {
-        struct span s = buf_span(&c->out);
-        int n = SSL_write(c->ssl, s.p, s.n > INT32_MAX ? INT32_MAX : (int)s.n);
-
-        if (n > 0) {
-            buf_drop(&c->out, (size_t)n);
-            continue;
-        }
-        if (SSL_get_error(c->ssl, n) != SSL_ERROR_WANT_WRITE) {
-            lost(c, "cannot be written to");
-            return;
-        }
-        c->full = true;
+    if (c->full || c->state < CONN_LOGIN)
+        return;
+    int r = c->load->pipe->push(c);
+    if (r < 0)
+        lost(c, "cannot be written to");
+    c->full = r > 0;
+    if (r > 0)
         poll_for(c, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD);
-    }
 }
 
 /* Gives what is left of the scratch to the driver; what it did not read waits for more. */
@@ -216,27 +186,36 @@ static void opened(struct conn *c)
             memcpy(l->scratch, left.p, have);
         buf_drop(&c->in, have);
         while (have < sizeof l->scratch &&
-               (n = SSL_read(c->ssl, l->scratch + have, (int)(sizeof l->scratch - have))) > 0)
+               (n = l->pipe->pull(c, l->scratch + have, sizeof l->scratch - have)) > 0)
             have += (size_t)n;
         more = n > 0;
-        int why = more ? SSL_ERROR_NONE : SSL_get_error(c->ssl, n);
         take(c, have);
-        if (!more && why != SSL_ERROR_WANT_READ)
+        if (n < 0)
             lost(c, "the server closed");
     }
 }
 
 static void shake(struct conn *c)
 {
-    int r = SSL_do_handshake(c->ssl);
+    int r = c->load->pipe->shake(c);
 
-    if (r == 1) {
+    if (r < 0) {
+        lost(c, "the handshake failed");
+    } else if (r > 0) {
         c->state = CONN_LOGIN;
         c->load->driver->login(c);
         opened(c);
-    } else if (SSL_get_error(c->ssl, r) != SSL_ERROR_WANT_READ) {
-        lost(c, "the handshake failed");
     }
+}
+
+static void pipe_begin(struct conn *c)
+{
+    if (c->load->pipe->start(c) < 0) {
+        lost(c, "its handshake cannot begin");
+        return;
+    }
+    c->state = CONN_SHAKING;
+    shake(c);
 }
 
 static void preface(struct conn *c)
@@ -254,10 +233,10 @@ static void preface(struct conn *c)
     if (r == 0)
         return;
     buf_drop(&c->in, c->in.len);
-    if (r < 0 || tls_start(c) < 0)
+    if (r < 0)
         lost(c, "TLS cannot begin");
     else
-        shake(c);
+        pipe_begin(c);
 }
 
 static void connected(struct conn *c)
@@ -273,10 +252,8 @@ static void connected(struct conn *c)
     poll_for(c, EPOLLIN, EPOLL_CTL_MOD);
     if (c->load->driver->preface != NULL)
         c->state = CONN_PREFACE;
-    else if (tls_start(c) < 0)
-        lost(c, "TLS cannot begin");
     else
-        shake(c);
+        pipe_begin(c);
 }
 
 void conn_event(struct conn *c, uint32_t events)

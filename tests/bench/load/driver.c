@@ -4,7 +4,7 @@
 #include "tests/bench/load/drivers.h"
 
 static const struct driver *const drivers[] = {
-    &driver_countersign, &driver_raw, &driver_irc, &driver_mqtt, &driver_nats,
+    &driver_countersign, &driver_classic, &driver_raw, &driver_irc, &driver_mqtt, &driver_nats,
 };
 
 const struct driver *driver_find(const char *name)

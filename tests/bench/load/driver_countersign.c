@@ -1,5 +1,5 @@
-/* docs/protocol.md over OpenSSL. Entries are signed before the time is taken; what is delivered is
- * read as far as author and seq, because reading more would measure the generator. */
+/* docs/protocol.md over either pipe. Entries are signed before the time is taken; what is delivered
+ * is read as far as author and seq, because reading more would measure the generator. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "common/chat/proto.h"
 #include "common/link/link.h"
 #include "tests/bench/load/drivers.h"
+#include "tests/bench/load/pipe.h"
 #include "tests/bench/load/traffic.h"
 
 enum { ID_LOGIN = 1, ID_PROOF, ID_RESUME, ID_ROOM };
@@ -52,28 +53,14 @@ static void own_login(struct conn *c)
     (void)c; /* the relay speaks first */
 }
 
-static int relay_cert(const struct conn *c, struct hash *out)
-{
-    uint8_t der[CERT_MAX], *at = der;
-    const X509 *x = SSL_get0_peer_certificate(c->ssl);
-    int n = x == NULL ? 0 : i2d_X509(x, NULL);
-
-    if (n <= 0 || n > CERT_MAX || i2d_X509(x, &at) != n)
-        return -1;
-    cert_fingerprint(span_of(der, (size_t)n), out);
-    return 0;
-}
-
 static void ask_login(struct conn *c)
 {
     struct account_auth *a = &own_of(c)->auth;
     struct f_login login = {.id = ID_LOGIN};
     struct rng rng = rng_system();
 
-    *a = (struct account_auth){.link = "tls", .client_cert = c->member->fp};
-    if (relay_cert(c, &a->relay_cert) < 0 || rng_fill(&rng, login.nonce, NONCE_LEN) < 0 ||
-        SSL_export_keying_material(c->ssl, a->exporter.b, sizeof a->exporter.b, LINK_EXPORTER_LOGIN,
-                                   strlen(LINK_EXPORTER_LOGIN), NULL, 0, 0) != 1)
+    *a = (struct account_auth){.client_cert = c->member->fp};
+    if (c->load->pipe->bind(c, a) < 0 || rng_fill(&rng, login.nonce, NONCE_LEN) < 0)
         load_fail(c->load, "a login cannot be bound to its connection");
     memcpy(a->client_nonce, login.nonce, NONCE_LEN);
     send_frame(c, F_LOGIN, &login);

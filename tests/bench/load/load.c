@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "tests/bench/load/conn.h"
+#include "tests/bench/load/pipe.h"
 #include "tests/bench/load/traffic.h"
 
-enum { EVENTS = 512, READ_AHEAD = 64 * 1024, WAIT_NS = 100 * 1000 * 1000 };
+enum { EVENTS = 512, WAIT_NS = 100 * 1000 * 1000 };
 static const uint64_t patience_ns = 60ull * 1000000000;
 
 void load_fail(struct load *l, const char *fmt, ...)
@@ -33,22 +34,6 @@ void figure(const char *name, double value)
 }
 
 /* --- beginning and end --- */
-
-static int tls_open(struct load *l, struct err *e)
-{
-    l->tls = SSL_CTX_new(TLS_client_method());
-    if (l->tls == NULL || SSL_CTX_set_min_proto_version(l->tls, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_ciphersuites(l->tls, "TLS_AES_256_GCM_SHA384") != 1 ||
-        SSL_CTX_set1_groups_list(l->tls, "P-256") != 1 ||
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(l->tls), l->members->root) != 1)
-        return err_set(e, ERR_LOCAL, "OpenSSL cannot be set up");
-    SSL_CTX_set_mode(l->tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_read_ahead(l->tls, 1);
-    SSL_CTX_set_default_read_buffer_len(l->tls, READ_AHEAD);
-    SSL_CTX_set_session_cache_mode(l->tls, SSL_SESS_CACHE_OFF);
-    return 0;
-}
 
 static void conn_set(struct load *l, unsigned i)
 {
@@ -91,7 +76,8 @@ int load_open(struct load *l, struct err *e)
     l->driver = driver_find(l->conf.driver);
     if (l->driver == NULL)
         return err_set(e, ERR_USAGE, "no driver speaks %s", l->conf.driver);
-    if ((l->members = members_load(l->conf.members, e)) == NULL || tls_open(l, e) < 0 ||
+    l->pipe = l->conf.link[0] == '\0' ? &pipe_tls : &pipe_link;
+    if ((l->members = members_load(l->conf.members, e)) == NULL || l->pipe->open(l, e) < 0 ||
         conns_open(l, e) < 0)
         return -1;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -108,7 +94,8 @@ void load_close(struct load *l)
     }
     free(l->conns);
     free(l->common);
-    SSL_CTX_free(l->tls);
+    if (l->pipe != NULL)
+        l->pipe->close(l);
     members_free(l->members);
     if (l->epoll >= 0)
         close(l->epoll);

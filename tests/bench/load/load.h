@@ -1,16 +1,16 @@
-/* load.h -- the generator: connections over OpenSSL, one loop, one thread; what every driver and
- * every mode uses.
+/* load.h -- the generator: connections over OpenSSL, or with --link over a link of ours; one loop,
+ * one thread; what every driver and every mode uses.
  *
  * Life of a connection:
  *
- *     conn_dial -> [preface: what the server says before TLS] -> TLS -> driver->login
+ *     conn_dial -> [preface: what the server says before TLS] -> pipe -> driver->login
  *       -> conn_registered -> driver->join -> conn_joined -> ready
  *
  * A driver speaks one protocol: it queues plaintext with conn_put, and from opened bytes it calls
  * conn_registered when the server's first answer proves the login, conn_joined when the connection
  * is in its room, traffic_delivered for each message of a room. Whatever goes wrong is load_fail:
- * the first reason ends the run. OpenSSL's client side is used on purpose: nothing of what is
- * measured runs here, and it costs less than any server. */
+ * the first reason ends the run. OpenSSL's client side is used where servers are compared: nothing
+ * of what is measured runs here, and it costs less than any server. */
 #ifndef BENCH_LOAD_LOAD_H
 #define BENCH_LOAD_LOAD_H
 
@@ -24,8 +24,9 @@
 enum { IN_LOAD = 1 };
 
 #define LOAD_OPTS(X)                                                                               \
-    X(mode, TEXT, "fanout", 1, 0, IN_LOAD, "MODE", "fanout, shakes, idle or storm")                \
+    X(mode, TEXT, "fanout", 1, 0, IN_LOAD, "MODE", "fanout, shakes, idle, storm, half")            \
     X(driver, TEXT, "", 0, 0, IN_LOAD, "NAME", "the protocol that is spoken")                      \
+    X(link, TEXT, "", 0, 0, IN_LOAD, "NAME", "a link of ours instead of OpenSSL's TLS")            \
     X(port, NUMBER, "1", 1, 65535, IN_LOAD, "N", "on 127.0.0.1")                                   \
     X(pid, NUMBER, "1", 1, 4194304, IN_LOAD, "N", "of the server that is measured")                \
     X(members, TEXT, "", 0, 0, IN_LOAD, "DIR", "what enrol made: certificates and a key")          \
@@ -39,6 +40,7 @@ enum { IN_LOAD = 1 };
     X(parallel, NUMBER, "32", 1, 100000, IN_LOAD, "N", "connections that are set up at a time")    \
     X(seconds, NUMBER, "2", 1, 600, IN_LOAD, "N", "shakes: how long; idle: until memory is read")  \
     X(ephemeral, FLAG, "false", 0, 0, IN_LOAD, "", "rooms that the server does not store")         \
+    X(again, FLAG, "false", 0, 0, IN_LOAD, "", "half: begin anew instead of staying")              \
     X(help, FLAG, "false", 0, 0, IN_LOAD, "", "print this help")
 
 struct load_conf {
@@ -57,6 +59,8 @@ enum conn_state {
 
 struct load;
 struct sender;
+struct pipe_kind;
+struct link_world;
 
 struct conn {
     struct load *load;
@@ -65,7 +69,14 @@ struct conn {
     unsigned life;        /* counts conn_dial: for names that must be unique */
     enum conn_state state;
     int fd;
-    SSL *ssl;
+    SSL *ssl;          /* pipe_tls's, */
+    struct link *link; /* and pipe_link's: */
+    bool linked;       /* established */
+    bool at_last;      /* its last step of the handshake is due to be sent */
+    bool sent;         /* since the server was last heard */
+    unsigned flights;  /* how often it spoke after having listened */
+    uint64_t wire_in, wire_out;
+    struct buf got;   /* opened, not pulled yet */
     bool dirty, full; /* something waits in out; the socket takes no more */
     struct buf in, out;
     const struct member *member;
@@ -98,12 +109,16 @@ struct load {
     struct load_conf conf;
     const struct driver *driver;
     struct members *members;
-    SSL_CTX *tls;
+    const struct pipe_kind *pipe;
+    SSL_CTX *tls;             /* pipe_tls's */
+    struct link_world *links; /* pipe_link's */
     int epoll;
     struct conn *conns;
     unsigned conns_n, dialled, shaking, registered, ready;
-    bool shakes;   /* a connection has done its work once it is registered */
-    bool speaking; /* fanout: traffic flows */
+    uint64_t shake_bytes, shake_flights; /* of those registered, over a link of ours */
+    bool shakes;                         /* a connection has done its work once it is registered */
+    bool half;                           /* none sends the last of its handshake */
+    bool speaking;                       /* fanout: traffic flows */
     struct conn *dirty;
     struct traffic *traffic;
     void *common;    /* the driver's, for all connections; freed with the load */

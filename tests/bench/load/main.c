@@ -19,10 +19,8 @@ static const struct {
     const char *name;
     int (*run)(struct load *l);
 } modes[] = {
-    {"fanout", mode_fanout},
-    {"shakes", mode_shakes},
-    {"idle", mode_idle},
-    {"storm", mode_storm},
+    {"fanout", mode_fanout}, {"shakes", mode_shakes}, {"idle", mode_idle},
+    {"storm", mode_storm},   {"half", mode_half},
 };
 
 static int help(struct opt_table t)

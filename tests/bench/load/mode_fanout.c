@@ -91,6 +91,7 @@ static void report(const struct load *l, const struct span_of_time *s)
     figure("p50_ms", (double)hist_quantile(&t->latency, 0.5) / 1e6);
     figure("p99_ms", (double)hist_quantile(&t->latency, 0.99) / 1e6);
     figure("p999_ms", (double)hist_quantile(&t->latency, 0.999) / 1e6);
+    figure("max_ms", (double)hist_quantile(&t->latency, 1) / 1e6);
     figure("other_cores", watch_others(&s->begin, &s->end));
 }
 

@@ -46,6 +46,10 @@ int mode_shakes(struct load *l)
     double n = l->registered - before;
     figure("per_cpu_s", n / ((double)(to.server_ns - from.server_ns) / 1e9));
     figure("per_s", n / ((double)(to.at_ns - from.at_ns) / 1e9));
+    if (l->shake_flights > 0) {
+        figure("bytes", (double)l->shake_bytes / l->registered);
+        figure("round_trips", (double)l->shake_flights / l->registered);
+    }
     figure("other_cores", watch_others(&from, &to));
     return 0;
 }
