@@ -16,6 +16,7 @@ struct call {
     const char *since, *room, *name, *device, *history, *ca, *crl, *svg;
     enum link_kind link;   /* what conf.link points to */
     const char *key_file;  /* classic */
+    const char *email;     /* join over cianr */
     unsigned rsa_bits;     /* join; 0: 2048 */
     unsigned timeout_s;    /* 0: the command's own */
     bool opened;           /* set by join: the screen is wanted now */

@@ -278,7 +278,7 @@ static void take_refusal(struct join *j, const struct f_error *x)
         const char *next;
     } rows[] = {
         {CODE_AUTH, ERR_AUTH, "whoever runs the relay makes one"},
-        {CODE_TAKEN, ERR_CREATE, "choose another name; the invite is still good"},
+        {CODE_TAKEN, ERR_CREATE, "choose another; the invite is still good"},
         {CODE_BAD_NAME, ERR_DATA, "choose another name; the invite is still good"},
         {CODE_LIMIT, ERR_LIMIT, "ask who runs the relay"},
         {CODE_BUSY, ERR_AGAIN, "try again; the invite is still good"},
@@ -380,6 +380,7 @@ static int converse(struct join *j, struct err *e)
         .pin = &j->invite.root,
         .host = j->invite.host,
         .join = true,
+        .email = j->call->email,
         .rng = j->rng,
         .now = clock_wall_ms,
         .mono = clock_mono_us,

@@ -13,6 +13,7 @@
 #include "client/net.h"
 #include "client/print.h"
 #include "client/screen.h"
+#include "common/util/email.h"
 
 #define VERSION "0.1"
 
@@ -71,6 +72,7 @@ enum option_id_2 {
     O_ROOM = 300,
     O_NAME,
     O_DEVICE,
+    O_EMAIL,
     O_RSA,
     O_NO_OPEN,
     O_PRIVATE,
@@ -107,6 +109,7 @@ static const struct setting {
     {"room", "ROOM", O_ROOM, "recv plain", "recv: only this room, or @NAME; plain: say it there"},
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
+    {"email", "ADDRESS", O_EMAIL, "join", "cianr: where the relay's operator can reach you"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
     {"link", "NAME", O_LINK, "", LINKS "(default: as joined); handshake: all"},
     {"local", NULL, O_LOCAL, "handshake", "both ends here, with throw-away certificates"},
@@ -200,6 +203,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
             return -1;
         c->rsa_bits = (unsigned)n;
         return 0;
+    case O_EMAIL: c->email = value; return 0;
     case O_LINK: return link_take(c, value, e);
     case O_KEY_FILE: c->key_file = value; return 0;
     case O_NO_OPEN: c->no_open = true; return 0;
@@ -246,6 +250,10 @@ static int link_fits(const struct call *c, struct err *e)
     if (classic && !guest && !look)
         return err_set(e, ERR_USAGE,
                        "classic has no accounts: countersign guest HOST:PORT --link classic");
+    if (c->email != NULL && (c->conf.link == NULL || c->link != LINK_CIANR))
+        return err_set(e, ERR_USAGE, "--email belongs to --link cianr: no other handshake asks");
+    if (c->email != NULL && !email_is(str_of(c->email)))
+        return err_set(e, ERR_USAGE, "--email: not an address in its plain form, NAME@HOST");
     if (c->key_file != NULL && !classic)
         return err_set(e, ERR_USAGE, "--key-file belongs to --link classic");
     return 0;

@@ -502,6 +502,7 @@ static int open_session(struct conn *c, struct err *e)
                              .link = link_kind_name(i.kind),
                              .relay = c->loop->env.name,
                              .source = c->text,
+                             .email = i.email,
                              .relay_cert = *identity_leaf(c->identity, i.kind)};
     s.join = c->joining = i.join;
     if (i.peer_n > 0)

@@ -97,12 +97,14 @@ int command_invite(struct call *c, struct err *e)
 static int print_user(void *ctx, const struct store_user *u)
 {
     char name[NAME_MAX_LEN * TEXT_CLEAN_GROWS + 1], since[TIME_TEXT];
+    char email[EMAIL_MAX * TEXT_CLEAN_GROWS + 1];
 
     (void)ctx;
     text_clean(name, sizeof name, str_of(u->name), TEXT_ONE_LINE);
+    text_clean(email, sizeof email, str_of(u->email), TEXT_ONE_LINE);
     time_put(since, u->since);
-    printf("%-32s %-8s %-5s since %.10s\n", name, u->disabled ? "disabled" : "active",
-           u->admin ? "admin" : "", since);
+    printf("%-32s %-8s %-5s since %.10s%s%s\n", name, u->disabled ? "disabled" : "active",
+           u->admin ? "admin" : "", since, email[0] == '\0' ? "" : "  ", email);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/link/drive_priv.h"
+#include "common/util/email.h"
 
 static enum role other(enum role r)
 {
@@ -84,6 +85,18 @@ static int ready_peer(struct drive_ready *r, const struct link_conf *c, struct e
     return peer_believe(&r->peer, c->trust, c->pin, c->host, e);
 }
 
+/* Only one link has a place for it, and only who joins says it there. */
+static int ready_email(struct drive_ready *r, const struct link_conf *c, struct err *e)
+{
+    if (c->email == NULL)
+        return 0;
+    if (!r->link->drive->email || !r->join)
+        return err_set(e, ERR_CONFIG, "an e-mail address has no place in this handshake");
+    if (!email_is(str_of(c->email)))
+        return err_set(e, ERR_CONFIG, "not an e-mail address in its plain form");
+    return str_copy(r->email, sizeof r->email, str_of(c->email));
+}
+
 void *drive_ready_new(const struct link_proto *p, enum role role, const struct link_conf *c,
                       struct err *e)
 {
@@ -102,7 +115,8 @@ void *drive_ready_new(const struct link_proto *p, enum role role, const struct l
     r->rng = c->rng;
     r->mono = c->mono;
     r->clock_ctx = c->clock_ctx;
-    if (ready_chain(r, c, e) < 0 || ready_key(r, c->key, e) < 0 || ready_peer(r, c, e) < 0) {
+    if (ready_email(r, c, e) < 0 || ready_chain(r, c, e) < 0 || ready_key(r, c->key, e) < 0 ||
+        ready_peer(r, c, e) < 0) {
         drive_ready_free(r);
         return NULL;
     }
@@ -293,6 +307,24 @@ void drive_spend(struct drive *d, const uint8_t nonce[LINK_NONCE_LEN])
 bool drive_joins(const struct drive *d)
 {
     return d->join;
+}
+
+const char *drive_email(const struct drive *d)
+{
+    const char *own = d->shake->ready->email;
+
+    return own[0] == '\0' ? NULL : own;
+}
+
+int drive_email_keep(struct drive *d, struct str email)
+{
+    if (!email_is(email))
+        return drive_fail(d, ERR_PEER, "%s: no e-mail address", drive_row(d)->name);
+    char *to = (char *)buf_room(&d->peer_der, email.n + 1);
+    if (to == NULL)
+        return drive_fail(d, ERR_LOCAL, "no memory for the peer's address");
+    d->info.email = to;
+    return str_copy(to, email.n + 1, email);
 }
 
 void drive_purpose_put(struct drive *d, struct wr *out)
@@ -702,6 +734,7 @@ void drive_rest(void *end)
     if (d->role == ROLE_RELAY) { /* the fingerprint stays */
         buf_free(&d->peer_der);
         d->info.peer_n = 0;
+        d->info.email = NULL;
     }
 }
 

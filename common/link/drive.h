@@ -52,6 +52,7 @@ struct drive_proto {
     const char *magic;   /* the client's first bytes; names link and version, ends in LF */
     const struct drive_step *steps;
     size_t state_size; /* of the handlers' own struct: zero at first, wiped at the end */
+    bool email;        /* a client that joins may say where it can be reached */
     bool cbc;          /* stages and records are sealed by crypto/cbc.h instead of an AEAD */
     /* What stands in the answer to a failure, where the document wants it told: to a certificate
      * that was refused, and to everything else. NULL: nothing, and nothing is learnt from it. */
@@ -111,6 +112,10 @@ int drive_fail(struct drive *d, enum err_code code, const char *fmt, ...) PRINTF
 void drive_purpose_put(struct drive *d, struct wr *out);
 int drive_purpose_take(struct drive *d, struct rd *in) MUST_USE;
 bool drive_joins(const struct drive *d);
+/* Where a client that joins can be reached: what ours has to say, NULL for nothing; and what the
+ * peer's says of itself, -1 when that is no address. */
+const char *drive_email(const struct drive *d);
+int drive_email_keep(struct drive *d, struct str email) MUST_USE;
 
 /* The steps from place `first` on are these rows, in this order. Only steps that are still to come.
  */

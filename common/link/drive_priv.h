@@ -18,7 +18,8 @@ struct drive_ready {
     bool join; /* client: what it comes for */
     struct link_nonces *nonces;
     unsigned suites;
-    struct buf der; /* own chain, one behind the other */
+    char email[EMAIL_MAX + 1]; /* client that joins; empty: none */
+    struct buf der;            /* own chain, one behind the other */
     struct span chain[CHAIN_MAX + 1];
     size_t chain_n;
     struct pkey *key; /* NULL: a client that joins */
@@ -68,7 +69,7 @@ struct drive {
     void *clock_ctx;
     struct key exporter;
     const char *refused; /* audit word of a certificate's fault */
-    struct buf peer_der; /* info.peer points into it */
+    struct buf peer_der; /* info.peer points into it; info.email: who joins has no certificate */
     struct link_info info;
 };
 

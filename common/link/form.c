@@ -40,17 +40,24 @@ void form_take(struct rd *in, const char *text)
     form_take_one(in, &text, 1);
 }
 
-size_t form_take_b64(struct rd *in, uint8_t *out, size_t cap)
+struct str form_take_text(struct rd *in)
 {
     const uint8_t *quote = rd_left(in) == 0 ? NULL : memchr(in->at, '"', rd_left(in));
-    size_t n = 0;
 
     if (quote == NULL) {
         in->bad = true;
-        return 0;
+        return str_from(NULL, 0);
     }
-    size_t len = (size_t)(quote - in->at);
-    if (b64_take(out, cap, &n, str_from(rd_take(in, len), len)) == 0)
+    size_t n = (size_t)(quote - in->at);
+    return str_from(rd_take(in, n), n);
+}
+
+size_t form_take_b64(struct rd *in, uint8_t *out, size_t cap)
+{
+    struct str text = form_take_text(in);
+    size_t n = 0;
+
+    if (!in->bad && b64_take(out, cap, &n, text) == 0)
         return n;
     in->bad = true;
     return 0;

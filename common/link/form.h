@@ -19,6 +19,8 @@ void form_put_b64(struct wr *out, struct span s); /* needs a byte more than it w
 void form_take(struct rd *in, const char *text); /* exactly this comes next, or in is bad */
 /* Which of these comes next: its place, or n and in is bad. None may begin another. */
 size_t form_take_one(struct rd *in, const char *const *texts, size_t n);
+/* What stands before the next quote, borrowed: whoever asks judges every byte of it. */
+struct str form_take_text(struct rd *in);
 /* Base64 up to the next quote: how many bytes went to out. Bad: not canonical, or more than cap. */
 size_t form_take_b64(struct rd *in, uint8_t *out, size_t cap);
 

@@ -81,6 +81,8 @@ struct link_conf {
     struct link_nonces *nonces; /* client; NULL: it has no memory. Outlives every link. */
     const char *host;           /* client: DNS name or address (without brackets) asked for */
     bool join;                  /* client: countersign-join/1 instead of countersign/1 */
+    const char *email;          /* `cianr`, a client that joins: where its owner can be reached, for
+                                   who runs the relay (email.h); NULL: not said */
     struct rng rng;
     int64_t (*now)(void *ctx);   /* milliseconds since 1970: certificate dates */
     uint64_t (*mono)(void *ctx); /* microseconds, monotonic: times of steps */
@@ -161,6 +163,7 @@ struct link_info {
     bool join;                                  /* countersign-join/1 was agreed on */
     struct span peer[CHAIN_MAX + 1];            /* DER, leaf first; also of a refused peer */
     size_t peer_n;
+    const char *email;   /* of a client that joins, where it said one (`cianr`); else NULL */
     struct hash peer_fp; /* SHA-256 of peer[0]; zero when there is none */
     bool proven;         /* the peer has signed with the key of peer[0]; without it anybody may have
                             shown that certificate */
@@ -207,8 +210,8 @@ int link_rekey(struct link *l) MUST_USE;
 void link_close(struct link *l); /* says close_notify; what is in link_out still has to go */
 
 /* For a link at rest: call it now and then. Once nothing went since the call before, the memory of
- * its buffers is given back; a relay's link also forgets the peer's certificates (peer_n is 0, and
- * peer_fp stays). */
+ * its buffers is given back; a relay's link also forgets the peer's certificates and address
+ * (peer_n is 0, email is NULL, and peer_fp stays). */
 void link_rest(struct link *l);
 
 const struct err *link_error(const struct link *l); /* code ERR_NONE while all is well */

@@ -294,16 +294,39 @@ static void temporary_key_tell(const struct drive *d, bool out, char *text, size
 
 static const char *const credentials[] = {"{\"type\":\"login\",", "{\"type\":\"register\","};
 
+static const char email_head[] = "\"email\":\"", sig_head[] = "\"sig\":\"";
+
 static int credentials_build(struct drive *d, struct wr *out)
 {
+    const char *email = drive_email(d);
+
     form_put(out, credentials[drive_joins(d)]);
+    if (email != NULL) { /* of bytes that JSON takes as they are */
+        form_put(out, email_head);
+        form_put(out, email);
+        form_put(out, "\",");
+    }
     return sig_put(d, out);
+}
+
+/* Where who joins can be reached: the document's one other member that tells more than a name. */
+static int email_take(struct drive *d, struct rd *in)
+{
+    static const char *const next[] = {email_head, sig_head};
+    struct rd ahead = *in;
+
+    if (!drive_joins(d) || form_take_one(&ahead, next, COUNT(next)) != 0)
+        return 0;
+    form_take(in, email_head);
+    struct str email = form_take_text(in);
+    form_take(in, "\",");
+    return in->bad ? malformed(d, "register") : drive_email_keep(d, email);
 }
 
 static int credentials_take(struct drive *d, struct rd *in)
 {
     form_take(in, credentials[drive_joins(d)]);
-    return sig_take(d, in);
+    return email_take(d, in) < 0 ? -1 : sig_take(d, in);
 }
 
 static void credentials_tell(const struct drive *d, bool out, char *text, size_t cap)
@@ -424,6 +447,7 @@ static const struct drive_proto cianr = {
     .magic = MAGIC,
     .steps = steps,
     .state_size = sizeof(struct cianr),
+    .email = true,
     .cbc = true,
     .bad_cert = "{\"type\":\"error\",\"error_type\":\"bad-cert\"}",
     .refused = "{\"type\":\"error\",\"error_type\":\"refused\"}",

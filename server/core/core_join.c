@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/util/email.h"
+
 static const char refused[] = "this invite is unknown, used or expired: ask for a new one";
 
 struct joining {
@@ -128,6 +130,32 @@ static bool name_match(struct joining *g)
     }
     g->user = g->account->row;
     return true;
+}
+
+static bool email_free(const struct joining *g)
+{
+    const struct account *a, *next;
+
+    HASH_ITER(hh, g->c->accounts, a, next)
+    if (a != g->account && email_same(str_of(a->row.email), str_of(g->j->email)))
+        return false;
+    return true;
+}
+
+/* Said in the handshake (`cianr`), for the operator alone; one account has it. Of a further device
+ * it takes the place of the former. */
+static bool email_take(struct joining *g)
+{
+    struct store_user *u = &g->user;
+
+    if (g->j->email == NULL)
+        return true;
+    if (email_is(str_of(g->j->email)) && email_free(g) &&
+        str_copy(u->email, sizeof u->email, str_of(g->j->email)) == 0)
+        return true;
+    join_error(g, CODE_TAKEN, "this e-mail address cannot be had: join without it, or with another",
+               "email-taken");
+    return false;
 }
 
 static bool device_name_check(struct joining *g)
@@ -257,7 +285,7 @@ void ask_join(struct core *c, struct job *j)
     if (penalty_due(c, NULL, j->source))
         core_error(c, j->conn, g->f->id, CODE_BUSY, "too many failures: try again later");
     else if (invite_check(g) && (g->invite.bound ? name_match(g) : name_reserve(g)) &&
-             device_name_check(g) && c->failed.code == ERR_NONE && join_issue(g))
+             email_take(g) && device_name_check(g) && c->failed.code == ERR_NONE && join_issue(g))
         join_store(g);
     wipe(g, sizeof *g);
     free(g);

@@ -125,6 +125,7 @@ void job_free(struct job *j)
     ahead_release(j->ahead);
     shared_unref(j->text);
     shared_unref(j->sig);
+    free(j->email);
     wipe(j, sizeof *j);
     free(j);
 }

@@ -54,6 +54,7 @@ struct job {
     char policy[128];    /* entry: why it is to be voided; empty: it is not */
     struct content what; /* entry: what it says; owned, and only of join, leave and invite */
     struct csr csr;      /* join */
+    char *email;         /* join: where the new member can be reached; owned, may be NULL */
     struct shared *text; /* signed: held */
     struct shared *sig;  /* ... held; NULL: it could not be signed */
 };

@@ -17,6 +17,7 @@ struct session {
     unsigned logins;
     const char *link;
     char source[SOURCE_MAX + 1];
+    char *email;        /* on join; NULL: not said */
     struct pubkey *key; /* of the peer's certificate, all that is kept of it; NULL on join */
     struct hash fp, relay_cert;
     struct key exporter;
@@ -144,8 +145,11 @@ static int on_join(struct session *s, struct frame *f)
         rc = session_refuse(s, f->u.join.id, CODE_MALFORMED, "a device's key must be RSA");
     } else {
         struct job *j = job_make(s, f);
-        if (j != NULL)
+        if (j != NULL) {
             j->csr = *csr;
+            j->email = s->email;
+            s->email = NULL;
+        }
         rc = job_give(s, j);
     }
     free(csr);
@@ -476,7 +480,10 @@ struct session *session_new(const struct session_conf *conf, int64_t now, struct
     frames_init(&s->frames, FRAME_MAX_EARLY);
     buf_init(&s->out, LINK_OUT_MAX);
     struct str source = str_of(conf->source);
+    if (conf->email != NULL)
+        s->email = strdup(conf->email);
     if (str_copy(s->source, sizeof s->source, source) == 0 &&
+        (conf->email == NULL || s->email != NULL) &&
         (conf->join || session_cert(s, conf->leaf, e) == 0) &&
         f_hello_relay_put(&s->out, &hello, e) == 0)
         return s;
@@ -491,6 +498,7 @@ void session_free(struct session *s)
         return;
     for (struct job *j = session_job(s); j != NULL; j = session_job(s))
         job_free(j);
+    free(s->email);
     pubkey_free(s->key);
     frames_free(&s->frames);
     buf_free(&s->out);

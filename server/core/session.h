@@ -18,6 +18,7 @@ struct session_conf {
     const char *relay;      /* our name, for hello */
     const char *source;     /* peer's address without port */
     struct span leaf;       /* DER of the peer's certificate; empty on join */
+    const char *email;      /* on join, where the peer can be reached; NULL: not said */
     struct hash relay_cert; /* SHA-256 of the certificate this connection saw */
     struct key exporter;
 };

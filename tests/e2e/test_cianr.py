@@ -154,6 +154,48 @@ def test_a_certificate_that_is_refused_is_told(relay, puppet, tmp_path):
     assert "certificate" in refused(relay, puppet, "^bad-cert$")
 
 
+def join(relay, name, *options, status=0, invite=None):
+    m = Member(relay, name)
+    m("--name", name, "--device", "laptop", "--no-open", *options, "join", "-", status=status,
+      stdin=(invite or relay.invite()) + "\n")
+    return m
+
+
+def test_an_address_for_the_operator_alone(relay, puppet):
+    """`--email`: whoever runs the relay sees it; no member does, nor the log, nor the wire."""
+    address = "carol+chat@mail.example.org"
+    with Proxy(relay.port) as proxy:
+        invite = relay.admin("invite", "--at", f"127.0.0.1:{proxy.port}").strip()
+        carol = join(relay, "carol", "--link", "cianr", "--email", address, invite=invite)
+        puppet.login()
+        room = puppet.enter("room-create", name="den", private=False, history="all")
+        carol("room", "join", "den")
+        carol("send", "den", "hello")
+        seen = proxy.bytes()
+    assert address.encode() not in seen
+    heard = [puppet.ask("members", room=room), puppet.ask("person", name="carol"),
+             puppet.ask("roll", room=room, after=0), puppet.ask("room-list"),
+             puppet.ask("history", room=room, before=100, count=100)]
+    assert any("carol" in json.dumps(h) for h in heard) and "mail.example" not in json.dumps(heard)
+    rows = {line.split()[0]: line for line in relay.admin("user", "list").splitlines()}
+    assert rows["carol"].endswith("  " + address) and "@" not in rows["mallory"]
+    assert "mail.example" not in relay.log()
+    with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
+        assert all(address not in map(str, row) for row in db.execute("select * from audit_log"))
+
+
+def test_addresses_that_are_refused(relay):
+    usage = (("--link", "cianr", "--email", "carol"), ("--link", "cianr", "--email", "a b@c"),
+             ("--link", "cianr", "--email", ""), ("--link", "ecdhe", "--email", "carol@b.example"),
+             ("--email", "carol@b.example"))
+    for options in usage:
+        join(relay, "carol", *options, status=64)
+    join(relay, "carol", "--link", "cianr", "--email", "carol@b.example")
+    invite = relay.invite()
+    join(relay, "dave", "--link", "cianr", "--email", "CAROL@b.example", invite=invite, status=73)
+    join(relay, "erin", "--link", "cianr", "--email", "erin@b.example", invite=invite)
+
+
 def test_the_wire_shows_certificates_and_no_secret(relay):
     """The document's hello has the certificates in clear: whoever listens learns who comes, and
     nothing that is said."""

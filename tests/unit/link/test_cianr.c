@@ -341,7 +341,8 @@ static void try_swap(const struct swap *s)
     middle_free(&m);
 }
 
-#define NOT_SEEN "dh_server: the relay's signature is not over what we saw"
+#define NO_ADDRESS "register or login: no e-mail address"
+#define NOT_SEEN   "dh_server: the relay's signature is not over what we saw"
 
 /* The JSON is read in its one spelling; a valid object with another meaning is seen at the next
  * signature, or under the next key. */
@@ -376,6 +377,16 @@ static void nothing_but_the_document_is_read(void **state)
         {6, "\"login\"", "\"register\"", "signature: malformed", false},
         {6, "\"register\"", "\"login\"", "signature: malformed", true},
         {6, "\"}", "\" }", "signature: malformed", false},
+        {6, "\"login\",", "\"login\",\"email\":\"a@b\",", "signature: malformed", false},
+        {6, "\"register\",", "\"register\",\"email\":\"a@b\",", NULL, true},
+        {6, "\"register\",", "\"register\",\"email\":\"a@b\",\"email\":\"a@b\",",
+         "signature: malformed", true},
+        {6, "\"register\",", "\"register\",\"email\":\"\",", NO_ADDRESS, true},
+        {6, "\"register\",", "\"register\",\"email\":\"a b@c\",", NO_ADDRESS, true},
+        {6, "\"register\",", "\"register\",\"email\":\"a\\u0062@c\",", NO_ADDRESS, true},
+        {6, "\"register\",", "\"register\",\"email\":\"a@b\" ,", "register: malformed", true},
+        {6, "\"register\",", "\"register\",\"email\":7,", "signature: malformed", true},
+        {6, "\"register\",", "\"register\",\"email\":\"a@b", "register: malformed", true},
         {7, "\"dh_client\"", "\"dh_server\"", "Diffie-Hellman: malformed", false},
         {7, "\"A\"", "\"g\":2,\"A\"", "Diffie-Hellman: malformed", false},
         {8, "\"}", "\",\"sig\":\"\"}", "dh_server: malformed", false},
@@ -837,6 +848,103 @@ static void a_refused_certificate_is_told_and_nothing_else(void **state)
     pair_free(&p);
 }
 
+/* --- where who joins can be reached --- */
+
+static void joining(struct pair *p, struct hash *pin, const char *email)
+{
+    conf(p);
+    sha256(p->chain[ROLE_RELAY][2], pin);
+    p->conf[ROLE_CLIENT].join = true;
+    p->conf[ROLE_CLIENT].chain_n = 0;
+    p->conf[ROLE_CLIENT].key = NULL;
+    p->conf[ROLE_CLIENT].trust = NULL;
+    p->conf[ROLE_CLIENT].pin = pin;
+    p->conf[ROLE_CLIENT].email = email;
+}
+
+static const char *told(const struct pair *p, enum role r)
+{
+    struct link_info i;
+
+    link_info(p->end[r], &i);
+    return i.email;
+}
+
+static void an_address_arrives_and_is_forgotten(void **state)
+{
+    static const char address[] = "alice+chat@mail.example.org";
+    struct pair p;
+    struct hash pin;
+
+    (void)state;
+    joining(&p, &pin, address);
+    pair_start(&p);
+    pair_meet(&p, ALL);
+    assert_string_equal(told(&p, ROLE_RELAY), address);
+    assert_null(told(&p, ROLE_CLIENT));
+    link_rest(p.end[ROLE_RELAY]);
+    assert_null(told(&p, ROLE_RELAY));
+    pair_free(&p);
+    joining(&p, &pin, NULL);
+    pair_start(&p);
+    pair_meet(&p, ALL);
+    assert_null(told(&p, ROLE_RELAY));
+    pair_free(&p);
+}
+
+#define ALICE "alice@mail.example.org"
+
+static size_t look(struct pair *p, enum role to, uint8_t *bytes, size_t n, size_t room)
+{
+    size_t *seen = p->meddler;
+
+    (void)to, (void)room;
+    *seen += n;
+    assert_null(memmem(bytes, n, ALICE, sizeof ALICE - 1));
+    return n;
+}
+
+static void an_address_travels_sealed(void **state)
+{
+    struct pair p;
+    struct hash pin;
+    size_t seen = 0;
+
+    (void)state;
+    joining(&p, &pin, ALICE);
+    p.meddle = look;
+    p.meddler = &seen;
+    pair_start(&p);
+    pair_meet(&p, ALL);
+    assert_string_equal(told(&p, ROLE_RELAY), ALICE);
+    assert_true(seen > 4000);
+    pair_free(&p);
+}
+
+static void an_address_has_its_place_and_no_other(void **state)
+{
+    static const char *const bad[] = {"", "alice", "a b@c", "a\"@b", "a@b\n"};
+    struct err e = {0};
+    struct pair p;
+    struct hash pin;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        joining(&p, &pin, bad[i]);
+        assert_null(link_new(ROLE_CLIENT, &p.conf[ROLE_CLIENT], &e));
+    }
+    conf(&p); /* with a certificate */
+    p.conf[ROLE_CLIENT].email = "alice@example.org";
+    assert_null(link_new(ROLE_CLIENT, &p.conf[ROLE_CLIENT], &e));
+    for (enum link_kind k = LINK_ECDHE; k <= LINK_SOVEREIGN; k++) {
+        joining(&p, &pin, "alice@example.org");
+        p.conf[ROLE_CLIENT].kind = k;
+        struct link *l = link_new(ROLE_CLIENT, &p.conf[ROLE_CLIENT], &e);
+        assert_true((l != NULL) == (k == LINK_CIANR));
+        link_free(l);
+    }
+}
+
 static void every_byte_of_the_magic_counts(void **state)
 {
     (void)state;
@@ -869,6 +977,9 @@ int main(void)
         cmocka_unit_test(a_wrong_clock_is_noted_and_refuses_nothing),
         cmocka_unit_test(every_length_that_is_none_is_refused_by_its_head),
         cmocka_unit_test(a_refused_certificate_is_told_and_nothing_else),
+        cmocka_unit_test(an_address_arrives_and_is_forgotten),
+        cmocka_unit_test(an_address_travels_sealed),
+        cmocka_unit_test(an_address_has_its_place_and_no_other),
         cmocka_unit_test(every_byte_of_the_magic_counts),
     };
 

@@ -359,6 +359,7 @@ static void client_connect(struct client *c, bool join)
                                 .link = "tls",
                                 .relay = "relay.test",
                                 .source = c->source,
+                                .email = c->email,
                                 .leaf = join ? span_of(NULL, 0) : span_of(c->leaf.b, c->leaf.n),
                                 .relay_cert = {{9}}};
 
@@ -376,7 +377,13 @@ static void client_connect(struct client *c, bool join)
 
 struct client *client_stranger(struct relay *r)
 {
+    return client_reachable(r, NULL);
+}
+
+struct client *client_reachable(struct relay *r, const char *email)
+{
     struct client *c = client_new(r);
+    c->email = email;
     client_connect(c, true);
     return c;
 }

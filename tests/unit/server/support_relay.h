@@ -35,7 +35,8 @@ struct client {
     struct session *s; /* NULL: gone */
     uint64_t conn;
     const char *source;
-    unsigned key; /* which of the relay's pool */
+    const char *email; /* said in the handshake, or NULL */
+    unsigned key;      /* which of the relay's pool */
     char name[64], device[64];
     struct der leaf;
     struct hash fp;
@@ -90,6 +91,8 @@ void relay_invite(struct relay *r, const struct operator_invite *ask, uint8_t to
 
 /* A connection without certificate, hello said. */
 struct client *client_stranger(struct relay *r);
+/* The same, who said in the handshake where he can be reached. */
+struct client *client_reachable(struct relay *r, const char *email);
 /* Sends join with the key of that number; the answer is in the inbox. */
 void client_join(struct client *c, const uint8_t token[TOKEN_LEN], const char *name,
                  const char *device, unsigned key);

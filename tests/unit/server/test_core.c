@@ -388,6 +388,58 @@ static void test_join_refused(void **state)
     (void)client_got(c, F_JOINED);
 }
 
+static int email_keep(void *ctx, const struct store_user *u)
+{
+    struct store_user *wanted = ctx;
+
+    if (strcmp(u->name, wanted->name) == 0)
+        *wanted = *u;
+    return 0;
+}
+
+static const char *email_of(const char *name)
+{
+    static struct store_user u;
+    struct err e = {0};
+
+    memset(&u, 0, sizeof u);
+    snprintf(u.name, sizeof u.name, "%s", name);
+    assert_int_equal(r->store.ops->user_each(r->store.db, email_keep, &u, &e), 0);
+    return u.email;
+}
+
+static struct client *join_reachable(const uint8_t token[TOKEN_LEN], const char *email,
+                                     const char *name, unsigned key)
+{
+    struct client *c = client_reachable(r, email);
+
+    client_join(c, token, name, "laptop", key);
+    return c;
+}
+
+/* One account has an address, however it is spelled; a refusal burns no invite. */
+static void test_join_email(void **state)
+{
+    uint8_t token[TOKEN_LEN];
+
+    (void)state;
+    relay_invite(r, &(struct operator_invite){0}, token);
+    (void)client_got(join_reachable(token, "Alice@example.org", "alice", 0), F_JOINED);
+    assert_string_equal(email_of("alice"), "Alice@example.org");
+    relay_invite(r, &(struct operator_invite){0}, token);
+    client_error(join_reachable(token, "aLICE@EXAMPLE.org", "bob", 1), CODE_TAKEN);
+    client_error(join_reachable(token, "bob", "bob", 1), CODE_TAKEN); /* no address at all */
+    (void)client_got(join_reachable(token, NULL, "bob", 1), F_JOINED);
+    assert_string_equal(email_of("bob"), "");
+    /* a further device says it anew, another one, or nothing, which leaves it as it was */
+    relay_invite(r, &(struct operator_invite){.for_name = "alice"}, token);
+    (void)client_got(join_reachable(token, "alice@EXAMPLE.org", "alice", 2), F_JOINED);
+    assert_string_equal(email_of("alice"), "alice@EXAMPLE.org");
+    relay_invite(r, &(struct operator_invite){.for_name = "alice"}, token);
+    (void)client_got(join_reachable(token, NULL, "alice", 0), F_JOINED);
+    assert_string_equal(email_of("alice"), "alice@EXAMPLE.org");
+}
+
 /* A5: one success, whatever the order. */
 static void test_join_fifty(bool one_batch)
 {
@@ -1902,6 +1954,7 @@ int main(void)
         TEST(test_resume_after_restart),
         TEST(test_join_again_same_answer),
         TEST(test_join_refused),
+        TEST(test_join_email),
         TEST(test_join_fifty_in_turn),
         TEST(test_join_fifty_in_one_batch),
         TEST(test_join_names),
