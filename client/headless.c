@@ -157,7 +157,7 @@ static void sent_state(struct job *j, const struct engine_entry *t, const char *
 {
     struct err e = {0};
 
-    if (j->seq == 0 || t->seq != j->seq || memcmp(t->room.b, j->room.b, sizeof j->room.b) != 0)
+    if (j->seq == 0 || t->seq != j->seq || !room_id_same(&t->room, &j->room))
         return;
     if (t->number != 0)
         j->number = t->number;

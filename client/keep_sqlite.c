@@ -43,6 +43,10 @@ static const char *const migrations[] = {
     "DROP TABLE known;"
     "CREATE TABLE known (account TEXT NOT NULL, fp BLOB NOT NULL, box BLOB NOT NULL,"
     " PRIMARY KEY (account, fp)) WITHOUT ROWID;",
+    /* 3: what a room is, so that nobody can say later that it is another */
+    "ALTER TABLE room ADD COLUMN kind INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE room ADD COLUMN ephemeral INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE room ADD COLUMN partner BLOB NOT NULL DEFAULT X'';",
 };
 
 enum { STORE_VERSION = COUNT(migrations) };
@@ -60,7 +64,7 @@ enum { STORE_VERSION = COUNT(migrations) };
     X(VALUE_PUT, "INSERT OR REPLACE INTO value VALUES (?1, ?2)")                                   \
     X(ROOM_GET, "SELECT * FROM room WHERE id = ?1")                                                \
     X(ROOM_PUT, "INSERT OR REPLACE INTO room VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"      \
-                "?13)")                                                                            \
+                "?13,?14,?15,?16)")                                                                \
     X(ROSTER_PUT, "INSERT OR REPLACE INTO roster VALUES (?1,?2,?3)")                               \
     X(ROSTER_DROP, "DELETE FROM roster WHERE room = ?1 AND number = ?2")                           \
     X(ROSTER_EACH, "SELECT number, box FROM roster WHERE room = ?1 ORDER BY number")               \
@@ -249,6 +253,16 @@ static struct room_id col_room(sqlite3_stmt *s, int at)
     return id;
 }
 
+static struct account_id col_account(sqlite3_stmt *s, int at)
+{
+    struct account_id id = {{0}};
+    struct span v = col_span(s, at);
+
+    if (v.n == sizeof id.b)
+        memcpy(id.b, v.p, sizeof id.b);
+    return id;
+}
+
 /* Runs a statement that gives no row. */
 static int run(struct disk *d, sqlite3_stmt *s, struct err *e)
 {
@@ -341,6 +355,9 @@ static int disk_room_get(void *k, const struct room_id *id, struct keep_room *ou
             .prev = col_hash(s, 10),
             .since = col_u64(s, 11),
             .upto = col_u64(s, 12),
+            .kind = (enum keep_kind)col_u64(s, 13),
+            .ephemeral = col_u64(s, 14) != 0,
+            .with = col_account(s, 15),
         };
     sqlite3_reset(s);
     return found;
@@ -363,6 +380,9 @@ static int disk_room_put(void *k, const struct keep_room *r, struct err *e)
     bind_hash(s, 11, &r->prev);
     bind_u64(s, 12, r->since);
     bind_u64(s, 13, r->upto);
+    bind_u64(s, 14, r->kind);
+    bind_u64(s, 15, r->ephemeral);
+    bind_span(s, 16, span_of(r->with.b, sizeof r->with.b));
     return run(k, s, e);
 }
 

@@ -105,7 +105,7 @@ static int check_author(struct engine *g, const struct room *r, struct verdict *
         return -1;
     if (author_check(g, v->by, v->t->time, e) < 0)
         return err_in(e, "the certificate of its author");
-    if (memcmp(v->line.room.b, r->pub.id.b, sizeof v->line.room.b) != 0)
+    if (!room_id_same(&v->line.room, &r->pub.id))
         return err_set(e, ERR_PEER, "it was written for another room");
     v->proven = true;
     return 0;
@@ -619,8 +619,7 @@ int take_history(struct engine *g, struct frame *f)
     struct ask *a = ask_find(g, h->re, F_HISTORY_ASK);
     struct room *r = room_find(g, &h->room);
 
-    if (a == NULL || r == NULL || memcmp(a->room.b, h->room.b, sizeof h->room.b) != 0 ||
-        h->first == 0)
+    if (a == NULL || r == NULL || !room_id_same(&a->room, &h->room) || h->first == 0)
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: stray history");
     bool older = !a->quiet;
     enum batch_kind kind = older ? BATCH_OLDER : r->kept.based ? BATCH_FORWARD : BATCH_LAST;

@@ -26,18 +26,31 @@ static bool listed(const struct buf *list, const struct room_id *id)
 int ephemeral_load(struct engine *g, struct room *r, struct err *e)
 {
     struct buf list;
-    int found = list_read(g, &list, e);
 
-    r->pub.ephemeral = found == 1 && listed(&list, &r->pub.id);
+    if (r->kept.kind != KEEP_UNHEARD)
+        return 0;
+    int found = list_read(g, &list, e);
+    r->kept.ephemeral = found == 1 && listed(&list, &r->pub.id);
     buf_free(&list);
     return found < 0 ? -1 : 0;
+}
+
+static int list_put(struct engine *g, const struct buf *list)
+{
+    struct err e = {0};
+
+    return g->conf.keep.ops->value_put(g->conf.keep.k, "ephemeral", buf_span(list), &e);
+}
+
+static int list_fail(struct engine *g)
+{
+    return engine_fail(g, ERR_IO, false, "the list of rooms cannot be kept");
 }
 
 /* Those of ours that live: all that are joined. */
 static int list_write(struct engine *g)
 {
     struct buf list;
-    struct err e = {0};
     int ret = 0;
 
     buf_init(&list, LIST_MAX);
@@ -45,17 +58,24 @@ static int list_write(struct engine *g)
         if (g->rooms[i]->pub.ephemeral && g->rooms[i]->pub.joined)
             ret = buf_add(&list, g->rooms[i]->pub.id.b, ROOM_ID_LEN);
     if (ret == 0)
-        ret = g->conf.keep.ops->value_put(g->conf.keep.k, "ephemeral", buf_span(&list), &e);
+        ret = list_put(g, &list);
     buf_free(&list);
-    return ret < 0 ? engine_fail(g, ERR_IO, false, "the list of rooms cannot be kept") : 0;
+    return ret < 0 ? list_fail(g) : 0;
 }
 
-int ephemeral_take(struct engine *g, struct room *r, bool is)
+int ephemeral_entered(struct engine *g, const struct room *r)
 {
-    bool was = r->pub.ephemeral;
+    struct buf list;
+    struct err e = {0};
+    int ret = list_read(g, &list, &e);
 
-    r->pub.ephemeral = is;
-    return is == was ? 0 : list_write(g);
+    if (ret >= 0 && !listed(&list, &r->pub.id)) {
+        ret = buf_add(&list, r->pub.id.b, ROOM_ID_LEN);
+        if (ret == 0)
+            ret = list_put(g, &list);
+    }
+    buf_free(&list);
+    return ret < 0 ? list_fail(g) : 0;
 }
 
 /* Its messages and what waited to be said there. How far our own lines went stays: no relay that
@@ -91,7 +111,7 @@ int ephemeral_settle(struct engine *g)
         struct room_id id;
         memcpy(id.b, s.p, ROOM_ID_LEN);
         struct room *r = room_offline(g, &id);
-        if (r == NULL || r->pub.joined)
+        if (r == NULL || r->pub.joined || !r->pub.ephemeral)
             continue;
         if (r->pub.name[0] != '\0')
             event_text(g, ENGINE_NOTE, r,

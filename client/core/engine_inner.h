@@ -99,10 +99,9 @@ struct room {
     uint64_t reported;     /* last `delivered` we said */
     bool asking, asking_older, asking_members, caught, denied;
     struct roster roster;
-    struct account_id with; /* direct: the other's account */
-    bool is_signed;         /* the relay has our join, it says */
-    bool sign_tried;        /* on this connection one was void: no other is made */
-    uint64_t join_ask;      /* request that is answered when our join is in; 0: none */
+    bool is_signed;    /* the relay has our join, it says */
+    bool sign_tried;   /* on this connection one was void: no other is made */
+    uint64_t join_ask; /* request that is answered when our join is in; 0: none */
     bool asking_roll, roll_wanted;
     struct batch *roll; /* owned: a page of it waits for certificates */
     uint64_t listed;    /* the relay's list of members is that behind this number ... */
@@ -302,9 +301,14 @@ void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
                   struct engine_entry *out);
 int take_delivered(struct engine *g, struct frame *f);
 
+/* engine_nature.c */
+void nature_show(struct room *r); /* as it is kept */
+/* As the relay says, if it says so for the first time; else held against that. -1: closing */
+int nature_take(struct engine *g, struct room *r, const struct f_room_info *info);
+
 /* engine_ephemeral.c; -1: closing, or e */
-int ephemeral_load(struct engine *g, struct room *r, struct err *e); /* fills in pub.ephemeral */
-int ephemeral_take(struct engine *g, struct room *r, bool is);       /* as the relay says */
+int ephemeral_load(struct engine *g, struct room *r, struct err *e); /* of before it was kept */
+int ephemeral_entered(struct engine *g, const struct room *r);       /* onto the list */
 int ephemeral_left(struct engine *g, struct room *r);
 int ephemeral_settle(struct engine *g); /* after a welcome: forgets those that are gone */
 

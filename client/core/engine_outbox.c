@@ -161,7 +161,7 @@ static int load_room(void *ctx, const struct keep_out *k)
 {
     struct load_rooms *l = ctx;
 
-    if (l->n > 0 && memcmp(&l->id[l->n - 1], &k->room, sizeof k->room) == 0)
+    if (l->n > 0 && room_id_same(&l->id[l->n - 1], &k->room))
         return 0; /* rows come in order of room */
     if (l->n == COUNT(l->id))
         return -1;
@@ -468,7 +468,6 @@ int take_again(struct engine *g, struct frame *f)
     return 0;
 }
 
-/* Not a member (any more): the bytes stay, for the day on which we are one again. */
 /* The keep has dropped them already. */
 void outs_gone(struct engine *g, struct room *r)
 {
@@ -483,6 +482,7 @@ void outs_gone(struct engine *g, struct room *r)
     r->sending = 0;
 }
 
+/* Not a member (any more): the bytes stay, for the day on which we are one again. */
 void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why)
 {
     struct out *o = out_find(r, seq);

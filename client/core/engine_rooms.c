@@ -6,20 +6,10 @@
 #include "client/core/engine_inner.h"
 #include "common/chat/name.h"
 
-static bool id_same(const struct room_id *a, const struct room_id *b)
-{
-    return memcmp(a->b, b->b, sizeof a->b) == 0;
-}
-
-static bool account_same(const struct account_id *a, const struct account_id *b)
-{
-    return memcmp(a->b, b->b, sizeof a->b) == 0;
-}
-
 struct room *room_find(const struct engine *g, const struct room_id *id)
 {
     for (size_t i = 0; i < g->rooms_n; i++)
-        if (id_same(&g->rooms[i]->pub.id, id))
+        if (room_id_same(&g->rooms[i]->pub.id, id))
             return g->rooms[i];
     return NULL;
 }
@@ -44,6 +34,7 @@ static struct room *room_new(struct engine *g, const struct room_id *id, struct 
         free(r);
         return NULL;
     }
+    nature_show(r);
     if (r->kept.based) {
         r->pub.first = r->kept.first;
         r->pub.number = r->kept.number;
@@ -150,7 +141,6 @@ static void position_check(struct engine *g, struct room *r)
     struct keep_room *k = &r->kept;
     struct hash known;
 
-    r->pub.broken = false;
     if (k->based && r->from > k->number + 1) {
         k->based = false;
         if (k->number >= k->first) /* else nothing was read there */
@@ -229,7 +219,7 @@ static void own_check(struct engine *g, struct room *r, const struct f_room_info
             own_alarm(g, r, "has lost");
         return;
     }
-    if (entry_line_take(&l, info->own.line, &e) < 0 || !id_same(&l.room, &r->pub.id)) {
+    if (entry_line_take(&l, info->own.line, &e) < 0 || !room_id_same(&l.room, &r->pub.id)) {
         own_alarm(g, r, "shows a malformed line among");
         return;
     }
@@ -281,22 +271,14 @@ void room_own_settle(struct engine *g, struct room *r)
 
 static void room_copy(struct room *r, const struct f_room_info *info)
 {
-    static const enum engine_kind kinds[] = {
-        [ROOM_PUBLIC] = ENGINE_PUBLIC,
-        [ROOM_PRIVATE] = ENGINE_PRIVATE,
-        [ROOM_DIRECT] = ENGINE_DIRECT,
-    };
-
     snprintf(r->pub.name, sizeof r->pub.name, "%.*s", (int)info->name.n, info->name.p);
     snprintf(r->pub.topic, sizeof r->pub.topic, "%.*s", (int)info->topic.n, info->topic.p);
-    r->pub.kind = kinds[info->kind];
     r->pub.joined = true;
     r->pub.last = r->entered = info->number;
     r->from = info->from == 0 ? 1 : info->from;
     r->from_head = r->from > 1 ? info->head : (struct hash){{0}};
     r->is_signed = info->is_signed;
-    r->with = info->with;
-    r->denied = r->caught = false;
+    r->denied = r->caught = r->pub.broken = false;
 }
 
 int room_take(struct engine *g, const struct f_room_info *info)
@@ -309,9 +291,10 @@ int room_take(struct engine *g, const struct f_room_info *info)
     if (r == NULL)
         return engine_fail(g, e.code, false, "%s", e.text);
     room_copy(r, info);
-    if (ephemeral_take(g, r, info->ephemeral) < 0)
+    if (nature_take(g, r, info) < 0)
         return -1;
-    position_check(g, r);
+    if (!r->pub.broken)
+        position_check(g, r);
     own_check(g, r, info);
     if (room_save(g, r) < 0)
         return -1;
@@ -336,7 +319,7 @@ void room_gone(struct engine *g, struct room *r)
 struct engine_member *member_by_id(struct room *r, const struct account_id *id)
 {
     for (size_t i = 0; i < r->pub.members_n; i++)
-        if (account_same(&r->members[i].id, id))
+        if (account_id_same(&r->members[i].id, id))
             return r->members + i;
     return NULL;
 }
@@ -411,7 +394,7 @@ int take_members(struct engine *g, struct frame *f)
     struct ask *a = ask_find(g, x->re, F_MEMBERS_ASK);
     struct room *r = room_find(g, &x->room);
 
-    if (a == NULL || r == NULL || !id_same(&a->room, &x->room))
+    if (a == NULL || r == NULL || !room_id_same(&a->room, &x->room))
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: stray members");
     for (size_t i = 0; i < r->pub.members_n; i++)
         r->members[i].left = true;

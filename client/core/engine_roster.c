@@ -397,7 +397,7 @@ int take_roll(struct engine *g, struct frame *f)
     struct ask *a = ask_find(g, x->re, F_ROLL_ASK);
     struct room *r = room_find(g, &x->room);
 
-    if (a == NULL || r == NULL || memcmp(a->room.b, x->room.b, sizeof x->room.b) != 0)
+    if (a == NULL || r == NULL || !room_id_same(&a->room, &x->room))
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray roll");
     a->id = 0;
     r->asking_roll = false;

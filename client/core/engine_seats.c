@@ -12,7 +12,7 @@ static int join_put(struct buf *b, const struct engine *g, const struct room *r,
                     const struct guest *guest, struct err *e)
 {
     const struct content_who me = {g->id, str_of(g->account)};
-    const struct content_who with = {r->with, str_of(r->pub.name)};
+    const struct content_who with = {r->kept.with, str_of(r->pub.name)};
 
     (void)guest;
     return content_join_put(b, &me, r->pub.kind == ENGINE_DIRECT ? &with : NULL, e);

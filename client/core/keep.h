@@ -24,6 +24,9 @@ enum keep_state {
     KEEP_FAILED, /* policy or membership refused it; `why` says so */
 };
 
+/* What a room is, as it was when we first heard of it; SQLite stores the number. */
+enum keep_kind { KEEP_UNHEARD, KEEP_PUBLIC, KEEP_PRIVATE, KEEP_DIRECT };
+
 /* One room as far as we verified it: numbers first..number follow without a gap, head is
  * head(number) and base is head(first-1). number == first - 1: nothing yet. */
 struct keep_room {
@@ -37,6 +40,9 @@ struct keep_room {
     struct hash acked_line;
     struct hash prev; /* seq 0: what our first line follows (the account's former device), or 0 */
     uint64_t since, upto; /* of the roster */
+    enum keep_kind kind;
+    bool ephemeral;
+    struct account_id with; /* direct: the other's account; else 0 */
 };
 
 /* A verified or refused entry under its number. Spans are borrowed: for the call in keep_entry_put,

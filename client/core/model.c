@@ -143,7 +143,7 @@ void model_clock(struct model *m, int64_t now)
 struct window *model_window(struct model *m, const struct room_id *id)
 {
     for (size_t i = 1; i < m->windows_n; i++) {
-        if (memcmp(m->windows[i].id.b, id->b, sizeof id->b) == 0)
+        if (room_id_same(&m->windows[i].id, id))
             return &m->windows[i];
     }
     return NULL;

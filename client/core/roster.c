@@ -26,11 +26,6 @@ int roster_load(struct roster *x, const struct roster_row *row)
 
 /* --- looking up: the newest first --- */
 
-static bool same_id(const struct account_id *a, const struct account_id *b)
-{
-    return memcmp(a->b, b->b, sizeof a->b) == 0;
-}
-
 static struct roster_row *row_find(const struct roster *x, const char *name, bool invitation,
                                    uint64_t below)
 {
@@ -136,7 +131,7 @@ static int join_private(const struct roster *x, const struct roster_entry *t, st
         return 0;
     if (in == NULL)
         return err_set(e, ERR_PEER, "its author joins, but no member has invited them");
-    return same_id(&in->account, &t->what->who.account)
+    return account_id_same(&in->account, &t->what->who.account)
                ? 0
                : err_set(e, ERR_PEER, "its author joins, but another account was invited");
 }

@@ -4,7 +4,9 @@
 #ifndef COMMON_CHAT_ID_H
 #define COMMON_CHAT_ID_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/util/limits.h"
 
@@ -14,5 +16,15 @@ struct room_id {
 struct account_id {
     uint8_t b[ACCOUNT_ID_LEN];
 };
+
+static inline bool room_id_same(const struct room_id *a, const struct room_id *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
+static inline bool account_id_same(const struct account_id *a, const struct account_id *b)
+{
+    return memcmp(a->b, b->b, sizeof a->b) == 0;
+}
 
 #endif

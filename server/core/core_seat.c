@@ -4,14 +4,9 @@
 
 #include <string.h>
 
-static bool id_same(const struct account_id *a, const struct account_id *b)
-{
-    return memcmp(a->b, b->b, sizeof a->b) == 0;
-}
-
 static bool who_is(const struct content_who *who, const struct account *a)
 {
-    return id_same(&who->account, &a->row.id) && str_is(who->name, a->row.name);
+    return account_id_same(&who->account, &a->row.id) && str_is(who->name, a->row.name);
 }
 
 /* --- what may be said --- */

@@ -77,7 +77,7 @@ static int drop_note(void *ctx, const struct store_device *row)
 {
     struct drop_of *d = ctx;
 
-    bool his = memcmp(&row->account, d->account, sizeof row->account) == 0;
+    bool his = account_id_same(&row->account, d->account);
     if (his && row->revoked == 0 && d->n < COUNT(d->fp)) /* a revoked one has none any more */
         d->fp[d->n++] = row->fp;
     return 0;

@@ -109,14 +109,9 @@ static void seat_keep(struct window *r, struct kept *k)
         r->tight = false;
 }
 
-static bool same_account(const struct account_id *a, const struct account_id *b)
-{
-    return memcmp(a->b, b->b, sizeof a->b) == 0;
-}
-
 static bool invites(const struct kept *k)
 {
-    return !same_account(&k->row.account, &k->row.who);
+    return !account_id_same(&k->row.account, &k->row.who);
 }
 
 /* Where the stay begins that this leave ends: behind the leave before of its account. */
@@ -125,7 +120,8 @@ static size_t stay_start(const struct window *r, size_t leave)
     const struct account_id *who = &r->seats[leave]->row.who;
     size_t i = leave;
 
-    while (i > 0 && !(r->seats[i - 1]->row.leave && same_account(&r->seats[i - 1]->row.who, who)))
+    while (i > 0 &&
+           !(r->seats[i - 1]->row.leave && account_id_same(&r->seats[i - 1]->row.who, who)))
         i--;
     return i;
 }
@@ -135,7 +131,7 @@ static bool stay_needed(const struct window *r, size_t from, size_t leave)
 {
     for (size_t i = from; i < leave; i++)
         if (invites(r->seats[i]) &&
-            same_account(&r->seats[i]->row.account, &r->seats[leave]->row.who))
+            account_id_same(&r->seats[i]->row.account, &r->seats[leave]->row.who))
             return true;
     return false;
 }
@@ -148,7 +144,7 @@ static void stay_forget(struct windows *w, struct window *r, size_t from, size_t
 
     for (size_t i = from; i < r->seats_n; i++) {
         struct kept *k = r->seats[i];
-        if (i > leave || !same_account(&k->row.who, &who)) {
+        if (i > leave || !account_id_same(&k->row.who, &who)) {
             r->seats[n++] = k;
             continue;
         }
@@ -312,14 +308,14 @@ static const struct kept *account_below(struct window *r, const struct account_i
 
     for (uint64_t n = r->first + r->n; n-- > r->first && best == NULL;) {
         const struct kept *k = *place(r, n);
-        if (n < below && memcmp(&k->row.account, a, sizeof *a) == 0)
+        if (n < below && account_id_same(&k->row.account, a))
             best = k;
     }
     if (best != NULL)
         return best;
     for (const struct last *l = r->lasts; l != NULL; l = l->hh.next) {
         const struct kept *k = l->message;
-        if (k->row.number < below && memcmp(&k->row.account, a, sizeof *a) == 0 &&
+        if (k->row.number < below && account_id_same(&k->row.account, a) &&
             (best == NULL || k->row.number > best->row.number))
             best = k;
     }

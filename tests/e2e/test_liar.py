@@ -259,6 +259,17 @@ def test_a_seat_that_nobody_signed(stage):
         assert "the relay alone says that carol is a member" in told, told
 
 
+def test_a_private_room_is_not_called_public(stage):
+    """Which would make a member by the relay's word one like any other."""
+    dora = stage.relay.member("dora")
+    dora("room", "create", "attic", "--private")
+    dora("send", "attic", "here")
+    stage.lie(("update rooms set kind = (select kind from rooms where name = 'ops') "
+               "where name = 'attic'",))
+    told = heard(dora)[2]
+    assert "calls a public room what was a private room" in told, told
+
+
 def test_a_member_who_is_not_listed(stage):
     stage.lie(("delete from members where account = ? and room = ?", account(stage, "bob"),
                stage.room("cellar")))

@@ -174,6 +174,7 @@ struct stage *stage_empty(void **state, enum room_kind kind)
     s->room = stage_room_id(0xaa);
     s->from = 1;
     s->kind = kind;
+    s->with = stage_account(BOB);
     for (int i = 0; i < PEOPLE; i++) {
         s->who[i].seq = 0;
         s->who[i].prev = (struct hash){{0}};
@@ -571,7 +572,7 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
         .kind = s->kind,
         .is_signed = s->is_signed,
         .has_with = s->kind == ROOM_DIRECT,
-        .with = stage_account(BOB),
+        .with = s->with,
         .history = HISTORY_ALL,
         .topic = str_of(""),
         .from = s->from,
@@ -585,7 +586,7 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
         .account = {.id = stage_account(ALICE), .name = str_of("alice")},
         .device = str_of("laptop"),
         .rooms = &room,
-        .rooms_n = 1,
+        .rooms_n = s->gone ? 0 : 1,
     };
     struct buf crl;
 

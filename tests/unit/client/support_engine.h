@@ -96,10 +96,12 @@ struct stage {
     bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
     bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */
     uint64_t hole_at;
-    bool ephemeral; /* the room, in what the relay says of it */
-    bool lie_proof; /* welcome without knowing the password */
-    bool lie_cert;  /* answers with another certificate than asked for */
-    bool lie_crl;   /* welcome without a revocation list */
+    bool ephemeral;         /* the room, in what the relay says of it */
+    bool gone;              /* welcome without the room */
+    struct account_id with; /* direct: the other's account */
+    bool lie_proof;         /* welcome without knowing the password */
+    bool lie_cert;          /* answers with another certificate than asked for */
+    bool lie_crl;           /* welcome without a revocation list */
     uint64_t crl_number;
     bool lie_own; /* welcome without alice's last line */
     bool has_own; /* this one in its place */
