@@ -102,14 +102,16 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,fuzz/$(notdir $(t:.c=)),$t \
 $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$t,$(everything),\
     -fsanitize=fuzzer)))
 
-# What `make bench` needs besides libssl-dev: the generator, those who enrol its members, and three
-# servers that are not the product: the limit, our relay without its core, and without one check.
+# What `make bench` needs besides libssl-dev: the generator, those who enrol its members, what times
+# trees, and three servers that are not the product: the limit, our relay without its core, and
+# without one check.
 # Those without OpenSSL are built with the tests, so that a change of the relay does not break them unseen.
-bench_ours     := $(addprefix $(BUILD)/bench/,enrol opaque unchecked)
+bench_ours     := $(addprefix $(BUILD)/bench/,enrol opaque unchecked trees)
 bench_programs := $(bench_ours) $(addprefix $(BUILD)/bench/,load limit)
 $(eval $(call program_rule,bench/load,$(wildcard tests/bench/load/*.c),$(below_certs),-lssl -lcrypto))
 $(eval $(call program_rule,bench/limit,tests/bench/limit.c,$(below_util),-lssl -lcrypto))
 $(eval $(call program_rule,bench/enrol,tests/bench/enrol.c,$(below_server)))
+$(eval $(call program_rule,bench/trees,tests/bench/trees.c,$(below_evidence)))
 $(eval $(call program_rule,bench/opaque,tests/bench/opaque.c server/main.c,$(below_server)))
 $(eval $(call program_rule,bench/unchecked,tests/bench/unchecked.c server/main.c,$(below_server),\
     -Wl$(comma)--wrap=entry_key_check))

@@ -1,6 +1,7 @@
 """The parts of the bench. Each goes through its rounds, prints its table, and gives False when
 something was lost, doubled, out of order or disconnected."""
 
+import json
 import os
 import pty
 import secrets
@@ -382,5 +383,23 @@ def screen(world, quick):
     return r.good()
 
 
+# --- evidence ----------------------------------------------------------------------------------
+
+TREES = ["entry_us", "proof_us"]
+
+
+def evidence(world, quick):
+    """Ten times the entries cost a few hashes more, not ten times as many."""
+    r, sizes = Rounds(), [1000, 10000, 100000]
+    for _ in range(how_often(5, quick)):
+        for size in sizes:
+            r.take(size, lambda: json.loads(subprocess.run(
+                [f"{world.build}/bench/trees", str(size)], check=True, stdout=subprocess.PIPE).stdout))
+    table.show("a room's tree: one entry more and its root; a proof of growth from its second half",
+               ["entries", "us", "us a proof"], [[str(s), *r.cells(s, TREES)] for s in sizes])
+    return r.good() and r.median(100000, "entry_us") < 10 * r.median(1000, "entry_us")
+
+
 PARTS = {"fanout": fanout, "latency": latency, "commit": commit, "shakes": shakes, "idle": idle,
-         "storm": storm, "screen": screen, "links": links}
+         "storm": storm, "screen": screen, "links": links,
+         "evidence": evidence}
