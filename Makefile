@@ -119,6 +119,11 @@ $(eval $(call program_rule,bench/unchecked,tests/bench/unchecked.c server/main.c
 judges := tests/tools/judge.c
 $(eval $(call program_rule,judge,$(judges),$(below_crypto)))
 
+# The client without one defence after the other: the lab must lose then.
+weakened := peer_check secret_same aead_seal aead_open record_eof
+$(eval $(call program_rule,weak,tests/tools/weak.c client/main.c,$(below_client),\
+    $(foreach f,$(weakened),-Wl$(comma)--wrap=$f)))
+
 simulation := $(wildcard tests/unit/sim/sim.c)
 $(foreach t,$(simulation),$(eval $(call program_rule,sim,$t \
     $(wildcard $(dir $t)support*.c),$(everything))))
@@ -154,7 +159,7 @@ help: ## this list
 all: $(call archives,$(layers)) $(programs) ## build the three programs
 
 tests: $(bench_ours)
-tests: all $(unit_programs) $(fuzz_programs) $(preloads) $(BUILD)/judge ## build the tests without running them
+tests: all $(unit_programs) $(fuzz_programs) $(preloads) $(BUILD)/judge $(BUILD)/weak ## build the tests without running them
 
 demo: deps all ## a relay on loopback and the client in it
 	tests/tools/demo $(BUILD)

@@ -1,6 +1,7 @@
 """`countersign lab`: the table that docs/links.md shows, what one attack looks like, exit statuses."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -62,6 +63,37 @@ def test_a_stopped_attack_says_where(link, last):
     assert attacker == ["sends the second one first"]
     assert not [r for r in relay if r.startswith("reads")]
     assert text.splitlines()[-1].startswith(f"stopped after {last}: the relay: ")
+
+
+WEAK = os.path.join(os.environ.get("COUNTERSIGN_BUILD", "build"), "weak")
+OWN = LINKS[:4]
+
+
+def weak(defence, *argv):
+    return subprocess.run([WEAK, "lab", *argv], text=True, timeout=SECONDS, capture_output=True,
+                          stdin=subprocess.DEVNULL, env=os.environ | {"COUNTERSIGN_WEAK": defence})
+
+
+@pytest.mark.parametrize("defence,attack,links,what", [
+    ("path", "mitm", OWN, "he reads the client's words and puts his in their place"),
+    ("seal", "tamper", OWN, ""),
+    ("order", "reorder", ["tls", "ecdhe"], "the relay hears them the wrong way round"),
+    ("end", "truncate", OWN, "the relay takes it for a farewell")])
+def test_a_link_without_a_defence_loses(defence, attack, links, what):
+    """What the lab says is what happened: take away what stops an attack, and it is told that it
+    was won, what was won, and that this is not as it ought to be."""
+    for link in OWN:    # what is not in links has something else: the ratchet, a MAC over number
+        done = weak(defence, attack, "--link", link)
+        status, last = (1, "WON: " + what) if link in links else (0, "stopped after ")
+        assert done.returncode == status, (link, done)
+        assert done.stdout.splitlines()[-1].startswith(last), (link, done)
+    done = weak(defence, "all")
+    row = next(r.split() for r in done.stdout.splitlines() if r.startswith(attack))
+    assert done.returncode == 1 and [l for l, c in zip(OWN, row[1:]) if c != "stopped"] == links
+
+
+def test_it_loses_for_want_of_that_defence_alone():
+    assert weak("", "all").returncode == 0
 
 
 @pytest.mark.parametrize("argv", [(), ("all", "--link", "tls"), ("mitm",), ("mitm", "tls"),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "client/lab.h"
+#include "client/shake_local.h"
 
 static struct lab_pki ours, his;
 static unsigned told[3];
@@ -120,6 +121,70 @@ static void what_stopped_it_is_told(void **state)
     }
 }
 
+/* What `handshake --link all` says of a link is what the attacks on it show. */
+static void what_a_link_is_worth_is_shown_by_attacks(void **state)
+{
+    (void)state;
+    for (enum link_kind k = 0; k < LINK_KIND_COUNT; k++) {
+        const struct link_worth *w = link_worth(k);
+
+        assert_int_equal(w->mutual, !run(LAB_MITM, k).won);
+        assert_int_equal(w->replay_safe, !run(LAB_REPLAY, k).won);
+        assert_int_equal(w->forward_secret, !run(LAB_STOLEN_KEY, k).won);
+    }
+}
+
+/* --- who sees which certificate --- */
+
+struct wire {
+    uint8_t b[64 * 1024];
+    size_t n;
+};
+
+static void listen_in(void *ctx, enum role from, struct buf *bytes)
+{
+    struct wire *w = ctx;
+    struct span s = buf_span(bytes);
+
+    (void)from;
+    assert_true(w->n + s.n <= sizeof w->b);
+    memcpy(w->b + w->n, s.p, s.n);
+    w->n += s.n;
+}
+
+/* As it is, or in base64 behind the three bytes that a chain has before its first certificate. */
+static bool seen(const struct wire *w, struct span der)
+{
+    static char text[2 * CERT_MAX];
+
+    assert_true(der.n > 300);
+    b64_put(text, span_of(der.p, der.n / 3 * 3));
+    return memmem(w->b, w->n, der.p, der.n) != NULL ||
+           memmem(w->b, w->n, text, strlen(text)) != NULL;
+}
+
+static void everybody_sees_what_travels_in_clear(void **state)
+{
+    static struct wire w;
+
+    (void)state;
+    for (enum link_kind k = 0; k < LINK_CLASSIC; k++) {
+        struct lab_pair p;
+        struct err e = {0};
+
+        w.n = 0;
+        lab_pair_init(&p, &ours, k);
+        p.middle = listen_in;
+        p.ctx = &w;
+        assert_int_equal(lab_pair_meet(&p, &e), 0);
+        assert_int_equal(seen(&w, p.chain[ROLE_RELAY][0]),
+                         strcmp(link_worth(k)->relay_seen_by, "everybody") == 0);
+        assert_int_equal(seen(&w, p.chain[ROLE_CLIENT][0]),
+                         strcmp(link_worth(k)->client_seen_by, "everybody") == 0);
+        lab_pair_free(&p);
+    }
+}
+
 static void names_are_taken(void **state)
 {
     enum lab_attack a;
@@ -140,6 +205,8 @@ int main(void)
         cmocka_unit_test(all_but_classic_stop_every_attack),
         cmocka_unit_test(classic_loses_all_but_one),
         cmocka_unit_test(what_stopped_it_is_told),
+        cmocka_unit_test(what_a_link_is_worth_is_shown_by_attacks),
+        cmocka_unit_test(everybody_sees_what_travels_in_clear),
         cmocka_unit_test(names_are_taken),
     };
 

@@ -1,0 +1,82 @@
+/* weak -- the client with one defence taken out, so that a test sees the lab lose: what it prints
+ * is what happened, and each defence is what stops its attack. COUNTERSIGN_WEAK says which:
+ *
+ *     path   whoever shows a certificate is believed
+ *     seal   the tag of an AEAD, or a MAC, is not looked at
+ *     order  every record is sealed under the same nonce, without its head
+ *     end    a stream that is cut has ended in order
+ *
+ * Linked with --wrap; the product has no such switch. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto/peer.h"
+#include "common/link/record_priv.h"
+
+enum { NONCE_MAX = 12, PLAIN_MAX = 32 * 1024 };
+
+static bool without(const char *what)
+{
+    const char *said = getenv("COUNTERSIGN_WEAK");
+
+    return said != NULL && strcmp(said, what) == 0;
+}
+
+#define WRAPPED(type, name, ...)                                                                   \
+    type __real_##name(__VA_ARGS__);                                                               \
+    type __wrap_##name(__VA_ARGS__);                                                               \
+    type __wrap_##name(__VA_ARGS__)
+
+WRAPPED(int, peer_check, const struct peer_rules *r, const struct span *chain, size_t n,
+        enum cert_fault *why, struct err *e)
+{
+    if (!without("path"))
+        return __real_peer_check(r, chain, n, why, e);
+    *why = CERT_OK;
+    return 0;
+}
+
+WRAPPED(bool, secret_same, const void *a, const void *b, size_t n)
+{
+    return without("seal") || __real_secret_same(a, b, n);
+}
+
+static const uint8_t zero[NONCE_MAX];
+
+WRAPPED(int, aead_seal, enum aead_kind kind, const struct key *k, const uint8_t *nonce,
+        struct span aad, struct span plain, uint8_t *out)
+{
+    return without("order") ? __real_aead_seal(kind, k, zero, span_of(NULL, 0), plain, out)
+                            : __real_aead_seal(kind, k, nonce, aad, plain, out);
+}
+
+/* Both ciphers are a stream that is added: sealing what is sealed opens it. */
+static int open_untagged(enum aead_kind kind, const struct key *k, const uint8_t *nonce,
+                         struct span sealed, uint8_t *out)
+{
+    static uint8_t room[PLAIN_MAX + AEAD_TAG_LEN];
+    size_t n = sealed.n - AEAD_TAG_LEN;
+
+    if (n > PLAIN_MAX ||
+        __real_aead_seal(kind, k, nonce, span_of(NULL, 0), span_of(sealed.p, n), room) < 0)
+        return -1;
+    memcpy(out, room, n);
+    return 0;
+}
+
+WRAPPED(int, aead_open, enum aead_kind kind, const struct key *k, const uint8_t *nonce,
+        struct span aad, struct span sealed, uint8_t *out)
+{
+    if (without("seal"))
+        return open_untagged(kind, k, nonce, sealed, out);
+    return without("order") ? __real_aead_open(kind, k, zero, span_of(NULL, 0), sealed, out)
+                            : __real_aead_open(kind, k, nonce, aad, sealed, out);
+}
+
+WRAPPED(int, record_eof, struct record *r)
+{
+    if (!without("end"))
+        return __real_record_eof(r);
+    r->closed = true;
+    return 0;
+}
