@@ -8,6 +8,7 @@
 #include "certs/file.h"
 #include "client/keep_sqlite.h"
 #include "client/net.h"
+#include "client/transcripts.h"
 #include "client/wire.h"
 #include "common/chat/account.h"
 
@@ -30,7 +31,7 @@ struct derive {
 struct client {
     uv_loop_t loop;
     uv_timer_t tick, second;
-    bool loop_open, stopped, running, pushing;
+    bool loop_open, stopped, running, pushing, transcripts;
     struct profile profile;
     struct profile_keys keys;
     struct keep keep;
@@ -153,6 +154,7 @@ struct client *client_open(const struct client_conf *conf, struct str password, 
     }
     c->lock = -1;
     c->rng = rng_system();
+    c->transcripts = conf->transcripts;
     c->state.where = c->where;
     if (profile_load(&c->profile, conf->profile, e) < 0 ||
         profile_unlock(&c->profile, password, &c->rng, &c->keys, e) < 0 ||
@@ -362,13 +364,41 @@ static void derive_start(struct client *c, const struct engine_event *ev)
     }
 }
 
+static int seal_write(void *ctx, struct span flat, struct span bundle, struct err *e)
+{
+    const struct client *c = ctx;
+
+    return transcripts_write(&c->profile, clock_wall_ms(NULL), flat, bundle, e);
+}
+
+int client_seal(struct client *c, struct err *e)
+{
+    const struct engine_sealing s = {span_of(c->profile.root, c->profile.root_n), seal_write, c};
+
+    return c->transcripts ? engine_seal(c->engine, &s, e) : 0;
+}
+
+/* A connection ended, and with it a session. */
+static void session_over(struct client *c)
+{
+    const struct engine_event note = {.kind = ENGINE_NOTE};
+    struct err e = {0};
+
+    engine_lost(c->engine);
+    if (client_seal(c, &e) < 0 && c->watch.event != NULL) {
+        struct engine_event ev = note;
+        ev.text = e.text;
+        c->watch.event(c->watch.ctx, &ev);
+    }
+}
+
 static void close_event(struct client *c, const struct engine_event *ev)
 {
     struct err why = {0};
 
     err_set(&why, ev->code == ERR_NONE ? ERR_UNAVAILABLE : ev->code, "%s", ev->text);
     wire_hang_up(c->wire);
-    engine_lost(c->engine);
+    session_over(c);
     if (ev->again)
         wait_retry(c, &why);
     else
@@ -438,6 +468,7 @@ static void on_linked(void *ctx)
     link_info(wire_link(c->wire), &info);
     peer.link = link_kind_name(info.kind);
     peer.relay_fp = info.peer_fp;
+    peer.suite = info.suite;
     if (link_exporter(wire_link(c->wire), LINK_EXPORTER_LOGIN, &peer.exporter) < 0) {
         err_set(&why, ERR_LOCAL, "no exporter"); /* nothing is proven to a link without a key */
         wire_hang_up(c->wire);
@@ -465,7 +496,7 @@ static void on_down(void *ctx, const struct err *why, bool final)
 {
     struct client *c = ctx;
 
-    engine_lost(c->engine);
+    session_over(c);
     client_push(c);
     if (c->stopped || c->state.net == CLIENT_WAITING || c->state.net == CLIENT_IDLE)
         return; /* the engine gave its own reason in the same breath: that stands */
@@ -498,7 +529,7 @@ void client_pause(struct client *c)
 {
     uv_timer_stop(&c->second);
     wire_hang_up(c->wire);
-    engine_lost(c->engine);
+    session_over(c);
     err_clear(&c->state.why);
     state_set(c, CLIENT_IDLE);
     client_push(c);

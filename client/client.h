@@ -26,6 +26,7 @@ struct client_conf {
     unsigned lock_wait_ms;        /* how long another process may hold the outbox */
     bool follow, whole;           /* see struct engine_conf */
     const enum link_kind *link;   /* --link NAME; NULL: the one that the account joined by */
+    bool transcripts;             /* client_seal writes files; else it does nothing */
     struct argon_cost *cost;      /* NULL: the real one. Only test programs lower it. */
 };
 
@@ -64,7 +65,10 @@ void client_start(struct client *c);
 void client_retry(struct client *c); /* now instead of at the end of the countdown */
 void client_pause(struct client *c); /* ends the connection and plans no further try */
 bool client_rekey(struct client *c); /* see link_rekey; false: there is no link to do it on */
-void client_stop(struct client *c);  /* says close_notify, ends client_run */
+/* Writes what this session said, with receipts (client/transcripts.h). Happens by itself when a
+ * connection ends while the program goes on; who ends calls it before client_close. */
+int client_seal(struct client *c, struct err *e) MUST_USE;
+void client_stop(struct client *c); /* says close_notify, ends client_run */
 int client_run(struct client *c, struct err *e) MUST_USE;
 
 /* After commands to the engine: sends what it has to say and hands on its events. Never from

@@ -109,6 +109,8 @@ int job_run(struct job *j, struct err *e)
         j->printed = engine_arrival(client_engine(j->client));
     client_start(j->client);
     int ret = client_run(j->client, e);
+    if (client_seal(j->client, e) < 0)
+        ret = -1;
     if (j->at_end != NULL)
         j->at_end(j);
     uv_close((uv_handle_t *)&j->limit, NULL);

@@ -79,6 +79,7 @@ enum option_id_2 {
     O_EPHEMERAL,
     O_HISTORY,
     O_PLAIN,
+    O_TRANSCRIPTS,
     O_LINK,
     O_CA,
     O_CRL,
@@ -123,6 +124,7 @@ static const struct setting {
     {"ca", "FILE", O_CA, "verify", "the root certificate that you believe, PEM or DER"},
     {"crl", "FILE", O_CRL, "verify", "a newer revocation list than the one inside, PEM or DER"},
     {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
+    {"transcripts", NULL, O_TRANSCRIPTS, "", "leave what was said, with receipts, in files"},
     {"help", NULL, 'h', "", "this text"},
     {"version", NULL, 'V', "", "version"},
 };
@@ -211,6 +213,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     case O_EPHEMERAL: c->ephemeral = true; return 0;
     case O_HISTORY: c->history = value; return 0;
     case O_PLAIN: c->plain = true; return 0;
+    case O_TRANSCRIPTS: c->conf.transcripts = true; return 0;
     case O_CA: c->ca = value; return 0;
     case O_CRL: c->crl = value; return 0;
     case O_LOCAL: c->local = true; return 0;

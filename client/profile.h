@@ -6,6 +6,7 @@
  *     leaf.der, issuer.der   own certificate and its CA's          0600
  *     key           private key and store key under the password   0600
  *     store.db      outbox and history, bodies sealed              0600
+ *     transcripts/  what sessions leave, with --transcripts        0600
  *     lock          held by the one process that sends             0600
  *
  * Nothing outside these directories is written. A file that others may read is refused with the

@@ -592,10 +592,14 @@ static void locale_set(void)
 
 static void hide(struct screen *s)
 {
+    struct err e = {0};
+
     terminal_close(s->terminal);
     line_close();
     if (s->client != NULL || s->guest != NULL)
         loop_remove(s);
+    if (s->client != NULL && client_seal(s->client, &e) < 0)
+        fprintf(stderr, "countersign: %s\n", e.text);
     client_close(s->client);
     guest_close(s->guest);
     act_free(&s->act);

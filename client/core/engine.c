@@ -231,6 +231,7 @@ void engine_linked(struct engine *g, const struct engine_peer *peer)
 {
     engine_lost(g);
     g->peer = *peer;
+    account_session(g->session, &peer->exporter);
     g->phase = ENGINE_HELLO;
     g->closing = false;
     g->heard = engine_mono(g);

@@ -47,6 +47,7 @@ struct engine_peer {
     const char *link; /* as link_kind_name says */
     struct key exporter;
     struct hash relay_fp;
+    const char *suite; /* as struct link_info has it; lives as long as the program; NULL: unknown */
 };
 
 enum engine_phase {
@@ -238,6 +239,20 @@ bool engine_blocked(struct engine *g, const struct room_id *room);
 /* Takes every certificate that a person has now, unseen; engine_verify takes the one it compared.
  * How many were new, or -1 and e. */
 int engine_accept(struct engine *g, struct str person, struct err *e) MUST_USE;
+
+/* Who takes what a session leaves: for each room the flat transcript and the bundle with its
+ * receipt (docs/evidence.md 5) under this root (DER). 0, or -1 and e: then the room is tried again
+ * with the next call. */
+struct engine_sealing {
+    struct span root;
+    int (*each)(void *ctx, struct span flat, struct span bundle, struct err *e);
+    void *ctx;
+};
+
+/* Signs a receipt of what was said, and verified here, in each room since this session began or
+ * since the last call; rooms where nothing was have none. -1 and e: one of them could not be made.
+ */
+int engine_seal(struct engine *g, const struct engine_sealing *s, struct err *e) MUST_USE;
 
 typedef int engine_each(void *ctx, const struct engine_entry *entry);
 

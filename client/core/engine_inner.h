@@ -92,7 +92,8 @@ struct guest {
 struct room {
     struct engine_room pub;
     struct keep_room kept;
-    uint64_t from;    /* first number we may read */
+    uint64_t from;         /* first number we may read */
+    uint64_t session_from; /* first number that no receipt of ours covers; 0: not known yet */
     uint64_t entered; /* last number when the relay said that we are in: leaves before are past */
     struct hash from_head; /* head(from - 1), as the relay says */
     uint64_t shown;        /* lowest number given out in this run; 0: none */
@@ -140,6 +141,7 @@ struct engine {
     enum engine_phase phase;
     bool closing, admin;
     struct engine_peer peer;
+    uint8_t session[SESSION_ID_LEN]; /* the present connection, or the last one */
     struct frames in;
     struct buf out;
     struct err err;
@@ -300,6 +302,9 @@ void mine_delivered(struct engine *g, struct room *r, uint64_t after, uint64_t u
 void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
                   struct engine_entry *out);
 int take_delivered(struct engine *g, struct frame *f);
+
+/* engine_receipt.c */
+void receipt_begin(struct engine *g); /* behind a welcome: what is said from now on */
 
 /* engine_nature.c */
 void nature_show(struct room *r); /* as it is kept */

@@ -157,3 +157,14 @@ bool account_relay_proved(const struct key *salted, const struct account_auth *a
     wipe(&want, sizeof want);
     return proved;
 }
+
+void account_session(uint8_t out[SESSION_ID_LEN], const struct key *exporter)
+{
+    static const char word[] = "countersign-session-1";
+    const struct span parts[] = {span_of(word, sizeof word - 1),
+                                 span_of(exporter->b, sizeof exporter->b)};
+    struct hash h;
+
+    sha256_parts(parts, COUNT(parts), &h);
+    memcpy(out, h.b, SESSION_ID_LEN);
+}

@@ -54,4 +54,8 @@ void account_relay_proof(struct hash *proof, const struct account_record *rec,
 /* AuthMessage, for both and for the tests; gives its length. */
 size_t account_auth_message(char out[ACCOUNT_AUTH_MAX], const struct account_auth *a);
 
+/* Which connection it was, for receipts: the first bytes of SHA-256("countersign-session-1" ||
+ * exporter). */
+void account_session(uint8_t out[SESSION_ID_LEN], const struct key *exporter);
+
 #endif

@@ -997,7 +997,7 @@ static void member_dial(struct world *w, int who)
     down(w, l, out);
     session_sent(l->s, out.n);
     m->l = l;
-    const struct engine_peer peer = {"tls", l->exporter, relay_fp};
+    const struct engine_peer peer = {.link = "tls", .exporter = l->exporter, .relay_fp = relay_fp};
     engine_linked(m->g, &peer);
     member_flush(w, who);
 }

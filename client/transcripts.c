@@ -1,0 +1,68 @@
+#include "client/transcripts.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "certs/file.h"
+#include "common/chat/judge.h"
+
+enum { SAME_SECOND_MAX = 1000, STAMP_MAX = 64 };
+
+static void stamp_put(char out[STAMP_MAX], int64_t now)
+{
+    time_t s = (time_t)(now / 1000);
+    struct tm tm;
+
+    if (gmtime_r(&s, &tm) == NULL || strftime(out, STAMP_MAX, "%Y%m%d_%H%M%S", &tm) == 0)
+        snprintf(out, STAMP_MAX, "%lld", (long long)s);
+}
+
+static int name_put(char out[PROFILE_PATH_MAX], const struct profile *p, const char *stamp,
+                    unsigned nth, const char *end, struct err *e)
+{
+    char file[STAMP_MAX + 64], more[16] = "";
+
+    if (nth > 1)
+        snprintf(more, sizeof more, "_%u", nth);
+    snprintf(file, sizeof file, "transcripts/transcript_%s%s.%s", stamp, more, end);
+    return profile_path(p, file, out, e);
+}
+
+/* Nothing is left behind that the judges refuse. */
+static int check(const struct profile *p, struct span flat, struct span bundle, struct err *e)
+{
+    const struct span root = span_of(p->root, p->root_n);
+    const struct belief belief = {.roots = &root, .roots_n = 1, .flat = flat};
+    struct verdict v;
+    int rc = 0;
+
+    judge_bundle(bundle, &belief, &v);
+    if (!v.consistent)
+        rc = err_set(e, ERR_DATA, "it would not be valid: %s: %s", v.where, v.why.text);
+    verdict_free(&v);
+    return rc;
+}
+
+int transcripts_write(const struct profile *p, int64_t now, struct span flat, struct span bundle,
+                      struct err *e)
+{
+    char dir[PROFILE_PATH_MAX], text[PROFILE_PATH_MAX], receipt[PROFILE_PATH_MAX];
+    char stamp[STAMP_MAX];
+    unsigned nth = 0;
+
+    if (check(p, flat, bundle, e) < 0 || profile_path(p, "transcripts", dir, e) < 0 ||
+        dir_make(dir, e) < 0)
+        return -1;
+    stamp_put(stamp, now);
+    do {
+        if (++nth > SAME_SECOND_MAX)
+            return err_set(e, ERR_LIMIT, "too many transcripts of one second");
+        if (name_put(text, p, stamp, nth, "txt", e) < 0 ||
+            name_put(receipt, p, stamp, nth, "receipt", e) < 0)
+            return -1;
+    } while (file_exists(text) || file_exists(receipt));
+    return file_create(text, FILE_SECRET, flat, e) < 0 ||
+                   file_create(receipt, FILE_SECRET, bundle, e) < 0
+               ? -1
+               : 0;
+}

@@ -1,0 +1,191 @@
+"""What a session leaves with --transcripts: a flat file and its receipt for each room, which both judges
+accept under the relay's root, and under no other (M8, M9)."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+from evidence import ROOT
+from relay import CLIENT, Relay
+
+
+@pytest.fixture
+def relay(tmp_path):
+    with Relay(tmp_path) as r:
+        r.run()
+        yield r
+
+
+@pytest.fixture
+def two(relay):
+    alice, bob = relay.member("alice", "--admin"), relay.member("bob")
+    alice("room", "create", "ops", "--history", "all")
+    bob("room", "join", "ops")
+    return alice, bob
+
+
+class Listener:
+    """`recv --follow --transcripts`, until it is told to stop."""
+
+    def __init__(self, member):
+        self.member = member
+        self.process = member.start("recv", "--json", "--follow", "--transcripts")
+
+    def until(self, text):
+        for line in self.process.stdout:
+            row = json.loads(line)
+            if row.get("text") == text:
+                return
+        raise AssertionError(f"{text!r} never came")
+
+    def ready(self, other):
+        """It follows the room once a message of somebody else has come."""
+        other("send", "ops", "are you there")
+        self.until("are you there")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        out, err = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, (out, err)
+
+
+def left(member):
+    """(flat, receipt) of each session and room, oldest first."""
+    me = json.loads(member("me", "--json"))
+    folder = os.path.join(me["directory"], "transcripts")
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    for n in names:
+        assert re.fullmatch(r"transcript_\d{8}_\d{6}(_\d+)?\.(txt|receipt)", n), n
+        assert stat.S_IMODE(os.stat(os.path.join(folder, n)).st_mode) == 0o600
+    flats = [n for n in names if n.endswith(".txt")]
+    assert sorted(n[:-4] + ".receipt" for n in flats) == [n for n in names if n.endswith(".receipt")]
+    return [(os.path.join(folder, n), os.path.join(folder, n[:-4] + ".receipt")) for n in flats]
+
+
+def ours(path, *more, status=0):
+    p = subprocess.run([CLIENT, "verify", "--json", *more, path], text=True, timeout=60,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.returncode == status, (p.stdout, p.stderr)
+    return json.loads(p.stdout)
+
+
+def script(path, root):
+    p = subprocess.run(["/bin/sh", f"{ROOT}/docs/verify.sh", path, root], text=True, timeout=120,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert p.stderr == "", p.stderr
+    return p.returncode, p.stdout.splitlines()
+
+
+def root_of(member):
+    return os.path.join(json.loads(member("me", "--json"))["directory"], "root.der")
+
+
+def session(bob, alice, *said):
+    listening = Listener(bob)
+    listening.ready(alice)
+    for text in said:
+        alice("send", "ops", text)
+    listening.until(said[-1])
+    listening.stop()
+
+
+def test_a_session_leaves_what_both_judges_accept(two):
+    alice, bob = two
+    session(bob, alice, "one | two", "à bientôt")
+    (flat, receipt), = left(bob)
+    root = root_of(bob)
+    for path in flat, receipt:
+        v = ours(path, "--ca", root)
+        assert v["verdict"] == "valid" and v["kind"] == "session" and v["link"] == "tls"
+        assert [s["name"] for s in v["seals"]] == ["bob"] and v["seals"][0]["role"] == "client"
+        assert {a["name"] for a in v["authors"]} == {"alice"} and v["withheld"] == 0
+        status, said = script(path, root)
+        assert (status, said[0]) == (0, "VALID"), said
+    with open(flat, encoding="ascii") as f:
+        lines = f.read().splitlines()
+    assert [len(l.split("|")) for l in lines] == [5] * 3 and v["last"] - v["first"] + 1 == 3
+
+
+def test_sessions_follow_each_other(two):
+    """The second receipt names the first; nothing is in both, and the sessions are two."""
+    alice, bob = two
+    session(bob, alice, "first")
+    session(bob, alice, "second")
+    first, second = (ours(r, "--ca", root_of(bob)) for _, r in left(bob))
+    with open(left(bob)[0][1], "rb") as f:
+        data = f.read()
+    at = data.index(b"type countersign-receipt-1\n")
+    text = data[at:data.index(b"\0", at)]
+    assert second["previous"] == hashlib.sha256(text).hexdigest() and first["previous"] == "0" * 64
+    assert first["last"] < second["first"] and first["session"] != second["session"]
+
+
+def test_nothing_said_leaves_nothing(two):
+    alice, bob = two
+    bob("recv", "--transcripts")
+    assert left(bob) == []
+    alice("send", "ops", "while he is away")
+    bob("recv", "--transcripts")
+    assert left(bob) == [] # it was said before the session began
+
+
+def test_without_the_option_nothing_is_left(two):
+    alice, bob = two
+    process = bob.start("recv", "--json", "--follow")
+    alice("send", "ops", "hello")
+    for line in process.stdout:
+        if json.loads(line).get("text") == "hello":
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert left(bob) == []
+
+
+def test_a_connection_that_was_cut(relay, two):
+    """The session ended with its connection: the receipt is there before the program ends."""
+    alice, bob = two
+    listening = Listener(bob)
+    listening.ready(alice)
+    relay.kill()
+    deadline = time.monotonic() + 60
+    while not left_or_none(bob):
+        assert time.monotonic() < deadline, "no receipt"
+        time.sleep(0.05)
+    (flat, _), = left(bob)
+    assert ours(flat, "--ca", root_of(bob))["verdict"] == "valid"
+    listening.process.kill()
+    listening.process.communicate(timeout=30)
+
+
+def left_or_none(member):
+    try:
+        return left(member)
+    except AssertionError: # the second of the two files is being written
+        return []
+
+
+@pytest.mark.parametrize("change", ["drop", "swap", "double", "edit", "other session"])
+def test_tampered(two, change):
+    alice, bob = two
+    session(bob, alice, "one", "two", "three")
+    flat, receipt = left(bob)[0]
+    with open(flat, encoding="ascii") as f:
+        lines = f.readlines()
+    changed = {"drop": lines[1:], "swap": [lines[1], lines[0], *lines[2:]], "double": lines[:1] + lines,
+               "edit": [lines[0].replace("|", "|1", 1), *lines[1:]], "other session": lines}[change]
+    if change == "other session":
+        session(bob, alice, "four")
+        os.replace(left(bob)[1][1], receipt)
+    with open(flat, "w", encoding="ascii") as f:
+        f.writelines(changed)
+    v = ours(flat, "--ca", root_of(bob), status=65)
+    assert v["where"].startswith("the transcript line ")
+    status, said = script(flat, root_of(bob))
+    assert status == 65 and said[1].split(":")[0] == v["where"]
