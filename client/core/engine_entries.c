@@ -543,8 +543,8 @@ static bool joining(const struct room *r)
 /* Asks for what is missing at the end, or says that nothing is. */
 static int room_catch(struct engine *g, struct room *r)
 {
-    if (!g->conf.follow || !r->is_signed || !r->pub.joined || r->pub.broken || r->asking ||
-        g->phase != ENGINE_ONLINE || joining(r))
+    if (!g->conf.follow || !r->is_signed || !r->pub.joined || r->pub.broken || r->away ||
+        r->asking || g->phase != ENGINE_ONLINE || joining(r))
         return 0;
     if (!r->kept.based)
         return history_ask(g, r, BATCH_LAST, PAGE_FIRST);
@@ -563,7 +563,7 @@ int room_settle(struct engine *g, struct room *r)
 {
     struct batch *b;
 
-    if (seats_settle(g, r) < 0)
+    if (seats_settle(g, r) < 0 || room_away_settle(g, r) < 0)
         return -1;
     while ((b = STAILQ_FIRST(&r->batches)) != NULL) {
         if (r->roll != NULL || r->asking_roll || certs_wait(g, b))

@@ -96,8 +96,9 @@ struct room {
     uint64_t session_from; /* first number that no receipt of ours covers; 0: not known yet */
     uint64_t entered; /* last number when the relay said that we are in: leaves before are past */
     struct hash from_head; /* head(from - 1), as the relay says */
-    uint64_t shown;        /* lowest number given out in this run; 0: none */
-    uint64_t reported;     /* last `delivered` we said */
+    bool away; /* from leaves a gap behind what we verified: the roll must say that we had left */
+    uint64_t shown;    /* lowest number given out in this run; 0: none */
+    uint64_t reported; /* last `delivered` we said */
     bool asking, asking_older, asking_members, caught, denied;
     struct roster roster;
     bool is_signed;    /* the relay has our join, it says */
@@ -116,6 +117,7 @@ struct room {
     uint8_t own_sig[SIG_MAX];
     size_t own_sig_n;
     struct hash own_fp;
+    int64_t own_time; /* the relay's */
     struct engine_member *members;
     size_t members_cap;
     struct mine mine[MINE_MAX];
@@ -206,6 +208,7 @@ void room_lost(struct engine *g, struct room *r);
 int room_save(struct engine *g, struct room *r); /* keeps r->kept; -1: closing */
 void room_begun(struct room *r);                 /* is there nothing older to be shown? */
 void room_own_settle(struct engine *g, struct room *r);
+int room_away_settle(struct engine *g, struct room *r); /* once the roll is here. -1: closing */
 struct engine_member *member_by_id(struct room *r, const struct account_id *id);
 struct engine_member *member_by_name(struct room *r, const char *name);
 struct engine_member *member_new(struct room *r); /* NULL: too many, or no memory */
@@ -331,7 +334,7 @@ void out_free(struct out *o);
 int take_numbered(struct engine *g, struct frame *f);
 int take_again(struct engine *g, struct frame *f);
 int take_voided(struct engine *g, struct frame *f);
-void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why);
+int out_denied(struct engine *g, const struct f_error *x);             /* -1: closing */
 struct room *room_offline(struct engine *g, const struct room_id *id); /* of the outbox */
 
 #endif

@@ -483,22 +483,25 @@ void outs_gone(struct engine *g, struct room *r)
 }
 
 /* Not a member (any more): the bytes stay, for the day on which we are one again. */
-void out_denied(struct engine *g, struct room *r, uint64_t seq, struct str why)
+int out_denied(struct engine *g, const struct f_error *x)
 {
-    struct out *o = out_find(r, seq);
+    struct room *r = room_find(g, &x->room);
     struct err e = {0};
 
+    if (r == NULL || out_find(r, x->seq) == NULL)
+        return 0; /* it went with its room */
+    struct out *o = out_answered(g, &x->room, x->seq, &r);
     if (o == NULL)
-        return;
-    r->sending = 0;
+        return -1;
     r->denied = true;
     o->failed = true;
     out_answer(g, r, o->ask, ERR_AUTH, "you are not a member of that room");
     o->ask = 0;
-    snprintf(o->why, sizeof o->why, "%.*s", (int)why.n, why.p);
-    const struct keep_out k = {r->pub.id,  seq,         KEEP_FAILED,   out_line(o),
+    snprintf(o->why, sizeof o->why, "%.*s", (int)x->text.n, x->text.p);
+    const struct keep_out k = {r->pub.id,  x->seq,      KEEP_FAILED,   out_line(o),
                                out_sig(o), out_body(o), str_of(o->why)};
     if (g->conf.keep.ops->out_put(g->conf.keep.k, &k, &e) < 0)
         event_text(g, ENGINE_NOTE, r, "%s", e.text);
-    state_event(g, r, seq, 0, 0, ENGINE_FAILED, o->why);
+    state_event(g, r, x->seq, 0, 0, ENGINE_FAILED, o->why);
+    return 0;
 }

@@ -135,21 +135,41 @@ int room_save(struct engine *g, struct room *r)
 
 /* --- what the relay says of a room, against what we know --- */
 
+static void passed_over(struct engine *g, struct room *r, const char *why)
+{
+    struct keep_room *k = &r->kept;
+
+    r->away = k->based = false;
+    if (k->number >= k->first) /* else nothing was read there */
+        event_text(g, ENGINE_NOTE, r, "%s: messages %llu to %llu are not yours to read: %s",
+                   r->pub.name, (unsigned long long)k->number + 1, (unsigned long long)r->from - 1,
+                   why);
+}
+
+/* Where nothing was verified yet it begins as the relay says. */
+static void base_set(const struct engine *g, struct room *r)
+{
+    struct keep_room *k = &r->kept;
+
+    if (k->based || !g->conf.follow || (!g->conf.whole && r->pub.last + 1 != r->from))
+        return;
+    k->based = true;
+    k->first = r->from;
+    k->number = r->from - 1;
+    k->base = k->head = r->from_head;
+}
+
 /* The relay's last number may not be below ours, nor its head before the first number another. */
 static void position_check(struct engine *g, struct room *r)
 {
     struct keep_room *k = &r->kept;
     struct hash known;
 
-    if (k->based && r->from > k->number + 1) {
-        k->based = false;
-        if (k->number >= k->first) /* else nothing was read there */
-            event_text(g, ENGINE_NOTE, r, "%s: messages %llu to %llu are not yours to read: %s",
-                       r->pub.name, (unsigned long long)k->number + 1,
-                       (unsigned long long)r->from - 1,
-                       r->pub.ephemeral ? "the relay keeps only the latest of this room"
-                                        : "the relay says that you were no member then");
-    }
+    r->away = k->based && r->from > k->number + 1;
+    if (r->away && r->from > r->pub.last + 1)
+        room_break(g, r, "the relay says that it begins behind its end");
+    else if (r->away && r->pub.ephemeral)
+        passed_over(g, r, "the relay keeps only the latest of this room");
     if (k->based && r->pub.last < k->number)
         room_break(g, r, "the relay has lost messages: it ends at %llu, we verified up to %llu",
                    (unsigned long long)r->pub.last, (unsigned long long)k->number);
@@ -157,12 +177,36 @@ static void position_check(struct engine *g, struct room *r)
              !hash_same(&known, &r->from_head))
         room_break(g, r, "the relay has changed its history before number %llu",
                    (unsigned long long)r->from);
-    if (!k->based && g->conf.follow && (g->conf.whole || r->pub.last + 1 == r->from)) {
-        k->based = true;
-        k->first = r->from;
-        k->number = r->from - 1;
-        k->base = k->head = r->from_head;
+    base_set(g, r);
+}
+
+/* We held a seat, and left it. */
+static bool was_away(const struct engine *g, const struct room *r)
+{
+    const struct roster *x = &r->roster;
+    uint64_t last = r->from - 1;
+
+    if (roster_member(x, g->account, last) != NULL)
+        return false;
+    for (size_t i = 0; i < x->n; i++)
+        if (!x->rows[i].invitation && strcmp(x->rows[i].name, g->account) == 0 &&
+            x->rows[i].end != 0 && x->rows[i].end <= last)
+            return true;
+    return r->kept.number < r->kept.first; /* admitted, and others spoke before we were in */
+}
+
+int room_away_settle(struct engine *g, struct room *r)
+{
+    if (!r->away || r->pub.broken || r->roster.upto < r->from - 1)
+        return 0;
+    if (!was_away(g, r)) {
+        room_break(g, r, "the relay withholds messages %llu to %llu, and you never left",
+                   (unsigned long long)r->kept.number + 1, (unsigned long long)r->from - 1);
+        return 0;
     }
+    passed_over(g, r, "you were no member then");
+    base_set(g, r);
+    return room_save(g, r);
 }
 
 static void own_alarm(struct engine *g, struct room *r, const char *what)
@@ -234,6 +278,7 @@ static void own_check(struct engine *g, struct room *r, const struct f_room_info
             memcpy(r->own_sig, info->own.sig.p, info->own.sig.n);
             r->own_sig_n = info->own.sig.n;
             r->own_fp = l.author;
+            r->own_time = info->own.time;
             r->own_pending = true;
         }
         return;
@@ -261,7 +306,8 @@ void room_own_settle(struct engine *g, struct room *r)
     if (a == NULL || a->state != AUTHOR_HERE || strcmp(a->account, g->account) != 0 ||
         entry_line_take(&l, str_of(r->own_line), &e) < 0 ||
         entry_sig_check(a->cert, &l, str_of(r->own_line), span_of(r->own_sig, r->own_sig_n), &e) <
-            0) {
+            0 ||
+        author_check(g, a, r->own_time, &e) < 0) {
         own_alarm(g, r, "shows a line of another device, without its signature, as one of");
         return;
     }
@@ -612,14 +658,11 @@ int take_error(struct engine *g, struct frame *f)
 {
     const struct f_error *x = &f->u.error;
     struct ask *a = ask_find(g, x->re, FRAME_TYPES);
-    struct room *r = x->has_room ? room_find(g, &x->room) : NULL;
 
     if (g->phase != ENGINE_ONLINE)
         return login_error(g, x);
-    if (r != NULL && x->code == CODE_DENIED && x->seq != 0) {
-        out_denied(g, r, x->seq, x->text);
-        return 0;
-    }
+    if (x->has_room && x->code == CODE_DENIED && x->seq != 0)
+        return out_denied(g, x);
     if (a == NULL)
         return error_final(g, x);
     char text[256];

@@ -333,7 +333,7 @@ static int roll_work(struct engine *g, struct room *r, const struct f_roll *x)
 /* Going forward from what was verified the entries themselves say it; else the roll has to. */
 bool seats_known(const struct room *r)
 {
-    return r->kept.based && r->roster.upto >= r->kept.number;
+    return r->kept.based && !r->away && r->roster.upto >= r->kept.number;
 }
 
 static bool roll_due(const struct engine *g, const struct room *r)

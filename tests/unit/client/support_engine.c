@@ -48,7 +48,7 @@ static void person_make(struct stage *s, enum who who, const char *name, const c
 {
     struct person *p = s->who + who;
     struct cert_form f = cert_form_of(CERT_DEVICE);
-    bool ours = who != MALLORY;
+    bool ours = who != MALLORY && who != EVE;
     const struct der *inter = ours ? &s->inter : &s->other_inter;
     char uri[128];
 
@@ -81,6 +81,8 @@ int stage_world(void **state)
     person_make(s, CAROL, "carol", "phone");
     person_make(s, MALLORY, "bob", "desk");
     person_make(s, BOB_NEW, "bob", "phone");
+    person_make(s, ALICE_OLD, "alice", "attic");
+    person_make(s, EVE, "alice", "attic");
     *state = s;
     return 0;
 }
@@ -270,7 +272,11 @@ struct account_id stage_account(enum who who)
 {
     struct account_id id;
 
-    memset(id.b, (int)(who == MALLORY || who == BOB_NEW ? BOB : who) + 1, sizeof id.b);
+    static const enum who of[PEOPLE] = {
+        [ALICE] = ALICE, [BOB] = BOB,         [CAROL] = CAROL, [MALLORY] = BOB,
+        [BOB_NEW] = BOB, [ALICE_OLD] = ALICE, [EVE] = ALICE};
+
+    memset(id.b, (int)of[who] + 1, sizeof id.b);
     return id;
 }
 

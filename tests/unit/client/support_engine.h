@@ -19,8 +19,9 @@
 #include "common/chat/proto.h"
 #include "common/crypto/issue.h"
 
-/* MALLORY: another CA's certificate for bob; BOB_NEW: bob, enrolled again by ours */
-enum who { ALICE, BOB, CAROL, MALLORY, BOB_NEW, PEOPLE };
+/* MALLORY: another CA's certificate for bob; BOB_NEW: bob, enrolled again by ours; ALICE_OLD: her
+ * former device; EVE: another CA's certificate for alice */
+enum who { ALICE, BOB, CAROL, MALLORY, BOB_NEW, ALICE_OLD, EVE, PEOPLE };
 
 enum { LOG_MAX = 80, SAID_MAX = 8 };
 

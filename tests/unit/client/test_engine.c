@@ -671,6 +671,17 @@ static void test_older_forged(void **state)
     stage_free(s);
 }
 
+/* Alice signs that she leaves, and the connection goes. */
+static void leave(struct stage *s)
+{
+    struct err e = {0};
+
+    assert_true(engine_room_leave(s->g, &s->room, &e) != 0);
+    stage_serve(s);
+    assert_int_equal(s->seat_said, CONTENT_LEAVE);
+    stage_lost(s);
+}
+
 /* Who was away does not know what an honest author counted meanwhile. */
 static void test_rejoined(void **state)
 {
@@ -678,22 +689,88 @@ static void test_rejoined(void **state)
 
     stage_login(s);
     stage_push(s, stage_write(s, BOB, "before"));
-    stage_lost(s);
+    leave(s);
     stage_log(s, stage_write(s, BOB, "not for her"));
     stage_log(s, stage_write(s, BOB, "nor this"));
-    s->from = 6;
+    s->from = 7;
     memset(&s->told, 0, sizeof s->told);
     stage_login(s);
-    assert_int_equal(s->told.notes, 1); /* that 4 to 5 are missing is said */
+    assert_int_equal(s->told.notes, 1); /* that 5 to 6 are missing is said */
     stage_push(s, stage_write(s, BOB, "after"));
     stage_push(s, stage_write(s, BOB, "and on"));
     assert_int_equal(s->told.good, 2);
     assert_int_equal(s->told.refused + s->told.alarms, 0);
     /* but what she had read before is not said anew */
     struct item again = s->log[2];
-    again.number = 8;
+    again.number = 10;
     stage_send(s, &again);
     assert_int_equal(s->told.refused, 1);
+    stage_free(s);
+}
+
+static void expect_withheld(struct stage *s, const char *why)
+{
+    memset(&s->told, 0, sizeof s->told);
+    stage_login(s);
+    if (strstr(s->told.all_alarms, why) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", why, s->told.all_alarms);
+    assert_true(engine_room_get(s->g, &s->room)->broken);
+    assert_int_equal(s->told.good, 0);
+    stage_push(s, stage_write(s, BOB, "after"));
+    assert_int_equal(s->told.good, 0);
+}
+
+/* The relay cannot say that she was away: she signed no leave. Nothing moves, on her disk too. */
+static void test_never_away(void **state)
+{
+    for (unsigned anew = 0; anew < 2; anew++) {
+        struct stage *s = stage_new(state);
+        struct keep_room before, after;
+        struct err e = {0};
+        stage_login(s);
+        stage_push(s, stage_write(s, BOB, "read"));
+        stage_lost(s);
+        stage_log(s, stage_write(s, BOB, "hidden"));
+        stage_log(s, stage_write(s, BOB, "shown"));
+        s->from = 5;
+        assert_int_equal(s->keep.ops->room_get(s->keep.k, &s->room, &before, &e), 1);
+        if (anew)
+            stage_engine(s);
+        expect_withheld(s, "withholds messages 4 to 4, and you never left");
+        assert_int_equal(s->keep.ops->room_get(s->keep.k, &s->room, &after, &e), 1);
+        assert_true(after.based && after.number == before.number &&
+                    hash_same(&after.head, &before.head));
+        stage_free(s);
+    }
+}
+
+/* That she was away once does not make room for a later gap. */
+static void test_away_before(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    stage_login(s);
+    leave(s);
+    stage_log(s, stage_write(s, BOB, "not for her"));
+    s->from = 5;
+    stage_login(s);
+    assert_int_equal(s->told.alarms, 0);
+    stage_lost(s);
+    stage_log(s, stage_write(s, BOB, "hidden"));
+    stage_log(s, stage_write(s, BOB, "shown"));
+    s->from = s->log_n;
+    expect_withheld(s, "you never left");
+    stage_free(s);
+}
+
+static void test_from_behind_the_end(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    stage_login(s);
+    stage_lost(s);
+    s->from = s->log_n + 2;
+    expect_withheld(s, "begins behind its end");
     stage_free(s);
 }
 
@@ -705,9 +782,9 @@ static void test_rejoined_older(void **state)
 
     s->from = 1;
     stage_login(s); /* 13 to 62 */
-    stage_lost(s);
+    leave(s);
     stage_log(s, stage_write(s, BOB, "not for her"));
-    s->from = 64;
+    s->from = 65;
     for (int i = 0; i < 3; i++)
         stage_log(s, stage_write(s, BOB, "after"));
     memset(&s->told, 0, sizeof s->told);
@@ -955,7 +1032,7 @@ static void test_stray_answer(void **state)
     assert_int_equal(s->told.close_code, ERR_PEER);
     stage_free(s);
 
-    /* one that waits in the outbox, but was never sent */
+    /* one that waits in the outbox, but was never sent: neither taken nor refused */
     struct err e = {0};
     s = stage_new(state);
     s->mute = true;
@@ -966,6 +1043,18 @@ static void test_stray_answer(void **state)
     stage_feed(s, F_NUMBERED, &n);
     assert_int_equal(s->told.closes, 1);
     assert_int_equal(engine_room_get(s->g, &s->room)->queued, 2);
+    stage_lost(s);
+    stage_login(s);
+    const struct f_error no = {.code = CODE_DENIED,
+                               .text = str_of("not a member"),
+                               .has_room = true,
+                               .room = s->room,
+                               .seq = 3};
+    s->told.states = 0;
+    stage_feed(s, F_ERROR, &no);
+    assert_int_equal(s->told.closes, 2);
+    assert_int_equal(s->told.close_code, ERR_PEER);
+    assert_int_equal(s->told.states, 0);
     stage_free(s);
 }
 
@@ -1080,6 +1169,41 @@ static void test_own_newer(void **state)
 {
     own_newer(state, ALICE, true);
     own_newer(state, BOB, false);
+}
+
+/* The account's former device: its last line is what our first one follows, once its certificate
+ * is one of our CA for this account. A name alone is no certificate. */
+static void own_former(void **state, enum who former, bool taken)
+{
+    struct stage *s = stage_new(state);
+    struct entry_line l;
+    struct err e = {0};
+    struct hash line;
+
+    stage_log(s, stage_join(s, former));
+    s->is_signed = true;
+    own_from_log(s, 1);
+    stage_login(s);
+    if (taken) {
+        assert_int_equal(stage_say(s, "next", &e), 1);
+        assert_int_equal(entry_line_take(&l, str_of(s->said_line[0]), &e), 0);
+        entry_line_hash(s->own.line, &line);
+        assert_true(hash_same(&l.prev, &line));
+        assert_null(strstr(s->told.all_alarms, "our own messages"));
+    } else {
+        if (strstr(s->told.all_alarms, "of another device, without its signature") == NULL)
+            fail_msg("%s", s->told.all_alarms);
+        assert_int_equal(stage_say(s, "next", &e), 0);
+        assert_int_equal(s->said_n, 0);
+    }
+    stage_free(s);
+}
+
+static void test_own_former(void **state)
+{
+    own_former(state, ALICE_OLD, true);
+    own_former(state, EVE, false);
+    own_former(state, BOB, false);
 }
 
 /* --- the answer to a join --- */
@@ -1207,6 +1331,10 @@ int main(void)
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_clock_ahead),
         cmocka_unit_test(test_void_and_denied),
+        cmocka_unit_test(test_never_away),
+        cmocka_unit_test(test_away_before),
+        cmocka_unit_test(test_from_behind_the_end),
+        cmocka_unit_test(test_own_former),
         cmocka_unit_test(test_stray_answer),
         cmocka_unit_test(test_own_same),
         cmocka_unit_test(test_own_lost),
