@@ -393,6 +393,14 @@ bool member_noticed(const struct world *w, int who)
     return m->refused + m->alarms > 0;
 }
 
+/* Told that a leave is void, and so not given its body: nobody can tell that it was one, until a
+ * line that follows counts the members otherwise. */
+static bool robbed(const struct world *w, const struct seat *s)
+{
+    return w->lie == LIE_VOID && w->lie_kind == CONTENT_LEAVE && w->lied && s->who == w->victim &&
+           memcmp(&s->room, &w->lie_room, sizeof s->room) == 0;
+}
+
 /* Who has noticed nothing sees what the relay has; of silence, what it had before. */
 static void check_unaware(struct world *w, const struct seat *s)
 {
@@ -404,7 +412,8 @@ static void check_unaware(struct world *w, const struct seat *s)
         return;
     }
     check_reader(w, s);
-    check_members(w, s);
+    if (!robbed(w, s))
+        check_members(w, s);
 }
 
 unsigned world_check_lie(struct world *w)

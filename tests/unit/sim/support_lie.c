@@ -1,18 +1,9 @@
 /* What a lying relay tells its victim: entries, lists and rolls on their way, changed. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/chat/entry.h"
-#include "support_world.h"
-
-static void sure(bool good, const char *what)
-{
-    if (good)
-        return;
-    fprintf(stderr, "support_lie: %s\n", what);
-    abort();
-}
+#include "support_parts.h"
 
 static void put_any(struct world *w, struct link_plain *l, enum frame_type type, const void *body)
 {
@@ -20,7 +11,7 @@ static void put_any(struct world *w, struct link_plain *l, enum frame_type type,
     struct err e = {0};
 
     buf_init(&b, FRAME_MAX + 4);
-    sure(frame_put(&b, type, body, &e) == 0, e.text);
+    must(frame_put(&b, type, body, &e) == 0, e.text);
     world_put(w, l, buf_span(&b));
     buf_free(&b);
 }
@@ -39,7 +30,7 @@ static bool put_kept(struct world *w, struct link_plain *l, uint64_t number)
 
     if (raw.n < 4)
         return false;
-    sure(frame_take(&f, span_of(raw.p + 4, raw.n - 4), FROM_RELAY, &e) == 0, e.text);
+    must(frame_take(&f, span_of(raw.p + 4, raw.n - 4), FROM_RELAY, &e) == 0, e.text);
     f.u.entry.number = number;
     put(w, l, &f.u.entry);
     frame_free(&f);
@@ -49,14 +40,14 @@ static bool put_kept(struct world *w, struct link_plain *l, uint64_t number)
 static void keep_back(struct world *w, struct span raw)
 {
     buf_drop(&w->lie_kept, w->lie_kept.len);
-    sure(buf_add(&w->lie_kept, raw.p, raw.n) == 0, "no memory");
+    must(buf_add(&w->lie_kept, raw.p, raw.n) == 0, "no memory");
 }
 
 static void lie_body(struct world *w, struct link_plain *l, struct f_entry *f)
 {
     uint8_t *b = malloc(f->body.n);
 
-    sure(b != NULL, "no memory");
+    must(b != NULL, "no memory");
     memcpy(b, f->body.p, f->body.n);
     b[f->body.n - 4] ^= 1;
     f->body.p = b;
@@ -71,7 +62,7 @@ static void lie_field(struct world *w, struct link_plain *l, struct f_entry *f)
     struct entry_line t;
     struct err e = {0};
 
-    sure(entry_line_take(&t, f->line, &e) == 0, e.text);
+    must(entry_line_take(&t, f->line, &e) == 0, e.text);
     if (w->lie == LIE_LINE)
         t.ts++;
     else
@@ -109,6 +100,25 @@ static bool lie_replay(struct world *w, struct link_plain *l, struct f_entry *t,
     return w->lied;
 }
 
+static struct f_entry voided(struct f_entry t)
+{
+    t.body = (struct span){NULL, 0};
+    t.why = str_of("you are a member already");
+    return t;
+}
+
+static void lie_void(struct world *w, struct link_plain *l, const struct f_entry *t)
+{
+    const struct f_entry x = voided(*t);
+
+    put(w, l, &x);
+}
+
+static bool lies_of_entries(enum lie lie)
+{
+    return lie <= LIE_FORK || lie == LIE_VOID || lie == LIE_WITHHELD;
+}
+
 /* One pushed entry: true, the lie took its place. due: it is of the kind that is lied about. */
 static bool lie_entry(struct world *w, struct link_plain *l, struct f_entry *t, struct span raw,
                       bool due)
@@ -124,13 +134,15 @@ static bool lie_entry(struct world *w, struct link_plain *l, struct f_entry *t, 
         return lie_replay(w, l, t, raw, due);
     if (w->lie == LIE_SWAP)
         return (due || w->holding) && lie_swap(w, l, t, raw);
-    if (!due || (w->lie > LIE_FORK && w->lie != LIE_WITHHELD))
+    if (!due || !lies_of_entries(w->lie))
         return false;
     w->lied = true;
     if (w->lie == LIE_BODY)
         lie_body(w, l, t);
     if (w->lie == LIE_LINE || w->lie == LIE_AUTHOR)
         lie_field(w, l, t);
+    if (w->lie == LIE_VOID)
+        lie_void(w, l, t);
     return true; /* LIE_FORK: left out, and those after it take its place */
 }
 
@@ -206,6 +218,34 @@ static bool about(const struct f_entry *t, int who)
     return is;
 }
 
+static bool signed_anew(enum lie lie)
+{
+    return lie >= LIE_ROLL_ACCOUNT && lie <= LIE_ROLL_PAIR;
+}
+
+/* Of what kind the entry has to be that is made anew; CONTENT_UNKNOWN: none is. */
+static enum content_kind made_anew(enum lie lie)
+{
+    if (lie == LIE_ROLL_NAME || lie == LIE_ROLL_PAIR)
+        return CONTENT_JOIN;
+    return lie == LIE_ROLL_INVITE || signed_anew(lie) ? CONTENT_INVITE : CONTENT_UNKNOWN;
+}
+
+/* false: there is no entry of that kind to lie about. */
+static bool roll_forge(struct world *w, struct f_roll *x, struct forged *f)
+{
+    struct f_entry *to = (struct f_entry *)(uintptr_t)x->entries;
+    enum content_kind kind = made_anew(w->lie);
+
+    for (size_t i = 0; i < x->entries_n; i++)
+        if (to[i].why.n == 0 && world_kind(to[i].body) == kind) {
+            forge(w, f, to + i, signed_anew(w->lie));
+            to[i] = f->entry;
+            return true;
+        }
+    return false;
+}
+
 static size_t roll_change(struct world *w, const struct f_roll *f, struct f_entry *to)
 {
     size_t n = 0, at = (size_t)dice_below(&w->dice, f->entries_n - 1);
@@ -222,24 +262,77 @@ static size_t roll_change(struct world *w, const struct f_roll *f, struct f_entr
         to[at] = f->entries[at + 1];
         to[at + 1] = f->entries[at];
     }
-    return n;
+    if (w->lie == LIE_ROLL_VOID)
+        to[at] = voided(to[at]);
+    return w->lie == LIE_ROLL_STILL ? 0 : n;
 }
 
 static bool lie_roll(struct world *w, struct link_plain *l, const struct f_roll *f)
 {
     struct f_roll x = *f;
+    struct forged made = {.content = {0}};
+    bool good = true;
 
     if (w->lie < LIE_ROLL_CUT || w->lie > LIE_ROLL_LESS || f->entries_n < 2 ||
         (w->lied && w->lie != LIE_ROLL_LESS))
         return false;
     struct f_entry *to = calloc(f->entries_n + 1, sizeof *to);
-    sure(to != NULL, "no memory");
+    must(to != NULL, "no memory");
     x.entries_n = roll_change(w, f, to);
     x.entries = to;
-    put_any(w, l, F_ROLL, &x);
+    if (w->lie == LIE_ROLL_STILL)
+        x.upto = 0;
+    if (w->lie == LIE_ROLL_AHEAD)
+        x.upto += 1000;
+    if (made_anew(w->lie) != CONTENT_UNKNOWN)
+        good = roll_forge(w, &x, &made);
+    if (good) {
+        put_any(w, l, F_ROLL, &x);
+        w->lie_room = f->room;
+        w->lied = true;
+    }
+    forged_free(&made);
     free(to);
-    w->lie_room = f->room;
+    return good;
+}
+
+/* --- what the room is --- */
+
+static bool lie_kind(struct world *w, struct f_room_info *x)
+{
+    if (w->lie != LIE_PUBLIC || !str_is(x->name, "cellar"))
+        return false;
+    x->kind = ROOM_PUBLIC;
+    w->lie_room = x->id;
     return w->lied = true;
+}
+
+static bool lie_welcome(struct world *w, struct link_plain *l, struct f_welcome *f)
+{
+    struct f_welcome x = *f;
+    struct f_room_info *rooms = calloc(f->rooms_n + 1, sizeof *rooms);
+    bool told = false;
+
+    must(rooms != NULL, "no memory");
+    for (size_t i = 0; i < f->rooms_n; i++) {
+        rooms[i] = f->rooms[i];
+        told |= lie_kind(w, rooms + i);
+    }
+    x.rooms = rooms;
+    if (told)
+        put_any(w, l, F_WELCOME, &x);
+    free(rooms);
+    return told;
+}
+
+static bool lie_room(struct world *w, struct link_plain *l, const struct f_room *f)
+{
+    struct f_room x = *f;
+
+    if (!lie_kind(w, &x.room))
+        return false;
+    put_any(w, l, F_ROOM, &x);
+    return true;
 }
 
 /* --- all of them --- */
@@ -251,20 +344,8 @@ static bool lie_list(struct world *w, struct link_plain *l, const struct f_membe
     case LIE_HIDDEN:
     case LIE_ROLL_LESS: return list_less(w, l, f, hidden(w));
     case LIE_WITHHELD: return w->lied;
-    case LIE_NONE:
-    case LIE_BODY:
-    case LIE_LINE:
-    case LIE_AUTHOR:
-    case LIE_REPLAY:
-    case LIE_SWAP:
-    case LIE_FORK:
-    case LIE_ROLLBACK:
-    case LIE_ROLL_CUT:
-    case LIE_ROLL_SWAP:
-    case LIE_ROLL_TWICE:
-    case LIES: break;
+    default: return false;
     }
-    return false;
 }
 
 static bool there(const struct world *w, const struct room_id *room)
@@ -277,6 +358,10 @@ bool lie_told(struct world *w, struct link_plain *l, struct frame *f, struct spa
     struct entry_line line;
     struct err e = {0};
 
+    if (f->type == F_WELCOME)
+        return lie_welcome(w, l, &f->u.welcome);
+    if (f->type == F_ROOM)
+        return lie_room(w, l, &f->u.room);
     if (f->type == F_ROLL && w->lie != LIE_WITHHELD)
         return lie_roll(w, l, &f->u.roll);
     if (f->type == F_MEMBERS)

@@ -53,6 +53,8 @@ void world_check_members(struct world *w, int who, const struct room_id *room)
 
     if (r == NULL || r->members_n == 0)
         return;
+    if ((r->kind == ENGINE_PRIVATE) != (strcmp(r->name, "cellar") == 0))
+        world_fail(w, "%s: %s takes it for what it is not", r->name, world_name(who));
     world_signed(w, room, r->number, joined);
     for (int i = 0; i < PEOPLE; i++) {
         const struct engine_member *m = shown(r, i);

@@ -185,6 +185,17 @@ static const struct plan {
     {LIE_BODY, CONTENT_LEAVE, "a leave altered", "hall", MAY},
     {LIE_GHOST, CONTENT_UNKNOWN, "a seat nobody signed", "cellar", MUST},
     {LIE_HIDDEN, CONTENT_UNKNOWN, "a member not listed", "cellar", MUST},
+    {LIE_VOID, CONTENT_JOIN, "a join told as void", "cellar", MAY},
+    {LIE_VOID, CONTENT_LEAVE, "a leave told as void", "cellar", MAY},
+    {LIE_PUBLIC, CONTENT_UNKNOWN, "a room by invitation told as open", "", MUST},
+    {LIE_ROLL_INVITE, CONTENT_UNKNOWN, "a roll with an altered invitation", "", MUST},
+    {LIE_ROLL_VOID, CONTENT_UNKNOWN, "a roll with an entry told as void", "", MUST},
+    {LIE_ROLL_STILL, CONTENT_UNKNOWN, "a roll that does not go on", "", MUST},
+    {LIE_ROLL_AHEAD, CONTENT_JOIN, "a roll of what is to come", "", MAY},
+    {LIE_ROLL_ACCOUNT, CONTENT_UNKNOWN, "a guest's account, signed anew", "", MUST},
+    {LIE_ROLL_AT, CONTENT_UNKNOWN, "a vouching for later, signed anew", "", MUST},
+    {LIE_ROLL_NAME, CONTENT_UNKNOWN, "a join in another name, signed anew", "", MUST},
+    {LIE_ROLL_PAIR, CONTENT_UNKNOWN, "a join of a pair, signed anew", "", MUST},
     {LIE_ROLL_CUT, CONTENT_UNKNOWN, "a roll cut", "", MAY},
     {LIE_ROLL_SWAP, CONTENT_UNKNOWN, "a roll out of order", "", MAY},
     {LIE_ROLL_LESS, CONTENT_UNKNOWN, "two members shown two rolls", "", MAY},
@@ -195,7 +206,7 @@ static const struct plan {
 /* The rolls that are lied about are those of the cellar, told to those who are invited. */
 static const struct plan *liar(struct world *w)
 {
-    const struct plan *p = plans + w->seed / 3 % SIM_LIES;
+    const struct plan *p = plans + w->seed / 2 % SIM_LIES;
 
     w->lie = p->lie;
     w->lie_kind = p->kind;
@@ -362,7 +373,7 @@ static void tally(struct world *w, struct sim_tally *t)
 bool sim_seed(uint64_t seed, bool loud, struct sim_tally *t)
 {
     struct world *w = world_new(seed, true);
-    const struct plan *p = seed % 3 == 0 ? liar(w) : NULL;
+    const struct plan *p = seed % 2 == 0 ? liar(w) : NULL;
 
     w->loud = loud;
     world_furnish(w);

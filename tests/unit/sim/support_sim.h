@@ -1,5 +1,5 @@
 /* support_sim.h -- one seed's story: people talk while lines break, programs and disks die, clocks
- * jump and, in every third seed, the relay lies to one of them. Then all is repaired, everybody
+ * jump and, in every second seed, the relay lies to one of them. Then all is repaired, everybody
  * speaks once more, and what each disk holds is compared. */
 #ifndef TESTS_UNIT_SIM_SUPPORT_SIM_H
 #define TESTS_UNIT_SIM_SUPPORT_SIM_H
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIM_LIES = 19 }; /* kinds of them */
+enum { SIM_LIES = 30 }; /* kinds of them */
 
 struct sim_tally { /* adds up */
     unsigned seeds, cuts, said, boots, told, noticed;

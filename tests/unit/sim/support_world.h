@@ -90,13 +90,23 @@ enum lie {
     LIE_SWAP,
     LIE_FORK,
     LIE_ROLLBACK,
-    LIE_GHOST,      /* the list names somebody who signed nothing */
-    LIE_HIDDEN,     /* the list leaves a member out */
-    LIE_ROLL_CUT,   /* a page of the roll lacks an entry */
-    LIE_ROLL_SWAP,  /* ... has two in the wrong order */
-    LIE_ROLL_TWICE, /* ... has one twice */
-    LIE_ROLL_LESS,  /* nobody but one tells of a member: neither roll nor list to the other */
-    LIE_WITHHELD,   /* from one entry on nothing of the room is told */
+    LIE_GHOST,        /* the list names somebody who signed nothing */
+    LIE_HIDDEN,       /* the list leaves a member out */
+    LIE_VOID,         /* a join or leave that holds is told as void */
+    LIE_PUBLIC,       /* a room by invitation is told as one that is open */
+    LIE_ROLL_CUT,     /* a page of the roll lacks an entry */
+    LIE_ROLL_SWAP,    /* ... has two in the wrong order */
+    LIE_ROLL_TWICE,   /* ... has one twice */
+    LIE_ROLL_INVITE,  /* ... an invitation names another guest; only its signature does not fit */
+    LIE_ROLL_VOID,    /* ... an entry that is told as void */
+    LIE_ROLL_STILL,   /* ... nothing, and says that there is more */
+    LIE_ROLL_AHEAD,   /* ... all, and says that it tells of what has not happened yet, too */
+    LIE_ROLL_ACCOUNT, /* its author lies with the relay, in an invitation: of another account, */
+    LIE_ROLL_AT,      /* ... vouching for what has not happened yet; */
+    LIE_ROLL_NAME,    /* ... in a join: in another name, */
+    LIE_ROLL_PAIR,    /* ... into a room of two that this is not */
+    LIE_ROLL_LESS,    /* nobody but one tells of a member: neither roll nor list to the other */
+    LIE_WITHHELD,     /* from one entry on nothing of the room is told */
     LIES
 };
 
