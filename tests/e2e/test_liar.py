@@ -13,6 +13,24 @@ import pytest
 from relay import Relay
 
 
+def trees_anew(db):
+    """The trees that go with what the database says now: a liar has no reason to be found by them. What
+    was deleted counts as an entry of zeros."""
+    peaks, of, at = [], None, 0
+    for row, room, number, line, time in db.execute("select rowid, room, number, line, time from "
+                                                    "messages order by room, number").fetchall():
+        if room != of:
+            peaks, of, at = [], room, 0
+        while at < number:
+            at += 1
+            leaf = f"{line}|{time}".encode() if at == number else b""
+            nodes = [hashlib.sha256(b"\0" + leaf).digest()]
+            while peaks and peaks[-1][0] == len(nodes):
+                nodes.append(hashlib.sha256(b"\1" + peaks.pop()[1] + nodes[-1]).digest())
+            peaks.append((len(nodes), nodes[-1]))
+        db.execute("update messages set nodes = ? where rowid = ?", (b"".join(nodes), row))
+
+
 class Stage:
     """alice, bob and carol in #ops, with something said; a directory to go back to."""
 
@@ -43,6 +61,7 @@ class Stage:
             db.execute("pragma foreign_keys = off")
             for text, *values in statements:
                 db.execute(text, values)
+            trees_anew(db)
             db.commit()
         self.relay.run("--listen", f"127.0.0.1:{self.relay.port}")
 
@@ -121,7 +140,10 @@ def edited(s, one, two):
 
 
 def dropped(s, one, two):
-    return [("delete from messages where line = ?", one["line"])]
+    """And more with it, up to a number whose tree stands on no entry that is gone: a relay that finds
+    such a hole does not start."""
+    return [("delete from messages where line = ?", one["line"]),
+            ("update messages set number = 8 where line = ?", two["line"])]
 
 
 def reordered(s, one, two):
@@ -150,7 +172,7 @@ def invented(s, one, two):
     fields[7] = hashlib.sha256(content).hexdigest()
     fields[8] = hashlib.sha256(b"\x02" + content).hexdigest()
     line, time = "|".join(fields), two["time"] + 1
-    return [("insert into messages select room, ?, ?, account, fp, seq + 1, ?, ?, sig, ?, null, seats "
+    return [("insert into messages select room, ?, ?, account, fp, seq + 1, ?, ?, sig, ?, null, seats, nodes "
              "from messages where line = ?", two["number"] + 1, time,
              head(two["head"], line, time), line, content, one["line"])]
 
@@ -158,7 +180,7 @@ def invented(s, one, two):
 def repeated(s, one, two):
     """The same line again, as the next number: its author's count says that it was there."""
     time = two["time"] + 1
-    return [("insert into messages select room, ?, ?, account, ?, 7, ?, line, sig, body, why, seats "
+    return [("insert into messages select room, ?, ?, account, ?, 7, ?, line, sig, body, why, seats, nodes "
              "from messages where line = ?", two["number"] + 1, time, two["fp"],
              head(two["head"], one["line"], time), one["line"])]
 
@@ -166,7 +188,7 @@ def repeated(s, one, two):
 def elsewhere(s, one, two):
     """Said in one room, delivered in another."""
     last = max((r for r in s.rows() if r["room"] == s.room("side")), key=lambda r: r["number"])
-    return [("insert into messages select ?, ?, time, account, ?, 7, ?, line, sig, body, why, seats "
+    return [("insert into messages select ?, ?, time, account, ?, 7, ?, line, sig, body, why, seats, nodes "
              "from messages where line = ?", last["room"], last["number"] + 1, last["fp"],
              head(last["head"], one["line"], one["time"]), one["line"])]
 
