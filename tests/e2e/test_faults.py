@@ -15,7 +15,7 @@ import time
 import pytest
 
 from proxy import Proxy
-from relay import CLIENT, SECONDS, Member, Relay, countersignd, message, messages
+from relay import BUILD, CLIENT, SECONDS, Member, Relay, countersignd, message, messages
 
 TRACED = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # one tracer at a time
 FAKETIME = next((p for p in ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -382,6 +382,83 @@ def test_interrupted_calls(relay):
                        stdin=subprocess.DEVNULL, capture_output=True, timeout=2 * SECONDS)
     assert p.returncode == 0, p.stderr
     assert texts(bob) == ["first", *[f"relay {i}" for i in range(5)], "client"]
+    relay.stop()
+
+
+plain = pytest.mark.skipif(os.path.basename(BUILD) in ("asan", "tsan"),
+                           reason="a sanitizer has calls of its own in front of these")
+
+
+@plain
+def test_half_of_every_third_transfer(relay):
+    """F4, F11: reads and writes of sockets and files take less than was asked for, in the relay and in
+    both clients; nobody notices, and both databases are whole."""
+    short = {"LD_PRELOAD": f"{BUILD}/short.so"}
+    relay.run(env=os.environ | short)
+    alice, bob = two(relay)
+    for m in alice, bob:
+        m.env |= short
+    said = ["first", *[f"{i}" * (1 << i) for i in range(10)], "x" * 60000]
+    for text in said[1:]:
+        alice("send", "ops", text)
+    assert texts(bob) == said == texts(alice)
+    relay.stop()
+    assert sound(f"{relay.dir}/relay.db")
+    assert sound(json.loads(alice("me", "--json"))["directory"] + "/store.db")
+
+
+@faults
+@needs_strace
+@pytest.mark.parametrize("calls, fault", [
+    ("accept4", "ECONNABORTED"), ("accept4", "EMFILE"), ("accept4", "ENOMEM"), ("accept4", "EPROTO"),
+    ("epoll_wait,epoll_pwait", "EINTR"), ("recvfrom", "EAGAIN"), ("recvfrom", "EINTR"),
+    ("sendto", "EAGAIN"), ("sendto", "EINTR"), ("fcntl", "EAGAIN"), ("getrandom", "EINTR"),
+    ("pread64", "EINTR"), ("pwrite64", "EINTR"), ("fdatasync,fsync", "EINTR")])
+def test_every_third_call_fails_for_a_while(relay, calls, fault):
+    """F11: what is temporary ends nobody's connection for good: the relay goes on, or ends with its
+    reason where it may not believe in its disk; what was acknowledged is there, once."""
+    relay.run(env=TRACED)
+    alice, bob = two(relay)
+    tracer = strace(relay, f"{calls}:error={fault}:when=2+3", calls)
+    acked, tried = ["first"], ["first"]
+    for i in range(4):
+        tried.append(f"message {i}")
+        if alice.run("--timeout", "10", "send", "ops", tried[-1]).returncode == 0:
+            acked.append(tried[-1])
+    ended = relay.process.poll() is not None
+    if ended:
+        assert relay.process.wait(SECONDS) == 74 and relay.log().count("event=fatal") == 1, relay.log()
+        relay.run("--listen", f"127.0.0.1:{relay.port}")
+    else:
+        tracer.send_signal(signal.SIGINT)
+    tracer.wait(SECONDS)
+    assert ended <= (calls in ("fdatasync,fsync", "fcntl", "pwrite64", "pread64"))
+    assert ended or acked == tried, relay.log()
+    alice("send", "ops", "the last")
+    got = texts(bob)
+    assert [t for t in got if t in acked] == acked and got[-1] == "the last"
+    assert len(got) == len(set(got)) and set(got) <= {*tried, "the last"}
+    relay.stop()
+    assert sound(f"{relay.dir}/relay.db")
+
+
+@faults
+@needs_faketime
+def test_clock_jumps_and_repeats_a_second(relay, tmp_path):
+    """F9: the wall clock of a running relay stands, goes back by the second of a leap, and jumps two
+    minutes on; nothing waits for it, and every message is there once, in its order."""
+    now = tmp_path / "clock"
+    now.write_text("+0")
+    env = at("+0") | {"FAKETIME_TIMESTAMP_FILE": str(now), "FAKETIME_NO_CACHE": "1"}
+    del env["FAKETIME"]
+    relay.run(env=env)
+    alice, bob = two(relay)
+    said = ["first"]
+    for when in "-1", "+0", "-1", "+120", "+119", "-60", "+0":
+        now.write_text(when)
+        said.append(f"{len(said)} at {when}")
+        alice("send", "ops", said[-1])
+    assert texts(bob) == said == texts(alice)
     relay.stop()
 
 
