@@ -109,7 +109,7 @@ def test_name_taken_burns_nothing(relay):
     invite = relay.invite()
     bob = Member(relay, "bob")
     p = bob.run("--name", "alice", "--device", "x", "--no-open", "join", "-", stdin=invite + "\n")
-    assert p.returncode == 73 and "another name" in p.stderr
+    assert p.returncode == 73 and "choose another" in p.stderr
     bob.join(invite, "bob")
 
 
