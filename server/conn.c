@@ -378,13 +378,18 @@ static void jobs(struct conn *c)
     c->held = ahead_count(c->ahead) >= JOBS_MAX;
 }
 
+static struct moment moment_now(void)
+{
+    return (struct moment){clock_now(NULL), clock_ticks()};
+}
+
 static void said(struct conn *c, struct span bytes)
 {
-    int r = session_feed(c->session, bytes, clock_now(NULL));
+    int r = session_feed(c->session, bytes, moment_now());
 
     jobs(c);
     while (r == 0 && !c->held && session_stalled(c->session)) {
-        r = session_feed(c->session, (struct span){NULL, 0}, clock_now(NULL));
+        r = session_feed(c->session, (struct span){NULL, 0}, moment_now());
         jobs(c);
     }
     touch(c);
@@ -509,7 +514,7 @@ static int open_session(struct conn *c, struct err *e)
         s.leaf = i.peer[0];
     if (link_exporter(c->link, LINK_EXPORTER_LOGIN, &s.exporter) < 0)
         return err_set(e, ERR_LOCAL, "no exporter");
-    c->session = session_new(&s, clock_now(NULL), e);
+    c->session = session_new(&s, moment_now(), e);
     key_wipe(&s.exporter);
     if (c->session == NULL)
         return -1;
@@ -618,7 +623,7 @@ void conn_tick(struct conn *c, int64_t now, int64_t ticks)
         classic_tick(c);
         events(c);
         watch(c);
-    } else if (session_tick(c->session, now) < 0)
+    } else if (session_tick(c->session, (struct moment){now, ticks}) < 0)
         conn_end(c, session_error(c->session)->text);
     else
         touch(c);

@@ -397,7 +397,10 @@ static size_t record_fill(struct tls *t, const uint8_t *in, size_t n)
     want -= t->rec.len;
     if (want > n)
         want = n;
-    return buf_add(&t->rec, in, want) < 0 ? 0 : want;
+    if (buf_add(&t->rec, in, want) == 0)
+        return want;
+    tls_fail(t, ERR_LOCAL, "no memory");
+    return n; /* what is left has nobody to go to */
 }
 
 /* The head is looked at as soon as it is there. 1: the record is whole, 0: not yet. */

@@ -55,7 +55,7 @@ static bool join_again(struct joining *g)
     struct device *d = device_find(g->c, &g->invite.fp);
 
     if (!hash_same(&g->invite.key, &g->key) || g->c->now - g->invite.used >= INVITE_ANSWER_MS ||
-        a == NULL || d == NULL || d->row.revoked != 0)
+        a == NULL || a->row.disabled || d == NULL || d->row.revoked != 0)
         return false;
     g->device = d->row;
     if (STORE(g->c, device_chain, &d->row.fp, &g->chain) == 1)

@@ -21,8 +21,9 @@ struct session {
     struct pubkey *key; /* of the peer's certificate, all that is kept of it; NULL on join */
     struct hash fp, relay_cert;
     struct key exporter;
-    int64_t expires;           /* the certificate */
-    int64_t now, since, heard; /* by feed and tick */
+    int64_t expires;      /* the certificate */
+    int64_t now;          /* wall clock, by feed and tick */
+    int64_t since, heard; /* ticks */
     struct frames frames;
     struct buf out;
     struct job *jobs, **jobs_end;
@@ -332,13 +333,13 @@ static int piece_feed(struct session *s, struct span in)
     return rc;
 }
 
-int session_feed(struct session *s, struct span in, int64_t now)
+int session_feed(struct session *s, struct span in, struct moment at)
 {
     if (s->err.code != ERR_NONE)
         return -1;
-    s->now = now;
+    s->now = at.wall;
     if (in.n > 0) {
-        s->heard = now;
+        s->heard = at.ticks;
         s->pinged = false;
     }
     do {
@@ -393,18 +394,18 @@ void session_welcome(struct session *s)
 
 /* --- time --- */
 
-int session_tick(struct session *s, int64_t now)
+int session_tick(struct session *s, struct moment at)
 {
     if (s->err.code != ERR_NONE)
         return -1;
-    s->now = now;
-    if ((s->need != 0 || s->join) && now - s->since >= LOGIN_MS)
+    s->now = at.wall;
+    if ((s->need != 0 || s->join) && at.ticks - s->since >= LOGIN_MS)
         return session_refuse(s, 0, CODE_STATE, "login took too long");
-    if (s->key != NULL && now > s->expires)
+    if (s->key != NULL && at.wall > s->expires)
         return session_refuse(s, 0, CODE_AUTH, "your certificate has expired");
-    if (s->need != 0 || s->join || now - s->heard < PING_MS)
+    if (s->need != 0 || s->join || at.ticks - s->heard < PING_MS)
         return 0;
-    if (now - s->heard >= 2 * PING_MS)
+    if (at.ticks - s->heard >= 2 * PING_MS)
         return err_set(&s->err, ERR_PEER, "nothing was heard");
     if (!s->pinged)
         session_put(s, F_PING, &(struct f_ping){0});
@@ -455,14 +456,14 @@ static int session_cert(struct session *s, struct span leaf, struct err *e)
     return s->key == NULL ? -1 : 0;
 }
 
-struct session *session_new(const struct session_conf *conf, int64_t now, struct err *e)
+struct session *session_new(const struct session_conf *conf, struct moment at, struct err *e)
 {
     struct session *s = calloc(1, sizeof *s);
     const struct str features[] = {str_of(COMPACT_WORD)};
     struct f_hello_relay hello = {.v = 1,
                                   .features = features,
                                   .features_n = COUNT(features),
-                                  .now = now,
+                                  .now = at.wall,
                                   .relay = str_of(conf->relay)};
 
     if (s == NULL) {
@@ -475,7 +476,8 @@ struct session *session_new(const struct session_conf *conf, int64_t now, struct
     s->link = conf->link;
     s->relay_cert = conf->relay_cert;
     s->exporter = conf->exporter;
-    s->now = s->since = s->heard = now;
+    s->now = at.wall;
+    s->since = s->heard = at.ticks;
     s->jobs_end = &s->jobs;
     frames_init(&s->frames, FRAME_MAX_EARLY);
     buf_init(&s->out, LINK_OUT_MAX);

@@ -23,12 +23,19 @@ struct session_conf {
     struct key exporter;
 };
 
+/* When something happens: the wall clock, by which certificates and messages are judged, and one
+ * that nobody sets, for whatever has to happen within some time. */
+struct moment {
+    int64_t wall;  /* ms since 1970 */
+    int64_t ticks; /* ms, monotonic */
+};
+
 /* hello is in session_out at once. Everything is copied. */
-struct session *session_new(const struct session_conf *conf, int64_t now, struct err *e);
+struct session *session_new(const struct session_conf *conf, struct moment at, struct err *e);
 void session_free(struct session *s); /* NULL is fine */
 
 /* Opened bytes. -1: the peer is done with, see session_error. */
-int session_feed(struct session *s, struct span in, int64_t now) MUST_USE;
+int session_feed(struct session *s, struct span in, struct moment at) MUST_USE;
 /* JOBS_MAX jobs wait, and perhaps further frames behind them: take the jobs, then call session_feed
  * without bytes before anything else is fed. */
 bool session_stalled(const struct session *s);
@@ -41,7 +48,7 @@ void session_sent(struct session *s, size_t n);
 void session_welcome(struct session *s); /* EFFECT_WELCOME: logged in */
 /* Ping when nothing was heard for PING_MS; -1: nothing for twice PING_MS, hello or login owed for
  * LOGIN_MS, or its certificate has expired. Call about once a second. */
-int session_tick(struct session *s, int64_t now) MUST_USE;
+int session_tick(struct session *s, struct moment at) MUST_USE;
 /* The relay goes down: an error frame `shutdown` into session_out. */
 void session_shutdown(struct session *s);
 

@@ -34,11 +34,11 @@ struct raw_job {
     uint8_t frame[];
 };
 
-struct session *session_new(const struct session_conf *conf, int64_t now, struct err *e)
+struct session *session_new(const struct session_conf *conf, struct moment at, struct err *e)
 {
     struct session *s = calloc(1, sizeof *s);
 
-    (void)now;
+    (void)at;
     if (s == NULL) {
         err_set(e, ERR_LOCAL, "no memory");
         return NULL;
@@ -80,12 +80,12 @@ static int job_add(struct session *s, struct span frame)
     return 0;
 }
 
-int session_feed(struct session *s, struct span in, int64_t now)
+int session_feed(struct session *s, struct span in, struct moment at)
 {
     struct span frame;
     int rc = in.n > 0 ? frames_feed(&s->frames, in, &s->err) : 0;
 
-    (void)now;
+    (void)at;
     while (rc == 0 && s->jobs_n < JOBS_MAX && (rc = frames_next(&s->frames, &frame, &s->err)) == 1)
         rc = job_add(s, frame);
     s->stalled = s->jobs_n == JOBS_MAX;
@@ -127,9 +127,9 @@ void session_welcome(struct session *s)
     (void)s;
 }
 
-int session_tick(struct session *s, int64_t now)
+int session_tick(struct session *s, struct moment at)
 {
-    (void)s, (void)now;
+    (void)s, (void)at;
     return 0;
 }
 

@@ -269,7 +269,7 @@ static bool batch(struct relay *r)
             moved = true;
         }
         if (c != NULL && c->s != NULL && session_stalled(c->s))
-            (void)!session_feed(c->s, span_of(NULL, 0), r->now);
+            (void)!session_feed(c->s, span_of(NULL, 0), moment(r->now));
     }
     assert_false(core_effect(r->core, &ef) && moved && ef.kind != EFFECT_DEVICE);
     if (core_commit(r->core, &e) < 0)
@@ -365,7 +365,7 @@ static void client_connect(struct client *c, bool join)
 
     assert_int_equal(rng_fill(&c->r->rng, c->exporter.b, sizeof c->exporter.b), 0);
     conf.exporter = c->exporter;
-    c->s = session_new(&conf, c->r->now, &e);
+    c->s = session_new(&conf, moment(c->r->now), &e);
     if (c->s == NULL)
         fail_msg("session: %s", e.text);
     relay_pump(c->r);
@@ -527,7 +527,7 @@ void client_raw(struct client *c, const char *json)
     buf_init(&b, FRAME_MAX * 2);
     assert_int_equal(buf_add(&b, head, 4), 0);
     assert_int_equal(buf_add(&b, json, n), 0);
-    if (session_feed(c->s, buf_span(&b), c->r->now) < 0)
+    if (session_feed(c->s, buf_span(&b), moment(c->r->now)) < 0)
         c->closed = true;
     buf_free(&b);
     relay_pump(c->r);
@@ -541,7 +541,7 @@ void client_say(struct client *c, enum frame_type t, const void *body)
     buf_init(&b, FRAME_MAX * 2);
     if (frame_put(&b, t, body, &e) < 0)
         fail_msg("%s: %s", frame_name(t), e.text);
-    if (session_feed(c->s, buf_span(&b), c->r->now) < 0)
+    if (session_feed(c->s, buf_span(&b), moment(c->r->now)) < 0)
         c->closed = true;
     buf_free(&b);
     relay_pump(c->r);

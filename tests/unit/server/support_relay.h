@@ -30,6 +30,12 @@ struct der {
 
 struct relay;
 
+/* Both clocks say so. */
+static inline struct moment moment(int64_t ms)
+{
+    return (struct moment){ms, ms};
+}
+
 struct client {
     struct relay *r;
     struct session *s; /* NULL: gone */

@@ -337,6 +337,7 @@ static void test_join_again_same_answer(void **state)
     uint8_t token[TOKEN_LEN];
     struct client *c = client_stranger(r);
     struct hash fp;
+    struct err e = {0};
     (void)state;
     relay_invite(r, &(struct operator_invite){0}, token);
     client_join(c, token, "alice", "laptop", 0);
@@ -351,6 +352,13 @@ static void test_join_again_same_answer(void **state)
     d = client_stranger(r);
     client_join(d, token, "alice", "laptop", 1); /* another key */
     client_error(d, CODE_AUTH);
+    assert_int_equal(operator_disable(&r->store, "alice", true, r->now, &e), 0);
+    relay_refresh(r);
+    d = client_stranger(r);
+    client_join(d, token, "alice", "laptop", 0); /* of an account that was closed meanwhile */
+    client_error(d, CODE_AUTH);
+    assert_int_equal(operator_disable(&r->store, "alice", false, r->now, &e), 0);
+    relay_refresh(r);
     r->now += 1;
     d = client_stranger(r);
     client_join(d, token, "alice", "laptop", 0); /* after the hour */

@@ -161,12 +161,12 @@ static void a_compact_entry_is_numbered(void **state)
                                     buf_span(&m.body)};
     buf_init(&b, FRAME_MAX);
     assert_int_equal(compact_say_put(&b, &say, &e), 1);
-    assert_int_equal(session_feed(c[0]->s, buf_span(&b), r->now), 0);
+    assert_int_equal(session_feed(c[0]->s, buf_span(&b), moment(r->now)), 0);
     relay_pump(r);
     (void)client_got(c[0], F_NUMBERED);
     got(c[1], &m, false);
     b.p[b.off + b.len - 1] ^= 1; /* its text: the signature was over another */
-    assert_int_equal(session_feed(c[0]->s, buf_span(&b), r->now), -1);
+    assert_int_equal(session_feed(c[0]->s, buf_span(&b), moment(r->now)), -1);
     relay_pump(r);
     client_error(c[0], CODE_BAD_ENTRY);
     assert_true(client_quiet(c[1]));

@@ -29,7 +29,7 @@ static struct session *fresh(bool join, const struct der *leaf)
                                 .relay = "relay.test",
                                 .source = "192.0.2.9",
                                 .leaf = join ? span_of(NULL, 0) : span_of(leaf->b, leaf->n)};
-    struct session *s = session_new(&conf, r->now, &e);
+    struct session *s = session_new(&conf, moment(r->now), &e);
     assert_non_null(s);
     session_sent(s, session_out(s).n);
     return s;
@@ -43,7 +43,7 @@ static int feed(struct session *s, enum frame_type t, const void *body)
     buf_init(&b, 2 * FRAME_MAX);
     if (frame_put(&b, t, body, &e) < 0)
         fail_msg("%s: %s", frame_name(t), e.text);
-    int rc = session_feed(s, buf_span(&b), r->now);
+    int rc = session_feed(s, buf_span(&b), moment(r->now));
     buf_free(&b);
     return rc;
 }
@@ -56,7 +56,7 @@ static int feed_json(struct session *s, const char *json)
 
     wr_u32(&w, (uint32_t)n);
     wr_put(&w, json, n);
-    return session_feed(s, wr_span(&w), r->now);
+    return session_feed(s, wr_span(&w), moment(r->now));
 }
 
 /* The last thing said to the peer is this error. */
@@ -249,7 +249,7 @@ static void test_wellformed(void **state)
     wr_put(&w, json, sizeof json - 1);
     for (size_t i = 0; i < w.len; i++) {
         assert_null(session_job(s));
-        assert_int_equal(session_feed(s, span_of(b + i, 1), r->now), 0);
+        assert_int_equal(session_feed(s, span_of(b + i, 1), moment(r->now)), 0);
     }
     struct job *j = session_job(s);
     assert_non_null(j);
@@ -280,7 +280,7 @@ static void test_length(void **state)
         uint8_t head[4];
         struct wr w = wr_of(head, sizeof head);
         wr_u32(&w, rows[i].n);
-        assert_int_equal(session_feed(s, wr_span(&w), r->now), rows[i].ok ? 0 : -1);
+        assert_int_equal(session_feed(s, wr_span(&w), moment(r->now)), rows[i].ok ? 0 : -1);
         if (!rows[i].ok)
             said(s, CODE_MALFORMED);
         session_free(s);
@@ -322,10 +322,10 @@ static void test_questions_in_a_flood(void **state)
     buf_init(&b, FRAME_MAX);
     for (uint64_t i = 1; i <= FLOOD; i++)
         assert_int_equal(frame_put(&b, F_ROOM_LIST, &(struct f_room_list){i}, &e), 0);
-    assert_int_equal(session_feed(s, buf_span(&b), r->now), 0);
+    assert_int_equal(session_feed(s, buf_span(&b), moment(r->now)), 0);
     for (n = 0; session_stalled(s); n++) {
         assert_int_equal(jobs_take(s, &id), JOBS_MAX);
-        assert_int_equal(session_feed(s, span_of(NULL, 0), r->now), 0);
+        assert_int_equal(session_feed(s, span_of(NULL, 0), moment(r->now)), 0);
     }
     assert_int_equal(jobs_take(s, &id), 1);
     assert_int_equal(n, 3);
@@ -346,21 +346,44 @@ static void test_ping(void **state)
     struct session *s = in_state(LOGGED_IN, c);
     int64_t t = r->now;
     (void)state;
-    assert_int_equal(session_tick(s, t + PING_MS - 1), 0);
+    assert_int_equal(session_tick(s, moment(t + PING_MS - 1)), 0);
     assert_int_equal(pings(s), 0);
-    assert_int_equal(session_tick(s, t + PING_MS), 0);
+    assert_int_equal(session_tick(s, moment(t + PING_MS)), 0);
     assert_int_not_equal(pings(s), 0);
-    assert_int_equal(session_tick(s, t + PING_MS + 1), 0);
+    assert_int_equal(session_tick(s, moment(t + PING_MS + 1)), 0);
     assert_int_equal(pings(s), 0); /* one is enough */
     r->now = t + PING_MS + 2;
     assert_int_equal(feed(s, F_PONG, &(struct f_pong){0}), 0);
-    assert_int_equal(session_tick(s, r->now + 2 * PING_MS - 1), 0);
-    assert_int_equal(session_tick(s, r->now + 2 * PING_MS), -1);
+    assert_int_equal(session_tick(s, moment(r->now + 2 * PING_MS - 1)), 0);
+    assert_int_equal(session_tick(s, moment(r->now + 2 * PING_MS)), -1);
     session_free(s);
     s = in_state(LOGGED_IN, c);
     assert_int_equal(feed(s, F_PING, &(struct f_ping){0}), 0);
     assert_int_not_equal(pings(s), 0);
     session_free(s);
+}
+
+/* F9: whoever sets the relay's clock ends no connection that speaks, and keeps none that is dead.
+ */
+static void test_clock_is_set(void **state)
+{
+    static const int64_t by[] = {INT64_C(86400000), -INT64_C(86400000)};
+    struct client *c = client_member(r, "alice");
+    (void)state;
+    for (size_t i = 0; i < sizeof by / sizeof by[0]; i++) {
+        struct session *s = in_state(LOGGED_IN, c);
+        struct moment m = moment(r->now);
+        m.wall += by[i];
+        m.ticks += 1000;
+        assert_int_equal(session_tick(s, m), 0);
+        assert_int_equal(pings(s), 0);
+        m.ticks += PING_MS;
+        assert_int_equal(session_tick(s, m), 0);
+        assert_int_not_equal(pings(s), 0);
+        m.ticks += PING_MS;
+        assert_int_equal(session_tick(s, m), -1);
+        session_free(s);
+    }
 }
 
 static void test_debts_have_an_end(void **state)
@@ -371,8 +394,8 @@ static void test_debts_have_an_end(void **state)
         if (st == LOGGED_IN)
             continue;
         struct session *s = in_state(st, c);
-        assert_int_equal(session_tick(s, r->now + LOGIN_MS - 1), 0);
-        assert_int_equal(session_tick(s, r->now + LOGIN_MS), -1);
+        assert_int_equal(session_tick(s, moment(r->now + LOGIN_MS - 1)), 0);
+        assert_int_equal(session_tick(s, moment(r->now + LOGIN_MS)), -1);
         session_free(s);
     }
 }
@@ -389,7 +412,7 @@ static void test_certificate_expires(void **state)
     said(s, CODE_BAD_ENTRY);
     session_free(s);
     s = in_state(LOGGED_IN, c);
-    assert_int_equal(session_tick(s, end + 1000), -1);
+    assert_int_equal(session_tick(s, moment(end + 1000)), -1);
     said(s, CODE_AUTH);
     session_free(s);
 }
@@ -445,6 +468,7 @@ int main(void)
         TEST(test_login_asked_too_often),
         TEST(test_questions_in_a_flood),
         TEST(test_ping),
+        TEST(test_clock_is_set),
         TEST(test_debts_have_an_end),
         TEST(test_certificate_expires),
         TEST(test_join_wants_rsa),

@@ -232,7 +232,7 @@ static void member_dial(struct world *w, int who)
                                 .leaf = span_of(pool_get()->leaf[who].b, pool_get()->leaf[who].n),
                                 .relay_cert = relay_fp,
                                 .exporter = l->exporter};
-    l->s = session_new(&conf, relay_now(w), &e);
+    l->s = session_new(&conf, relay_moment(w), &e);
     must(l->s != NULL, e.text);
     struct span out = session_out(l->s);
     down(w, l, out);

@@ -76,6 +76,7 @@ void seat_check(struct world *w, int who, const struct room_id *room, uint64_t n
 
 /* support_relay.c */
 int64_t relay_now(const struct world *w);
+struct moment relay_moment(const struct world *w);
 void relay_turn(struct world *w);
 
 /* support_client.c */

@@ -11,6 +11,11 @@ int64_t relay_now(const struct world *w)
     return w->mono + w->relay_skew;
 }
 
+struct moment relay_moment(const struct world *w)
+{
+    return (struct moment){relay_now(w), w->mono};
+}
+
 static int no_issue(void *ctx, int64_t now, struct span spki, struct str name, struct str device,
                     struct store_chain *out, struct err *e)
 {
@@ -176,7 +181,7 @@ static void relay_hear(struct world *w, struct link_plain *l)
     struct job *j;
 
     while (l->s != NULL && (c = queue_due(w, &l->up, l->stall)) != NULL) {
-        int rc = session_feed(l->s, span_of(c->b, c->n), relay_now(w));
+        int rc = session_feed(l->s, span_of(c->b, c->n), relay_moment(w));
         free(c);
         while ((j = session_job(l->s)) != NULL) {
             note_early(w, j, l->who);
@@ -200,7 +205,7 @@ static void relay_tick(struct world *w)
         struct link_plain *l = w->conns + i;
         if (l->id == 0 || l->s == NULL)
             continue;
-        int rc = session_tick(l->s, relay_now(w));
+        int rc = session_tick(l->s, relay_moment(w));
         struct span out = session_out(l->s);
         down(w, l, out);
         session_sent(l->s, out.n);
