@@ -233,7 +233,7 @@ def test_received_after_the_checkpoint(tmp_path, world):
     """The relay cannot have had it in a tree that it signed before."""
     r = Room(world).say(world.alice, "first").say(world.bob, "late", time=world.now + 20 * DAY)
     assert both(tmp_path, r.bundle(checkpoint=r.checkpoint(at=world.now + 20 * DAY - 1))) == (
-        "transcript.txt line 2: ts: received after the checkpoint was signed")
+        "transcript.txt line 2: ts: received after it was signed for")
     assert both(tmp_path, r.bundle(checkpoint=r.checkpoint(at=world.now + 20 * DAY))) == 0
 
 
