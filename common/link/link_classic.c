@@ -402,13 +402,12 @@ static int end_send(void *ctx, const uint8_t *msg, size_t n)
 
 static int take_err(struct end *end, const struct classic_line *l, size_t bytes)
 {
-    char raw[200], text[200];
+    char raw[200];
 
     (void)bytes;
     classic_reason(raw, sizeof raw, l->reason);
-    text_clean(text, sizeof text, str_of(raw), TEXT_ONE_LINE);
     end->closed = true; /* nothing is answered to it */
-    return err_set(&end->err, ERR_PEER, "the other end says: %s", text);
+    return err_set(&end->err, ERR_PEER, "the other end says: %s", raw);
 }
 
 /* --- lines --- */
