@@ -381,15 +381,12 @@ int client_seal(struct client *c, struct err *e)
 /* A connection ended, and with it a session. */
 static void session_over(struct client *c)
 {
-    const struct engine_event note = {.kind = ENGINE_NOTE};
     struct err e = {0};
+    const struct engine_event note = {.kind = ENGINE_NOTE, .text = e.text};
 
     engine_lost(c->engine);
-    if (client_seal(c, &e) < 0 && c->watch.event != NULL) {
-        struct engine_event ev = note;
-        ev.text = e.text;
-        c->watch.event(c->watch.ctx, &ev);
-    }
+    if (client_seal(c, &e) < 0 && c->watch.event != NULL)
+        c->watch.event(c->watch.ctx, &note);
 }
 
 static void close_event(struct client *c, const struct engine_event *ev)

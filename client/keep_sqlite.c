@@ -233,33 +233,36 @@ static uint64_t col_u64(sqlite3_stmt *s, int at)
     return (uint64_t)sqlite3_column_int64(s, at);
 }
 
+/* A value of this size; of another one, zeros. */
+static void col_exact(sqlite3_stmt *s, int at, void *out, size_t n)
+{
+    struct span v = col_span(s, at);
+
+    if (v.n == n)
+        memcpy(out, v.p, n);
+}
+
 static struct hash col_hash(sqlite3_stmt *s, int at)
 {
     struct hash h = {{0}};
-    struct span v = col_span(s, at);
 
-    if (v.n == sizeof h.b)
-        memcpy(h.b, v.p, sizeof h.b);
+    col_exact(s, at, h.b, sizeof h.b);
     return h;
 }
 
 static struct room_id col_room(sqlite3_stmt *s, int at)
 {
     struct room_id id = {{0}};
-    struct span v = col_span(s, at);
 
-    if (v.n == sizeof id.b)
-        memcpy(id.b, v.p, sizeof id.b);
+    col_exact(s, at, id.b, sizeof id.b);
     return id;
 }
 
 static struct account_id col_account(sqlite3_stmt *s, int at)
 {
     struct account_id id = {{0}};
-    struct span v = col_span(s, at);
 
-    if (v.n == sizeof id.b)
-        memcpy(id.b, v.p, sizeof id.b);
+    col_exact(s, at, id.b, sizeof id.b);
     return id;
 }
 

@@ -176,6 +176,17 @@ static void evidence_free(struct evidence *v)
     buf_free(&v->issuer);
 }
 
+/* The end of a batch in which something was set, or not: `set` is what came of it. */
+static int set_end(struct sequencer *s, int set, struct err *e)
+{
+    if (core_commit(s->core, e) < 0) {
+        fatal(s, e);
+        return -1;
+    }
+    effects(s);
+    return set;
+}
+
 /* Renewed certificates keep their key; another key is another relay's until the next start. */
 static int evidence_set(struct sequencer *s, struct err *e)
 {
@@ -185,14 +196,7 @@ static int evidence_set(struct sequencer *s, struct err *e)
     if (ret == 0 && !notary_holds(s->notary, buf_span(&v.leaf)))
         ret = err_set(e, ERR_CONFIG, "%s is for another key: restart to take it", FILE_EVIDENCE);
     if (ret == 0 && begin(s, e) == 0) {
-        int set = core_set_signer(s->core, buf_span(&v.leaf), buf_span(&v.issuer), e);
-
-        ret = core_commit(s->core, e);
-        if (ret == 0)
-            effects(s);
-        else
-            fatal(s, e);
-        ret = set < 0 ? -1 : ret;
+        ret = set_end(s, core_set_signer(s->core, buf_span(&v.leaf), buf_span(&v.issuer), e), e);
     }
     evidence_free(&v);
     return ret;
@@ -205,14 +209,7 @@ static int crl_set(struct sequencer *s, struct err *e)
 
     buf_init(&crl, CRL_MAX);
     if (ca_crl_read(s->ca, &crl, e) == 0 && begin(s, e) == 0) {
-        int set = core_set_crl(s->core, buf_span(&crl), e);
-
-        ret = core_commit(s->core, e);
-        if (ret == 0)
-            effects(s);
-        else
-            fatal(s, e);
-        ret = set < 0 ? -1 : ret;
+        ret = set_end(s, core_set_crl(s->core, buf_span(&crl), e), e);
     }
     buf_free(&crl);
     return ret;

@@ -218,8 +218,7 @@ static void waiting_settle(struct core *c, const struct room *r, bool failed)
 
     for (w = STAILQ_FIRST(&c->waiting); w != NULL; w = next) {
         next = STAILQ_NEXT(w, link);
-        if (memcmp(w->ask.room.b, r->row.id.b, sizeof r->row.id.b) != 0 ||
-            (w->number > r->covered && !failed))
+        if (!room_id_same(&w->ask.room, &r->row.id) || (w->number > r->covered && !failed))
             continue;
         STAILQ_REMOVE(&c->waiting, w, waiting, link);
         c->waiting_n--;

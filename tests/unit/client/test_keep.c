@@ -175,7 +175,7 @@ static int see_known(void *ctx, const struct keep_known *x)
     return 0;
 }
 
-static void suite_rest(struct keep k)
+static void suite_room(struct keep k)
 {
     struct err e = {0};
     struct keep_room room = {.id = stage_room_id(1),
@@ -195,8 +195,6 @@ static void suite_rest(struct keep k)
                              .ephemeral = true,
                              .with = {{7, 1}}};
     struct keep_room back = {0};
-    struct buf b;
-    uint64_t seqs[8] = {0};
 
     assert_int_equal(k.ops->room_get(k.k, &room.id, &back, &e), 0);
     assert_int_equal(k.ops->room_put(k.k, &room, &e), 0);
@@ -210,7 +208,16 @@ static void suite_rest(struct keep k)
     assert_true(hash_same(&back.base, &room.base) && hash_same(&back.head, &room.head) &&
                 hash_same(&back.line, &room.line) && hash_same(&back.prev, &room.prev) &&
                 hash_same(&back.acked_line, &room.acked_line));
+}
 
+static void suite_rest(struct keep k)
+{
+    const struct room_id room = stage_room_id(1);
+    struct err e = {0};
+    struct buf b;
+    uint64_t seqs[8] = {0};
+
+    suite_room(k);
     buf_init(&b, 1000);
     assert_int_equal(k.ops->value_get(k.k, "x", &b, &e), 0);
     assert_int_equal(k.ops->value_put(k.k, "x", span_of("one", 3), &e), 0);
@@ -220,14 +227,17 @@ static void suite_rest(struct keep k)
     buf_free(&b);
 
     for (uint64_t seq = 3; seq > 0; seq--) {
-        const struct keep_out o = {room.id,         seq,
-                                   KEEP_QUEUED,     str_of("line"),
-                                   span_of("s", 1), span_of(secret, sizeof secret),
+        const struct keep_out o = {room,
+                                   seq,
+                                   KEEP_QUEUED,
+                                   str_of("line"),
+                                   span_of("s", 1),
+                                   span_of(secret, sizeof secret),
                                    str_of("")};
         assert_int_equal(k.ops->out_put(k.k, &o, &e), 0);
         assert_int_equal(k.ops->out_put(k.k, &o, &e), 0);
     }
-    assert_int_equal(k.ops->out_drop(k.k, &room.id, 2, &e), 0);
+    assert_int_equal(k.ops->out_drop(k.k, &room, 2, &e), 0);
     assert_int_equal(k.ops->out_each(k.k, out_see, seqs, &e), 0);
     assert_int_equal(seqs[0], 2);
     assert_int_equal(seqs[1], 1);
