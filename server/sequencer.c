@@ -28,6 +28,7 @@ struct sequencer {
     pthread_cond_t some;
     struct jobs jobs; /* under lock, like want */
     unsigned want;
+    unsigned todo; /* what was wanted and is not done yet: the thread's own */
 };
 
 /* --- effects --- */
@@ -107,13 +108,42 @@ static void effects(struct sequencer *s)
 
 /* --- batches --- */
 
-/* Waits for the other process's transaction; jobs wait with us, connections do not notice. */
+static void drain(struct sequencer *s)
+{
+    for (size_t i = 0; i < s->conf.loops_n; i++) {
+        struct msg *m = msg_new(MSG_DRAIN, 0);
+
+        if (m != NULL)
+            box_put(s->conf.loops[i], m);
+        else
+            starved(s, "say goodbye");
+    }
+    s->todo &= ~(unsigned)WANT_DRAIN;
+}
+
+/* Who is to go while the store is held says goodbye without it, and in the end goes: what still
+ * waits was acknowledged to nobody. */
+static bool told_to_stop(struct sequencer *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->todo |= s->want;
+    s->want = 0;
+    pthread_mutex_unlock(&s->lock);
+    if (s->todo & WANT_DRAIN)
+        drain(s);
+    return s->todo & WANT_STOP;
+}
+
+/* Waits for the other process's transaction; jobs wait with us, connections do not notice.
+ * ERR_AGAIN: we are to stop, and it still lasts. */
 static int begin(struct sequencer *s, struct err *e)
 {
     int r;
 
     while ((r = core_begin(s->core, clock_now(NULL), e)) < 0 && e->code == ERR_AGAIN) {
         log_say(s->conf.log, "waiting", e->text);
+        if (told_to_stop(s))
+            break;
         err_clear(e);
     }
     return r;
@@ -130,19 +160,20 @@ static void look_around(struct sequencer *s)
     s->refresh = s->refresh || changed > 0;
 }
 
-/* One transaction; leaves the jobs it did not take. */
-static void batch(struct sequencer *s, struct jobs *l, bool tick)
+/* One transaction; leaves the jobs it did not take. false: there will be no further one. */
+static bool batch(struct sequencer *s, struct jobs *l, bool tick)
 {
     struct err e = {0};
     unsigned n = 0;
 
     if (begin(s, &e) < 0) {
-        fatal(s, &e);
-        return;
+        if (e.code != ERR_AGAIN)
+            fatal(s, &e);
+        return false;
     }
     look_around(s); /* again: from here on nobody else writes, and no job undoes what he wrote */
     if (s->failed)
-        return;
+        return false;
     if (s->refresh)
         core_refresh(s->core);
     s->refresh = false;
@@ -154,6 +185,7 @@ static void batch(struct sequencer *s, struct jobs *l, bool tick)
         fatal(s, &e);
     else
         effects(s);
+    return !s->failed;
 }
 
 /* --- CRL and CA --- */
@@ -247,12 +279,13 @@ static void reload(struct sequencer *s)
     }
     if (ca == NULL || adopt(s, &e) < 0 || crl_set(s, &e) < 0 || evidence_set(s, &e) < 0)
         log_say(s->conf.log, "error", e.text);
+    s->todo &= ~(unsigned)WANT_RELOAD;
 }
 
 /* --- the thread --- */
 
 /* Waits at most until the next turn. */
-static void take(struct sequencer *s, struct jobs *l, unsigned *want)
+static void take(struct sequencer *s, struct jobs *l)
 {
     struct timespec until;
 
@@ -265,21 +298,9 @@ static void take(struct sequencer *s, struct jobs *l, unsigned *want)
         if (pthread_cond_timedwait(&s->some, &s->lock, &until) == ETIMEDOUT)
             break;
     jobs_move(l, &s->jobs);
-    *want = s->want;
+    s->todo |= s->want;
     s->want = 0;
     pthread_mutex_unlock(&s->lock);
-}
-
-static void drain(struct sequencer *s)
-{
-    for (size_t i = 0; i < s->conf.loops_n; i++) {
-        struct msg *m = msg_new(MSG_DRAIN, 0);
-
-        if (m != NULL)
-            box_put(s->conf.loops[i], m);
-        else
-            starved(s, "say goodbye");
-    }
 }
 
 static bool turn(struct sequencer *s, int64_t now)
@@ -294,24 +315,21 @@ static void *run(void *ctx)
 {
     struct sequencer *s = ctx;
     struct jobs l = {0};
-    unsigned want = 0;
 
-    while (!(want & WANT_STOP)) {
-        take(s, &l, &want);
+    while (!(s->todo & WANT_STOP)) {
+        take(s, &l);
         bool tick = turn(s, clock_ticks());
 
         if (!s->failed)
             look_around(s);
-        while (!s->failed && (l.first != NULL || tick || s->refresh)) {
-            batch(s, &l, tick);
+        while (!s->failed && (l.first != NULL || tick || s->refresh) && batch(s, &l, tick))
             tick = false;
-        }
         jobs_free(&l); /* after a failure nothing is taken any more */
         if (!s->failed && s->revoked)
             revoked_sync(s);
-        if (!s->failed && (want & WANT_RELOAD))
+        if (!s->failed && (s->todo & WANT_RELOAD))
             reload(s);
-        if (want & WANT_DRAIN)
+        if (s->todo & WANT_DRAIN)
             drain(s);
     }
     return NULL;

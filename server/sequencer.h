@@ -27,8 +27,9 @@ void sequencer_put(struct sequencer *s,
                    struct jobs *l);         /* any thread; takes all, l is empty then */
 void sequencer_reload(struct sequencer *s); /* CA and CRL anew */
 /* Everything put so far is stored and its effects are on their way to the loops; then each loop
- * gets MSG_DRAIN. */
+ * gets MSG_DRAIN. While another process holds the store they get it before. */
 void sequencer_drain(struct sequencer *s);
-void sequencer_stop(struct sequencer *s); /* stores what is left, waits, frees; NULL is fine */
+/* Stores what is left, unless another process holds the store; waits, frees. NULL is fine. */
+void sequencer_stop(struct sequencer *s);
 
 #endif

@@ -76,6 +76,13 @@ static int author_first(struct entering *g)
     return found < 0 ? -1 : 0;
 }
 
+static bool belongs(const struct entering *g)
+{
+    return g->member != NULL && member_belongs(g->member);
+}
+
+/* Looking for a former line is work that grows with what was said: it is done for those alone who
+ * may speak here. */
 static int author_load(struct entering *g)
 {
     HASH_FIND(hh, g->room->authors, &g->line->author, sizeof g->line->author, g->author);
@@ -85,7 +92,9 @@ static int author_load(struct entering *g)
     }
     int found = ROOM_STORE(g->a->c, g->room, message_last, &g->room->row.id, &g->line->author,
                            chain_of, &g->chain);
-    return found == 0 ? author_first(g) : found < 0 ? -1 : 0;
+    if (found < 0)
+        return -1;
+    return found == 0 && belongs(g) ? author_first(g) : 0;
 }
 
 static int author_step(struct entering *g)
@@ -235,13 +244,13 @@ void ask_entry(struct ask *a)
         entry_denied(&g);
         return;
     }
+    g.member = member_find(g.room, a->k->account);
     if (author_load(&g) < 0)
         return;
-    g.member = member_find(g.room, a->k->account);
     enum entry_order order = entry_order(&g.chain, g.line, &a->j->line_hash, &g.e);
     if (order == ENTRY_SAME || order == ENTRY_OLDER)
         entry_resent(&g);
-    else if (g.member == NULL || !member_belongs(g.member))
+    else if (!belongs(&g))
         entry_denied(&g);
     else
         entry_new(&g, order);

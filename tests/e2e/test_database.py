@@ -94,6 +94,32 @@ def test_relay_waits_while_its_database_is_held(relay, seconds):
     relay.stop()
 
 
+def test_a_relay_is_stopped_while_its_database_is_held(relay):
+    """Nobody has to find out first who holds it. What was acknowledged to nobody is said again."""
+    relay.run()
+    alice, bob = two(relay)
+    with subprocess.Popen([CLIENT, "--password-file", alice.password, "plain", "--json", "--room",
+                           "ops"], text=True, env=alice.env, bufsize=1, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as p:
+        while message(p.stdout)["text"] != "third":
+            pass
+        numbered = threading.Event()
+        reader = threading.Thread(target=listen, args=(p.stdout, "patience", numbered))
+        reader.start()
+        with held(f"{relay.dir}/relay.db"):
+            p.stdin.write("patience\n")
+            relay.wait("waiting")
+            relay.stop()
+            assert "event=stopped" in relay.log() and "event=fatal" not in relay.log()
+            assert not numbered.is_set()
+        relay.run("--listen", f"127.0.0.1:{relay.port}")
+        assert numbered.wait(SECONDS), relay.log()
+        p.stdin.close()
+        reader.join()
+    assert texts(recv(bob)) == ["first", "second", "third", "patience"]
+    relay.stop()
+
+
 def test_nobody_who_reads_is_cut_after_a_held_database(relay):
     """What came meanwhile goes out at once, and is more than may wait for one reader (F1)."""
     each, out_kib = 7, 2056

@@ -941,18 +941,25 @@ static void test_entry_void(void **state)
     entry_made_free(&m);
 }
 
+/* Enrolled, for client_again. */
+static struct client *further_device(const char *name)
+{
+    struct client *n = join_bound(name, true, "phone", 1);
+    const struct frame *f = client_got(n, F_JOINED);
+
+    n->leaf.n = f->u.joined.chain[0].n;
+    memcpy(n->leaf.b, f->u.joined.chain[0].p, n->leaf.n);
+    cert_fingerprint(span_of(n->leaf.b, n->leaf.n), &n->fp);
+    return n;
+}
+
 /* A further device continues the account's chain of lines. */
 static void test_entry_of_new_device(void **state)
 {
     struct pair p = pair_new();
-    struct client *n;
     (void)state;
     (void)pen_say(&p.pa, "one");
-    n = join_bound("alice", true, "phone", 1);
-    struct frame *f = client_got(n, F_JOINED);
-    n->leaf.n = f->u.joined.chain[0].n;
-    memcpy(n->leaf.b, f->u.joined.chain[0].p, n->leaf.n);
-    cert_fingerprint(span_of(n->leaf.b, n->leaf.n), &n->fp);
+    struct client *n = further_device("alice");
     struct client *k = client_again(n);
     client_login(k);
     const struct f_welcome *w = &client_got(k, F_WELCOME)->u.welcome;
@@ -978,6 +985,53 @@ static void test_entry_of_new_device(void **state)
     entry_send(k, &m);
     client_error(k, CODE_BAD_ENTRY);
     entry_made_free(&m);
+}
+
+/* How often a line was looked for that a new certificate follows on. */
+static unsigned formers_looked;
+
+static int formers_watched(void *db, const struct room_id *room, const struct account_id *account,
+                           store_each_message *each, void *ctx, struct err *e)
+{
+    formers_looked++;
+    return r->ops->message_former(db, room, account, each, ctx, e);
+}
+
+static unsigned formers_of(struct client *device, struct room_id room, enum proto_code code)
+{
+    struct client *k = client_again(device);
+    struct pen pen = {.c = k, .room = room, .prev = {{1}}};
+
+    client_login(k);
+    client_flush(k);
+    formers_looked = 0;
+    struct entry_made m = pen_write(&pen, "prev of nobody's");
+    entry_send(k, &m);
+    client_error(k, code);
+    entry_made_free(&m);
+    return formers_looked;
+}
+
+/* What costs the sequencer more the longer a room lives is asked for by members alone: not by who
+ * left it, with a certificate of which no line is here, and not by who never was there. */
+static void test_entry_of_a_stranger_is_cheap(void **state)
+{
+    struct store_ops ops = *r->ops;
+    struct pair p = pair_new();
+    (void)state;
+    (void)pen_say(&p.pb, "one");
+    pen_keep(&p.pb);
+    client_leave(p.b, p.room);
+    struct client *former = further_device("bob"), *member = further_device("alice"),
+                  *stranger = client_enrol(r, "carol");
+    ops.message_former = formers_watched;
+    r->store.ops = &ops;
+    relay_restart(r);
+    assert_int_equal(formers_of(stranger, p.room, CODE_DENIED), 0);
+    assert_int_equal(formers_of(former, p.room, CODE_DENIED), 0);
+    assert_int_equal(formers_of(member, p.room, CODE_BAD_ENTRY), 1);
+    r->store.ops = r->ops;
+    relay_restart(r);
 }
 
 /* Two devices that both knew of no line: the bytes of the second were signed before the first's
@@ -1981,6 +2035,7 @@ int main(void)
         TEST(test_entry_of_former_member),
         TEST(test_entry_void),
         TEST(test_entry_of_new_device),
+        TEST(test_entry_of_a_stranger_is_cheap),
         TEST(test_entry_first_of_two_devices),
         TEST(test_entry_seen_of_long_ago),
         TEST(test_one_encoding),
