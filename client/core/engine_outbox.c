@@ -245,6 +245,8 @@ static int may_say(const struct engine *g, struct room *r, struct str text, stru
     if (r->pub.read_only)
         return err_set(e, ERR_PEER,
                        "the relay lost or changed our own messages there: nothing was sent");
+    if (out_waits(r, CONTENT_LEAVE))
+        return err_set(e, ERR_INPUT, "you are leaving that room: nothing was sent");
     if (r->own_pending || (g->phase != ENGINE_ONLINE && r->kept.seq == 0))
         return err_set(e, ERR_AGAIN, "not connected yet: nothing was sent");
     if (text.n == 0)

@@ -156,6 +156,9 @@ static void test_leave(void **state)
 
     stage_login(s);
     assert_true(engine_room_leave(s->g, &s->room, &e) != 0);
+    assert_int_equal(engine_say(s->g, &s->room, str_of("behind it"), &e), 0); /* never sent */
+    assert_string_equal(e.text, "you are leaving that room: nothing was sent");
+    e = (struct err){0};
     stage_serve(s);
     assert_int_equal(s->seat_said, CONTENT_LEAVE);
     assert_int_equal(s->told.answers, 1);

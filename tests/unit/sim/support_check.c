@@ -43,15 +43,10 @@ static void walk_author(struct walk *k, const struct store_message *row)
 }
 
 /* The note of this line is found in its place; an acknowledged one stays there. */
-static int walk_row(void *ctx, const struct store_message *row)
+static void walk_note(struct walk *k, const struct store_message *row)
 {
-    struct walk *k = ctx;
     struct hash line;
 
-    entry_head_next(&k->head, row->line, row->time);
-    if (row->number != ++k->number || !hash_same(&k->head, &row->head))
-        lost(k->w, "a gap or a wrong head at number", row->number);
-    walk_author(k, row);
     entry_line_hash(row->line, &line);
     for (size_t i = 0; i < k->w->notes_n; i++) {
         struct note *n = k->w->notes + i;
@@ -60,9 +55,20 @@ static int walk_row(void *ctx, const struct store_message *row)
         if (n->acked && n->number != 0 && n->number != row->number)
             lost(k->w, "an acknowledged entry has another number", row->number);
         n->number = row->number;
-        return 0;
+        return;
     }
     lost(k->w, "an entry that nobody sent has number", row->number);
+}
+
+static int walk_row(void *ctx, const struct store_message *row)
+{
+    struct walk *k = ctx;
+
+    entry_head_next(&k->head, row->line, row->time);
+    if (row->number != ++k->number || !hash_same(&k->head, &row->head))
+        lost(k->w, "a gap or a wrong head at number", row->number);
+    walk_author(k, row);
+    walk_note(k, row);
     return 0;
 }
 
@@ -84,15 +90,10 @@ static int walk_room(void *ctx, const struct store_room *row, const struct store
 static int walk_mist(void *ctx, const struct store_message *row)
 {
     struct walk *k = ctx;
-    struct hash line;
 
     if (row->number != ++k->number)
         lost(k->w, "a gap in a room without a disk at number", row->number);
-    entry_line_hash(row->line, &line);
-    for (size_t i = 0; i < k->w->notes_n; i++)
-        if (k->w->notes[i].left && hash_same(&k->w->notes[i].line, &line))
-            return 0;
-    lost(k->w, "an entry that nobody sent, without a disk, has number", row->number);
+    walk_note(k, row);
     return 0;
 }
 
@@ -193,6 +194,14 @@ static int box_row(void *ctx, const struct keep_out *o)
     return 0;
 }
 
+/* A room without a disk is forgotten, with what waits to be said there, by who is in it no more. */
+static bool forgotten(const struct world *w, int who, const struct room_id *room)
+{
+    const struct mist *x = world_mist(w, room);
+
+    return x != NULL && (!x->there || !world_sits(w, who, room));
+}
+
 void world_check_member(struct world *w, int who)
 {
     struct member_sim *m = w->m + who;
@@ -207,11 +216,9 @@ void world_check_member(struct world *w, int who)
     }
     for (size_t i = 0; i < w->notes_n; i++) {
         const struct note *n = w->notes + i;
-        const struct mist *x = world_mist(w, &n->room);
         struct keep_room r = {0};
 
-        if (n->who != who || (x != NULL && !x->there) ||
-            /* such a room is forgotten here too */ (!n->left && !n->said) ||
+        if (n->who != who || forgotten(w, who, &n->room) || (!n->left && !n->said) ||
             (b.seen[i / 64] >> (i % 64) & 1) != 0)
             continue;
         if (m->keep.ops->room_get(m->keep.k, &n->room, &r, &e) != 1 || r.acked < n->seq)

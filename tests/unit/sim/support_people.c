@@ -91,8 +91,9 @@ void world_accept(struct world *w, int who)
 
     if (m->g == NULL || !w->enrolled)
         return;
-    m->accepted = m->accepted || m->shown_key; /* even if its disk dies over it */
-    (void)!engine_accept(m->g, str_of(world_name(ENROLLED)), &e);
+    /* Shown in this run or written down in one before, and even if its disk dies over it. */
+    m->accepted = engine_accept(m->g, str_of(world_name(ENROLLED)), &e) != 0 || m->shown_key ||
+                  m->accepted;
     member_flush(w, who);
 }
 

@@ -55,6 +55,14 @@ const struct mist *world_mist(const struct world *w, const struct room_id *room)
     return NULL;
 }
 
+bool world_sits(const struct world *w, int who, const struct room_id *room)
+{
+    for (size_t i = 0; i < w->seats_n; i++)
+        if (w->seats[i].who == who && memcmp(&w->seats[i].room, room, sizeof *room) == 0)
+            return w->seats[i].in;
+    return false;
+}
+
 static int mist_row(void *ctx, const struct store_room *row, const struct store_tip *tip)
 {
     struct world *w = ctx;

@@ -195,6 +195,8 @@ bool lie_told(struct world *w, struct link_plain *l, struct frame *f, struct spa
 
 /* NULL: it is a room on the disk. */
 const struct mist *world_mist(const struct world *w, const struct room_id *room);
+/* Is he a member by the relay's rows, at the last batch? */
+bool world_sits(const struct world *w, int who, const struct room_id *room);
 /* support_window.c; the relay is up. */
 const struct store *world_window(const struct world *w);
 void world_mist_each(struct world *w, store_each_room *room, store_each_member *member);
