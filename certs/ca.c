@@ -250,7 +250,7 @@ static int host_add(struct cert_form *f, const char *host, uint8_t ip[16], struc
     return 0;
 }
 
-/* The two certificates of a relay differ in role and life. */
+/* The certificates of a relay differ in role and life. */
 struct hosts {
     enum cert_role role;
     const char *const *names;
@@ -258,25 +258,31 @@ struct hosts {
     unsigned days;
 };
 
-static int hosts_issue(struct ca *ca, int64_t now, struct span spki, const struct hosts *h,
-                       struct ca_cert *out, struct err *e)
+/* Everything but dates; the addresses live in ip. */
+static int hosts_fill(struct cert_form *f, const struct hosts *h, uint8_t ip[SANS_MAX][16],
+                      const struct rng *rng, struct err *e)
 {
-    struct cert_form f = cert_form_of(h->role);
-    uint8_t ip[SANS_MAX][16];
-
+    *f = cert_form_of(h->role);
     if (h->n == 0 || h->n > SANS_MAX)
         return err_set(e, ERR_USAGE, "%zu host names: 1 to %d", h->n, SANS_MAX);
     for (size_t i = 0; i < h->n; i++)
-        if (host_add(&f, h->names[i], ip[i], e) < 0)
+        if (host_add(f, h->names[i], ip[i], e) < 0)
             return -1;
-    f.cn = str_of(h->names[0]);
-    if (f.cn.n > 64) /* ub-common-name; the SAN is what counts */
-        f.cn = str_of("relay");
-    f.spki = spki;
-    if (serial_draw(&f.serial, &ca->rng) < 0)
-        return err_set(e, ERR_LOCAL, "no randomness");
-    if (dates_fill(ca, now, h->days, &f, e) < 0)
+    f->cn = str_of(h->names[0]);
+    if (f->cn.n > 64) /* ub-common-name; the SAN is what counts */
+        f->cn = str_of("relay");
+    return serial_draw(&f->serial, rng) < 0 ? err_set(e, ERR_LOCAL, "no randomness") : 0;
+}
+
+static int hosts_issue(struct ca *ca, int64_t now, struct span spki, const struct hosts *h,
+                       struct ca_cert *out, struct err *e)
+{
+    uint8_t ip[SANS_MAX][16];
+    struct cert_form f;
+
+    if (hosts_fill(&f, h, ip, &ca->rng, e) < 0 || dates_fill(ca, now, h->days, &f, e) < 0)
         return -1;
+    f.spki = spki;
     struct cert_ask ask = {.role = h->role, .host = h->names[0], .at = now};
     return leaf_issue(ca, &f, &ask, out, e);
 }
@@ -293,6 +299,28 @@ int ca_issue_evidence(struct ca *ca, int64_t now, struct span spki, const char *
 {
     const struct hosts h = {CERT_EVIDENCE, hosts, hosts_n, days == 0 ? CA_EVIDENCE_DAYS : days};
     return hosts_issue(ca, now, spki, &h, out, e);
+}
+
+int ca_self_relay(const struct rng *rng, int64_t now, struct pkey *key, const char *const *hosts,
+                  size_t hosts_n, struct ca_cert *out, struct err *e)
+{
+    const struct hosts h = {CERT_RELAY, hosts, hosts_n, CA_SELF_DAYS};
+    const struct issuer by = {span_of(NULL, 0), key};
+    const struct cert_ask ask = {.role = CERT_RELAY, .host = hosts[0], .alone = true, .at = now};
+    uint8_t ip[SANS_MAX][16], spki[SPKI_MAX];
+    enum cert_fault why;
+    struct cert_form f;
+    size_t n;
+
+    if (hosts_fill(&f, &h, ip, rng, e) < 0 || pkey_spki(key, spki, &n, e) < 0)
+        return -1;
+    f.spki = span_of(spki, n);
+    f.not_before = now - BACKDATE_MS;
+    f.not_after = now + h.days * DAY_MS;
+    if (cert_issue(&f, &by, rng, out->der, &out->n, e) < 0)
+        return -1;
+    struct span chain = span_of(out->der, out->n);
+    return cert_check(NULL, &chain, 1, &ask, &why, e) < 0 ? err_in(e, "not issued") : 0;
 }
 
 int ca_issue_device(struct ca *ca, int64_t now, struct span spki, struct str name,

@@ -22,6 +22,7 @@ enum {
     CA_RELAY_DAYS = 90,
     CA_DEVICE_DAYS = 365,
     CA_EVIDENCE_DAYS = 730,
+    CA_SELF_DAYS = 3650,
     CA_CRL_DAYS = 30,
     CA_ROOT_CRL_DAYS = 365,
     CA_DAYS_MAX = 3650,
@@ -73,6 +74,10 @@ int ca_issue_relay(struct ca *ca, int64_t now, struct span spki, const char *con
 /* The same for the certificate that signs checkpoints; an RSA key. */
 int ca_issue_evidence(struct ca *ca, int64_t now, struct span spki, const char *const *hosts,
                       size_t hosts_n, unsigned days, struct ca_cert *out, struct err *e) MUST_USE;
+/* A relay's certificate that its own key has signed, for CA_SELF_DAYS: in no index, on no list. Who
+ * uses it knows it by its SHA-256, so another one would be nobody's. */
+int ca_self_relay(const struct rng *rng, int64_t now, struct pkey *key, const char *const *hosts,
+                  size_t hosts_n, struct ca_cert *out, struct err *e) MUST_USE;
 int ca_issue_device(struct ca *ca, int64_t now, struct span spki, struct str name,
                     struct str device, unsigned days, struct ca_cert *out, struct err *e) MUST_USE;
 

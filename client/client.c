@@ -157,6 +157,7 @@ struct client *client_open(const struct client_conf *conf, struct str password, 
     c->transcripts = conf->transcripts;
     c->state.where = c->where;
     if (profile_load(&c->profile, conf->profile, e) < 0 ||
+        profile_route(&c->profile, conf->link, conf->pin, e) < 0 ||
         profile_unlock(&c->profile, password, &c->rng, &c->keys, e) < 0 ||
         store_open(c, conf->lock_wait_ms, e) < 0 || trust_load(c, e) < 0 ||
         engine_open(c, conf, e) < 0 || loop_open(c, e) < 0) {
@@ -168,11 +169,12 @@ struct client *client_open(const struct client_conf *conf, struct str password, 
     c->chain[0] = span_of(c->profile.leaf, c->profile.leaf_n);
     c->chain[1] = span_of(c->profile.issuer, c->profile.issuer_n);
     c->link = (struct link_conf){
-        .kind = conf->link != NULL ? *conf->link : c->profile.link,
+        .kind = c->profile.link,
         .chain = c->chain,
         .chain_n = COUNT(c->chain),
         .key = c->keys.key,
         .trust = c->trust,
+        .leaf = profile_pin(&c->profile),
         .nonces = &c->nonces,
         .host = c->profile.host,
         .rng = c->rng,

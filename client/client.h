@@ -26,6 +26,8 @@ struct client_conf {
     unsigned lock_wait_ms;        /* how long another process may hold the outbox */
     bool follow, whole;           /* see struct engine_conf */
     const enum link_kind *link;   /* --link NAME; NULL: the one that the account joined by */
+    const struct hash *pin;       /* --pin SHA256 of the relay's certificate, `ecdhe`; NULL: the one
+                                     that the account joined with, if any */
     bool transcripts;             /* client_seal writes files; else it does nothing */
     struct argon_cost *cost;      /* NULL: the real one. Only test programs lower it. */
 };

@@ -15,6 +15,7 @@ struct call {
     bool local, link_all, mermaid; /* handshake; link_all: --link all */
     const char *since, *room, *name, *device, *history, *ca, *crl, *svg;
     enum link_kind link;   /* what conf.link points to */
+    struct hash pin;       /* what conf.pin points to */
     const char *key_file;  /* classic */
     const char *email;     /* join over cianr */
     unsigned rsa_bits;     /* join; 0: 2048 */

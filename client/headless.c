@@ -681,7 +681,7 @@ int command_me(struct call *c, struct err *e)
 {
     struct profile p;
     struct row row;
-    char fp[FP_GROUPS], root[FP_GROUPS];
+    char fp[FP_GROUPS], root[FP_GROUPS], pin[FP_GROUPS];
 
     if (c->args_n != 0)
         return err_set(e, ERR_USAGE, "usage: countersign me [--json]");
@@ -697,6 +697,8 @@ int command_me(struct call *c, struct err *e)
         row_text(&row, "relay", p.relay);
         jput_hex(&row.j, "sha256", span_of(p.fp.b, sizeof p.fp.b));
         jput_hex(&row.j, "root-sha256", span_of(p.root_fp.b, sizeof p.root_fp.b));
+        if (p.pinned)
+            jput_hex(&row.j, "pin", span_of(p.pin.b, sizeof p.pin.b));
         row_text(&row, "directory", p.dir);
         return row_end(&row, e);
     }
@@ -707,6 +709,10 @@ int command_me(struct call *c, struct err *e)
     print_line("relay        %s, %s:%u", clean(&relay, p.relay), p.host, p.port);
     print_line("your SHA-256 %s", fp);
     print_line("root SHA-256 %s", root);
+    if (p.pinned) {
+        fp_groups(pin, &p.pin);
+        print_line("pinned SHA-256 of the relay's certificate: %s", pin);
+    }
     print_line("files        %s", clean(&dir, p.dir));
     clean_free(&relay);
     clean_free(&dir);

@@ -377,7 +377,8 @@ static int converse(struct join *j, struct err *e)
 
     j->link = (struct link_conf){
         .kind = j->profile.link,
-        .pin = &j->invite.root,
+        .root = &j->invite.root,
+        .leaf = profile_pin(&j->profile),
         .host = j->invite.host,
         .join = true,
         .email = j->call->email,
@@ -427,6 +428,9 @@ static int prepare(struct join *j, struct err *e)
         return err_set(e, ERR_USAGE, "--rsa is 2048 or 3072");
     if (profile_where(&j->profile, j->call->conf.profile, e) < 0)
         return -1;
+    j->profile.link = LINK_TLS;
+    if (profile_route(&j->profile, j->call->conf.link, j->call->conf.pin, e) < 0)
+        return -1;
     if (profile_exists(&j->profile))
         return err_set(e, ERR_CREATE,
                        "there is an account here already (%s); --profile NAME makes another",
@@ -436,7 +440,6 @@ static int prepare(struct join *j, struct err *e)
     j->profile.cost = j->call->conf.cost != NULL ? *j->call->conf.cost : argon_cost_default();
     snprintf(j->profile.host, sizeof j->profile.host, "%s", j->invite.host);
     j->profile.port = j->invite.port;
-    j->profile.link = j->call->conf.link != NULL ? *j->call->conf.link : LINK_TLS;
     return names_read(j, e) < 0 || keys_ready(j, e) < 0 ? -1 : request_ready(j, e);
 }
 

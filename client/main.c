@@ -81,6 +81,7 @@ enum option_id_2 {
     O_PLAIN,
     O_TRANSCRIPTS,
     O_LINK,
+    O_PIN,
     O_CA,
     O_CRL,
     O_LOCAL,
@@ -113,6 +114,7 @@ static const struct setting {
     {"email", "ADDRESS", O_EMAIL, "join", "cianr: where the relay's operator can reach you"},
     {"rsa", "BITS", O_RSA, "join", "2048 or 3072; default: 2048"},
     {"link", "NAME", O_LINK, "", LINKS "(default: as joined); handshake: all"},
+    {"pin", "SHA256", O_PIN, "", "ecdhe: the relay's certificate, which may have signed itself"},
     {"local", NULL, O_LOCAL, "handshake", "both ends here, with throw-away certificates"},
     {"svg", "FILE", O_SVG, "handshake", "draw it into this file"},
     {"mermaid", NULL, O_MERMAID, "handshake", "print it as a diagram for Mermaid instead"},
@@ -176,6 +178,24 @@ static int link_take(struct call *c, const char *text, struct err *e)
     return 0;
 }
 
+/* 64 hex digits, also as openssl and we ourselves print them: in pairs or groups. */
+static int pin_take(struct call *c, const char *text, struct err *e)
+{
+    char hex[2 * HASH_LEN + 1];
+    size_t n = 0;
+
+    for (const char *p = text; *p != '\0' && n < sizeof hex; p++)
+        if (*p != ':' && *p != ' ')
+            hex[n++] = *p >= 'A' && *p <= 'F' ? (char)(*p - 'A' + 'a') : *p;
+    if (hex_take(c->pin.b, sizeof c->pin.b, str_from(hex, n)) < 0)
+        return err_set(e, ERR_USAGE,
+                       "--pin: \"%.70s\" is no SHA-256 of a certificate: %d hex digits, as openssl "
+                       "x509 -fingerprint -sha256 prints them; nothing was sent",
+                       text, 2 * HASH_LEN);
+    c->conf.pin = &c->pin;
+    return 0;
+}
+
 static int setting_take(struct call *c, int id, const char *value, struct err *e)
 {
     uint64_t n = 0;
@@ -207,6 +227,7 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
         return 0;
     case O_EMAIL: c->email = value; return 0;
     case O_LINK: return link_take(c, value, e);
+    case O_PIN: return pin_take(c, value, e);
     case O_KEY_FILE: c->key_file = value; return 0;
     case O_NO_OPEN: c->no_open = true; return 0;
     case O_PRIVATE: c->secret = true; return 0;
@@ -257,6 +278,8 @@ static int link_fits(const struct call *c, struct err *e)
         return err_set(e, ERR_USAGE, "--email belongs to --link cianr: no other handshake asks");
     if (c->email != NULL && !email_is(str_of(c->email)))
         return err_set(e, ERR_USAGE, "--email: not an address in its plain form, NAME@HOST");
+    if (c->conf.pin != NULL && (guest || strcmp(c->command, "lab") == 0 || c->local || c->link_all))
+        return err_set(e, ERR_USAGE, "--pin belongs to what connects to a relay over ecdhe");
     if (c->key_file != NULL && !classic)
         return err_set(e, ERR_USAGE, "--key-file belongs to --link classic");
     return 0;

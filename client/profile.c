@@ -15,9 +15,10 @@
 
 enum { ACCOUNT_FILE_MAX = 4096 };
 
-/* The account file is lines of "name = value"; all of them, in this order. The last came with the
- * second link: a file without it is of an account that joined by tls. */
-enum field_kind { FIELD_TEXT, FIELD_PORT, FIELD_U32, FIELD_HASH, FIELD_LINK };
+/* The account file is lines of "name = value"; all of them, in this order, but for the last two. A
+ * file without link is of an account that joined by tls, when there was no other; one without pin
+ * of an account that takes whichever certificate is in order. */
+enum field_kind { FIELD_TEXT, FIELD_PORT, FIELD_U32, FIELD_HASH, FIELD_LINK, FIELD_PIN };
 
 static const struct field {
     const char *name;
@@ -35,6 +36,7 @@ static const struct field {
     {"argon2id-m", NUM(FIELD_U32, cost.m_kib)},
     {"root", NUM(FIELD_HASH, root_fp)},
     {"link", NUM(FIELD_LINK, link)},
+    {"pin", NUM(FIELD_PIN, pin)},
 #undef TEXT
 #undef NUM
 };
@@ -139,6 +141,7 @@ static int field_take(struct profile *p, const struct field *f, struct str v)
     }
     case FIELD_HASH: return hex_take((uint8_t *)at, HASH_LEN, v);
     case FIELD_LINK: return link_kind_take(v, &p->link);
+    case FIELD_PIN: p->pinned = true; return hex_take(p->pin.b, sizeof p->pin.b, v);
     }
     return -1;
 }
@@ -151,7 +154,7 @@ static int account_take(struct profile *p, struct span file, struct err *e)
         return err_set(e, ERR_CONFIG, "%s/account is not an account file", p->dir);
     p->link = LINK_TLS;
     for (size_t i = 0; i < COUNT(fields); i++) {
-        if (fields[i].kind == FIELD_LINK && rest.n == 0)
+        if (fields[i].kind >= FIELD_LINK && rest.n == 0)
             return 0;
         struct str line = str_cut(&rest, '\n');
         size_t n = strlen(fields[i].name);
@@ -223,6 +226,28 @@ int profile_load(struct profile *p, const char *name, struct err *e)
     return certs_agree(p, e);
 }
 
+int profile_route(struct profile *p, const enum link_kind *link, const struct hash *pin,
+                  struct err *e)
+{
+    if (link != NULL)
+        p->link = *link;
+    if (pin == NULL)
+        return 0;
+    if (p->link != LINK_ECDHE)
+        return err_set(e, ERR_USAGE,
+                       "--pin belongs to --link ecdhe: over %s the relay's CA is "
+                       "believed",
+                       link_kind_name(p->link));
+    p->pinned = true;
+    p->pin = *pin;
+    return 0;
+}
+
+const struct hash *profile_pin(const struct profile *p)
+{
+    return p->link == LINK_ECDHE && p->pinned ? &p->pin : NULL;
+}
+
 int profile_unlock(const struct profile *p, struct str password, const struct rng *rng,
                    struct profile_keys *out, struct err *e)
 {
@@ -286,15 +311,18 @@ static int write_file(const struct profile *p, const char *file, struct span dat
 
 static int account_put(const struct profile *p, char *out, size_t cap)
 {
-    char root[2 * HASH_LEN + 1];
+    char root[2 * HASH_LEN + 1], pin[2 * HASH_LEN + 1] = "";
 
     hex_put(root, span_of(p->root_fp.b, sizeof p->root_fp.b));
-    int n = snprintf(out, cap,
-                     ACCOUNT_MAGIC "\nhost = %s\nport = %u\nrelay = %s\naccount = %s\n"
-                                   "device = %s\nargon2id-t = %u\nargon2id-m = %u\nroot = %s\n"
-                                   "link = %s\n",
-                     p->host, p->port, p->relay, p->account, p->device, p->cost.t, p->cost.m_kib,
-                     root, link_kind_name(p->link));
+    if (p->pinned)
+        hex_put(pin, span_of(p->pin.b, sizeof p->pin.b));
+    int n =
+        snprintf(out, cap,
+                 ACCOUNT_MAGIC "\nhost = %s\nport = %u\nrelay = %s\naccount = %s\n"
+                               "device = %s\nargon2id-t = %u\nargon2id-m = %u\nroot = %s\n"
+                               "link = %s\n%s%s%s",
+                 p->host, p->port, p->relay, p->account, p->device, p->cost.t, p->cost.m_kib, root,
+                 link_kind_name(p->link), p->pinned ? "pin = " : "", pin, p->pinned ? "\n" : "");
     return n > 0 && (size_t)n < cap ? n : -1;
 }
 

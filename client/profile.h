@@ -1,7 +1,7 @@
 /* profile.h -- one account on this computer: where its files are and what they hold.
  *
  *   $XDG_DATA_HOME/countersign/NAME/     0700
- *     account       relay, account, device, pinned costs and link  0600
+ *     account       relay, account, device, pinned costs, link and certificate  0600
  *     root.der      the pinned root certificate                    0600
  *     leaf.der, issuer.der   own certificate and its CA's          0600
  *     key           private key and store key under the password   0600
@@ -29,6 +29,8 @@ struct profile {
     char relay[NAME_MAX_LEN + 1], account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
     struct argon_cost cost;
     enum link_kind link; /* that it joined by: no other is ever tried by itself */
+    bool pinned;         /* `ecdhe`: the relay's own certificate is the one ... */
+    struct hash pin;     /* ... of this SHA-256 */
     struct hash root_fp, fp;
     uint8_t root[CERT_MAX], leaf[CERT_MAX], issuer[CERT_MAX];
     size_t root_n, leaf_n, issuer_n;
@@ -46,6 +48,12 @@ bool profile_exists(const struct profile *p); /* an account file is there */
 bool profile_begun(const struct profile *p);  /* a key without account: an answer was lost */
 /* Reads account and certificates. ERR_CONFIG when there is none: the text says what to run. */
 int profile_load(struct profile *p, const char *name, struct err *e) MUST_USE;
+/* What the command line says takes the place of what was kept, in *p alone; NULL: it says nothing.
+ * ERR_USAGE: a certificate is pinned over no link but `ecdhe`. */
+int profile_route(struct profile *p, const enum link_kind *link, const struct hash *pin,
+                  struct err *e) MUST_USE;
+/* SHA-256 of the one certificate to believe the relay, for link_conf; NULL: whichever it has. */
+const struct hash *profile_pin(const struct profile *p);
 /* Opens the key file. ERR_AUTH: wrong password or damage. */
 int profile_unlock(const struct profile *p, struct str password, const struct rng *rng,
                    struct profile_keys *out, struct err *e) MUST_USE;

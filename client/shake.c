@@ -102,6 +102,7 @@ static int account_open(struct shake *s, struct err *e)
     const struct profile *p = &s->profile;
 
     if (profile_load(&s->profile, s->call->conf.profile, e) < 0 ||
+        profile_route(&s->profile, s->call->conf.link, s->call->conf.pin, e) < 0 ||
         password_get(&s->call->conf, "Password: ", &password, e) < 0)
         return -1;
     int ret = profile_unlock(p, str_from(password.text, password.n), &s->rng, &s->keys, e);
@@ -113,13 +114,27 @@ static int account_open(struct shake *s, struct err *e)
         return -1;
     s->chain[0] = span_of(p->leaf, p->leaf_n);
     s->chain[1] = span_of(p->issuer, p->issuer_n);
-    if (s->call->conf.link == NULL)
-        s->link.kind = p->link;
+    s->link.kind = p->link;
+    s->link.leaf = profile_pin(p);
     s->link.chain = s->chain;
     s->link.chain_n = COUNT(s->chain);
     s->link.key = s->keys.key;
     s->link.trust = s->trust;
     return 0;
+}
+
+/* The relay shows one certificate: there is no root to learn, the certificate itself is pinned. */
+static int lone_learn(const struct shake *s, const struct link_info *info, struct err *e)
+{
+    char hex[2 * HASH_LEN + 1];
+
+    if (s->link.leaf != NULL)
+        return 0;
+    hex_put(hex, span_of(info->peer_fp.b, sizeof info->peer_fp.b));
+    return err_set(e, ERR_AUTH,
+                   "the relay shows a certificate without any above it; if whoever runs the relay "
+                   "told you this SHA-256, say --pin %s",
+                   hex);
 }
 
 /* Without an account there is no anchor. A first, silent handshake that must fail shows the relay's
@@ -131,23 +146,34 @@ static int root_learn(struct shake *s, struct err *e)
 
     s->silent = true;
     s->link.join = true;
-    s->link.pin = &s->root;
+    s->link.root = &s->root;
     (void)!shake_once(s, &expected);
     s->silent = false;
     if (wire_link(s->wire) == NULL)
         return err_set(e, expected.code, "%s", expected.text);
     link_info(wire_link(s->wire), &info);
+    if (info.peer_n == 1 && s->link.kind == LINK_ECDHE)
+        return lone_learn(s, &info, e);
     if (info.peer_n < 2)
         return err_set(e, expected.code, "%s", expected.text);
     cert_fingerprint(info.peer[info.peer_n - 1], &s->root);
     return 0;
 }
 
+/* The relay has shown the certificate that was pinned. */
+static bool pin_kept(const struct shake *s, const struct link_info *info)
+{
+    return s->link.leaf != NULL && hash_same(&info->peer_fp, s->link.leaf);
+}
+
 /* What the outcome is worth. */
-static const char *worth(const struct shake *s)
+static const char *worth(const struct shake *s, const struct link_info *info)
 {
     if (s->link.kind == LINK_CLASSIC)
         return LINK_CLASSIC_MARK;
+    if (s->link.leaf != NULL)
+        return pin_kept(s, info) ? "the relay's certificate is the one that was pinned"
+                                 : "the relay did not show the certificate that was pinned";
     return s->account
                ? "the root is the one pinned when this account joined"
                : "no account here: tried as a newcomer (ALPN countersign-join/1); the root above "
@@ -172,7 +198,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
         print_line("%s: %s, %s, %s, for %s", outcome, info.version == NULL ? "-" : info.version,
                    info.suite == NULL ? "-" : info.suite, info.group == NULL ? "-" : info.group,
                    info.alpn == NULL ? "-" : info.alpn);
-        print_line("%s", worth(s));
+        print_line("%s", worth(s, &info));
         return print_flush(e);
     }
     row_begin(&row, outcome);
@@ -183,7 +209,7 @@ static int report(struct shake *s, const char *outcome, struct err *e)
     row_text(&row, "suite", info.suite);
     row_text(&row, "group", info.group);
     row_text(&row, "alpn", info.alpn);
-    row_text(&row, "trust", s->account ? "pinned" : "none");
+    row_text(&row, "trust", pin_kept(s, &info) ? "leaf" : s->account ? "pinned" : "none");
     row_text(&row, "warning", s->link.kind == LINK_CLASSIC ? LINK_CLASSIC_MARK : NULL);
     if (info.peer_n > 0)
         jput_hex(&row.j, "relay-sha256", span_of(info.peer_fp.b, sizeof info.peer_fp.b));
@@ -208,6 +234,11 @@ static int target_read(struct shake *s, struct err *e)
     if (c->args_n == 0 && !s->account)
         return err_set(e, ERR_USAGE, "no account %s: say which relay, HOST:PORT",
                        s->link.kind == LINK_CLASSIC ? "goes over classic" : "here");
+    if (!s->account && c->conf.pin != NULL) {
+        if (profile_route(&s->profile, &s->link.kind, c->conf.pin, e) < 0)
+            return -1;
+        s->link.leaf = profile_pin(&s->profile);
+    }
     s->port = PORT_DEFAULT;
     if (c->args_n == 1)
         return net_address(str_of(c->args[0]), s->host, sizeof s->host, &s->port, e);

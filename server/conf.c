@@ -106,9 +106,9 @@ static int check(const struct conf *c, struct err *e)
     struct hosts h;
     struct host_port p = {.port = 0};
     unsigned links;
-    bool rsa;
+    enum leaf leaf;
 
-    if (conf_links(c, &links, e) < 0 || conf_ecdhe_rsa(c, &rsa, e) < 0)
+    if (conf_links(c, &links, e) < 0 || conf_ecdhe_leaf(c, &leaf, e) < 0)
         return -1;
     if (host_port_take(&p, str_of(c->listen), e) < 0)
         return err_in(e, "listen");
@@ -158,12 +158,19 @@ int conf_links(const struct conf *c, unsigned *links, struct err *e)
     return *links != 0 ? 0 : err_set(e, ERR_CONFIG, "links: none is named");
 }
 
-int conf_ecdhe_rsa(const struct conf *c, bool *rsa, struct err *e)
+int conf_ecdhe_leaf(const struct conf *c, enum leaf *leaf, struct err *e)
 {
-    *rsa = strcmp(c->ecdhe_leaf, "rsa") == 0;
-    if (!*rsa && strcmp(c->ecdhe_leaf, "p256") != 0)
-        return err_set(e, ERR_CONFIG, "ecdhe_leaf is rsa or p256");
-    return 0;
+    static const struct {
+        const char *word;
+        enum leaf leaf;
+    } words[] = {{"rsa", LEAF_RSA}, {"p256", LEAF_P256}, {"self", LEAF_SELF}};
+
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strcmp(c->ecdhe_leaf, words[i].word) == 0) {
+            *leaf = words[i].leaf;
+            return 0;
+        }
+    return err_set(e, ERR_CONFIG, "ecdhe_leaf is rsa, p256 or self");
 }
 
 /* --- names and ports --- */

@@ -23,7 +23,7 @@ enum {
     X(listen, TEXT, "[::]:7443", 1, 0, IN_FILE | IN_INIT | IN_RUN, "ADDR:PORT",                    \
       "[::] is IPv4 too, port 0 any free one")                                                     \
     X(links, TEXT, "tls", 1, 0, IN_FILE | IN_RUN, "LIST", "links that are spoken")                 \
-    X(ecdhe_leaf, TEXT, "rsa", 1, 0, IN_FILE | IN_RUN, "rsa|p256", "certificate for ecdhe")        \
+    X(ecdhe_leaf, TEXT, "rsa", 1, 0, IN_FILE | IN_RUN, "rsa|p256|self", "certificate for ecdhe")   \
     X(classic_key, TEXT, "", 0, 0, IN_FILE | IN_RUN, "FILE", "classic: key from a file, not RSA")  \
     X(threads, NUMBER, "1", 1, LOOPS_MAX, IN_FILE | IN_RUN, "N", "threads that carry connections") \
     X(workers, NUMBER, "2", 1, WORKERS_MAX, IN_FILE | IN_RUN, "N", "threads for handshakes")       \
@@ -72,9 +72,12 @@ int host_port_take(struct host_port *out, struct str s, struct err *e) MUST_USE;
 
 enum { PORT_DEFAULT = 7443 };
 
-/* What `links` and `ecdhe_leaf` say: bits by enum link_kind; is it the RSA leaf? */
+/* Certificates of the relay, and the keys that belong to them. */
+enum leaf { LEAF_P256, LEAF_RSA, LEAF_EVIDENCE, LEAF_SELF, LEAF_COUNT };
+
+/* What `links` and `ecdhe_leaf` say: bits by enum link_kind; which leaf ecdhe shows. */
 int conf_links(const struct conf *c, unsigned *links, struct err *e) MUST_USE;
-int conf_ecdhe_rsa(const struct conf *c, bool *rsa, struct err *e) MUST_USE;
+int conf_ecdhe_leaf(const struct conf *c, enum leaf *leaf, struct err *e) MUST_USE;
 
 /* Names and addresses for the certificate: that of `name`, then those of extra_san. */
 struct hosts {

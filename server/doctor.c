@@ -90,10 +90,15 @@ static const struct file {
     const char *mode;
     bool optional; /* check_later says what its absence means */
 } files[] = {
-    {".", 077, "700", false},         {FILE_LEAF_KEY, 077, "600", false},
-    {FILE_RSA_KEY, 077, "600", true}, {FILE_EVIDENCE_KEY, 077, "600", true},
-    {FILE_SEAL, 077, "600", false},   {FILE_DB, 077, "600", false},
-    {FILE_CA, 077, "700", false},     {FILE_CA "/" CA_FILE_KEY, 077, "600", false},
+    {".", 077, "700", false},
+    {FILE_LEAF_KEY, 077, "600", false},
+    {FILE_RSA_KEY, 077, "600", true},
+    {FILE_EVIDENCE_KEY, 077, "600", true},
+    {FILE_SELF_KEY, 077, "600", true},
+    {FILE_SEAL, 077, "600", false},
+    {FILE_DB, 077, "600", false},
+    {FILE_CA, 077, "700", false},
+    {FILE_CA "/" CA_FILE_KEY, 077, "600", false},
     {FILE_CONF, 022, "644", false},
 };
 
@@ -175,6 +180,23 @@ static void check_rsa(const struct conf *c, struct finding *f)
     check_later(c, LEAF_RSA, FILE_RSA, f);
 }
 
+/* Who pinned it knows no other: it is replaced by its owner, who tells them. */
+static void check_self(const struct conf *c, struct finding *f)
+{
+    struct err e = {0};
+    struct cert_info i;
+
+    if (!identity_wants(c, LEAF_SELF))
+        find(f, OK, "not shown: ecdhe_leaf is not self");
+    else if (identity_lacks(c, LEAF_SELF))
+        check_later(c, LEAF_SELF, FILE_SELF, f);
+    else if (identity_cert(c, LEAF_SELF, &i, &e) < 0)
+        find(f, FAIL, "%s; restore it from a backup", e.text);
+    else
+        days_left(f, FILE_SELF, i.not_after, 365,
+                  "remove it and its key, restart, and tell the new SHA-256 to who pinned it");
+}
+
 static void check_evidence(const struct conf *c, struct finding *f)
 {
     check_later(c, LEAF_EVIDENCE, FILE_EVIDENCE, f);
@@ -247,10 +269,10 @@ static const struct check {
     const char *name;
     void (*look)(const struct conf *c, struct finding *f);
 } checks[] = {
-    {"port", check_port},         {"clock", check_clock},    {"permissions", check_permissions},
-    {"certificate", check_leaf},  {"rsa leaf", check_rsa},   {"evidence", check_evidence},
-    {"authority", check_ca},      {"revocation", check_crl}, {"root key", check_root_key},
-    {"database", check_database}, {"disk", check_disk},
+    {"port", check_port},         {"clock", check_clock},       {"permissions", check_permissions},
+    {"certificate", check_leaf},  {"rsa leaf", check_rsa},      {"self leaf", check_self},
+    {"evidence", check_evidence}, {"authority", check_ca},      {"revocation", check_crl},
+    {"root key", check_root_key}, {"database", check_database}, {"disk", check_disk},
 };
 
 int command_doctor(struct call *call, struct err *e)

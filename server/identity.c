@@ -18,6 +18,7 @@ static const struct {
     [LEAF_P256] = {FILE_LEAF, FILE_LEAF_KEY, PEM_EC, PKEY_P256, CERT_RELAY},
     [LEAF_RSA] = {FILE_RSA, FILE_RSA_KEY, PEM_RSA, PKEY_RSA_2048, CERT_RELAY},
     [LEAF_EVIDENCE] = {FILE_EVIDENCE, FILE_EVIDENCE_KEY, PEM_RSA, PKEY_RSA_3072, CERT_EVIDENCE},
+    [LEAF_SELF] = {FILE_SELF, FILE_SELF_KEY, PEM_RSA, PKEY_RSA_2048, CERT_RELAY},
 };
 
 struct identity {
@@ -28,7 +29,7 @@ struct identity {
     struct span chain[LEAF_COUNT][3];
     struct hash fp[LEAF_COUNT];
     unsigned links;
-    bool ecdhe_rsa;
+    enum leaf ecdhe;
     struct textbook *textbook; /* classic, else NULL */
     struct aes_key classic_file;
     size_t workers;
@@ -37,7 +38,15 @@ struct identity {
 
 static enum leaf leaf_of(const struct identity *i, enum link_kind kind)
 {
-    return kind == LINK_CIANR || (kind == LINK_ECDHE && i->ecdhe_rsa) ? LEAF_RSA : LEAF_P256;
+    if (kind == LINK_ECDHE)
+        return i->ecdhe;
+    return kind == LINK_CIANR ? LEAF_RSA : LEAF_P256;
+}
+
+/* What a leaf shows above itself. */
+static size_t chain_len(enum leaf leaf)
+{
+    return leaf == LEAF_SELF ? 1 : 3;
 }
 
 static int read_der(const struct conf *c, const char *name, enum file_kind kind, const char *label,
@@ -76,6 +85,14 @@ struct ca *identity_ca(const struct conf *c, struct err *e)
     struct rng rng = rng_system();
 
     return conf_path(c, FILE_CA, path, e) < 0 ? NULL : ca_open(path, &rng, e);
+}
+
+bool identity_wants(const struct conf *c, enum leaf leaf)
+{
+    enum leaf ecdhe = LEAF_COUNT;
+    struct err e = {0};
+
+    return leaf != LEAF_SELF || (conf_ecdhe_leaf(c, &ecdhe, &e) == 0 && ecdhe == LEAF_SELF);
 }
 
 bool identity_lacks(const struct conf *c, enum leaf leaf)
@@ -124,7 +141,8 @@ static int trust_load(struct identity *i, const struct ca *ca, struct err *e)
 static int leaf_load(struct identity *i, const struct conf *c, enum leaf leaf, const char *host,
                      struct err *e)
 {
-    struct cert_ask ask = {.role = leaves[leaf].role, .host = host, .at = clock_now(NULL)};
+    struct cert_ask ask = {
+        .role = leaves[leaf].role, .host = host, .alone = leaf == LEAF_SELF, .at = clock_now(NULL)};
     struct span *chain = i->chain[leaf];
     enum cert_fault why;
 
@@ -134,8 +152,9 @@ static int leaf_load(struct identity *i, const struct conf *c, enum leaf leaf, c
     chain[1] = buf_span(&i->ca[0]);
     chain[2] = buf_span(&i->ca[1]);
     cert_fingerprint(chain[0], &i->fp[leaf]);
-    return cert_check(i->trust, chain, 3, &ask, &why, e) < 0 ? err_in(e, "%s", leaves[leaf].cert)
-                                                             : 0;
+    if (cert_check(i->trust, chain, chain_len(leaf), &ask, &why, e) < 0)
+        return err_in(e, "%s", leaves[leaf].cert);
+    return 0;
 }
 
 static int leaves_load(struct identity *i, const struct conf *c, struct err *e)
@@ -147,7 +166,7 @@ static int leaves_load(struct identity *i, const struct conf *c, struct err *e)
     if (hosts.n == 0)
         return err_set(e, ERR_CONFIG, "the configuration gives the relay no name");
     for (enum leaf leaf = 0; leaf < LEAF_COUNT; leaf++)
-        if (leaf_load(i, c, leaf, hosts.p[0], e) < 0)
+        if (identity_wants(c, leaf) && leaf_load(i, c, leaf, hosts.p[0], e) < 0)
             return -1;
     return 0;
 }
@@ -170,7 +189,7 @@ static int ready_make(struct identity *i, const struct conf *c, enum link_kind k
 
     conf.kind = kind;
     conf.chain = i->chain[leaf];
-    conf.chain_n = COUNT(i->chain[leaf]);
+    conf.chain_n = chain_len(leaf);
     conf.key = key;
     int ret = key == NULL ? -1 : ready_each(i, &conf, e);
     pkey_free(key);
@@ -219,7 +238,7 @@ static int readies_make(struct identity *i, const struct conf *c, struct roll *r
 static int load(struct identity *i, const struct conf *c, struct roll *roll, const struct ca *ca,
                 struct err *e)
 {
-    return conf_links(c, &i->links, e) < 0 || conf_ecdhe_rsa(c, &i->ecdhe_rsa, e) < 0 ||
+    return conf_links(c, &i->links, e) < 0 || conf_ecdhe_leaf(c, &i->ecdhe, e) < 0 ||
                    trust_load(i, ca, e) < 0 || leaves_load(i, c, e) < 0 ||
                    readies_make(i, c, roll, e) < 0
                ? -1
@@ -238,9 +257,8 @@ struct identity *identity_load(const struct conf *c, struct roll *roll, struct e
         return NULL;
     }
     atomic_init(&i->refs, 1);
-    buf_init(&i->leaf[LEAF_P256], CERT_MAX);
-    buf_init(&i->leaf[LEAF_RSA], CERT_MAX);
-    buf_init(&i->leaf[LEAF_EVIDENCE], CERT_MAX);
+    for (enum leaf leaf = 0; leaf < LEAF_COUNT; leaf++)
+        buf_init(&i->leaf[leaf], CERT_MAX);
     buf_init(&i->ca[0], CERT_MAX);
     buf_init(&i->ca[1], CERT_MAX);
     buf_init(&i->crl, CRL_MAX);
@@ -268,9 +286,8 @@ void identity_unref(struct identity *i)
     textbook_free(i->textbook);
     wipe(&i->classic_file, sizeof i->classic_file);
     trust_free(i->trust);
-    buf_free(&i->leaf[LEAF_P256]);
-    buf_free(&i->leaf[LEAF_RSA]);
-    buf_free(&i->leaf[LEAF_EVIDENCE]);
+    for (enum leaf leaf = 0; leaf < LEAF_COUNT; leaf++)
+        buf_free(&i->leaf[leaf]);
     buf_free(&i->ca[0]);
     buf_free(&i->ca[1]);
     buf_free(&i->crl);
@@ -339,20 +356,28 @@ static int pem_write(const struct conf *c, const char *name, enum file_kind kind
     return ret;
 }
 
-static int leaf_issue(const struct conf *c, struct ca *ca, enum leaf leaf, const struct pkey *key,
-                      const struct hosts *hosts, int64_t now, struct err *e)
+static int leaf_sign(struct ca *ca, enum leaf leaf, struct pkey *key, const struct hosts *hosts,
+                     int64_t now, struct ca_cert *out, struct err *e)
 {
+    struct rng rng = rng_system();
     uint8_t spki[SPKI_MAX];
-    struct ca_cert cert;
     size_t n;
 
+    if (leaf == LEAF_SELF)
+        return ca_self_relay(&rng, now, key, hosts->p, hosts->n, out, e);
     if (pkey_spki(key, spki, &n, e) < 0)
         return -1;
     struct span key_of = span_of(spki, n);
-    int rc = leaf == LEAF_EVIDENCE
-                 ? ca_issue_evidence(ca, now, key_of, hosts->p, hosts->n, 0, &cert, e)
-                 : ca_issue_relay(ca, now, key_of, hosts->p, hosts->n, 0, &cert, e);
-    if (rc < 0)
+    return leaf == LEAF_EVIDENCE ? ca_issue_evidence(ca, now, key_of, hosts->p, hosts->n, 0, out, e)
+                                 : ca_issue_relay(ca, now, key_of, hosts->p, hosts->n, 0, out, e);
+}
+
+static int leaf_issue(const struct conf *c, struct ca *ca, enum leaf leaf, struct pkey *key,
+                      const struct hosts *hosts, int64_t now, struct err *e)
+{
+    struct ca_cert cert;
+
+    if (leaf_sign(ca, leaf, key, hosts, now, &cert, e) < 0)
         return -1;
     return pem_write(c, leaves[leaf].cert, FILE_PUBLIC, PEM_CERT, span_of(cert.der, cert.n), e);
 }
@@ -378,23 +403,27 @@ int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts
                   struct err *e)
 {
     for (enum leaf leaf = 0; leaf < LEAF_COUNT; leaf++)
-        if (leaf_make(c, ca, leaf, hosts, now, e) < 0)
+        if (identity_wants(c, leaf) && leaf_make(c, ca, leaf, hosts, now, e) < 0)
             return -1;
     return 0;
 }
 
-/* The key stays: certificate and key are two files and cannot be replaced in one step. 1: renewed.
- */
+/* The key stays: certificate and key are two files and cannot be replaced in one step. What clients
+ * have pinned stays as well. 1: renewed. */
 static int leaf_renew(const struct conf *c, struct ca *ca, enum leaf leaf, int64_t now,
                       struct err *e)
 {
     struct cert_info info;
     struct hosts hosts;
 
+    if (!identity_wants(c, leaf))
+        return 0;
     if (conf_hosts(c, &hosts, e) < 0)
         return -1;
     if (leaf != LEAF_P256 && identity_lacks(c, leaf))
         return leaf_make(c, ca, leaf, &hosts, now, e) < 0 ? -1 : 1;
+    if (leaf == LEAF_SELF)
+        return 0;
     if (identity_cert(c, leaf, &info, e) < 0)
         return -1;
     if (info.not_after - now >= (int64_t)LEAF_RENEW_DAYS * DAY_MS)

@@ -4,6 +4,8 @@
  *
  *   DIR/relay.crt DIR/relay.key          the P-256 leaf (PEM): tls
  *   DIR/relay-rsa.crt DIR/relay-rsa.key  the RSA-2048 leaf: cianr; ecdhe, if not told otherwise
+ *   DIR/relay-self.crt DIR/relay-self.key  an RSA-2048 leaf that signed itself: ecdhe, if told so.
+ *                                          Made when first asked for, never renewed: clients pin it
  *   DIR/evidence.crt DIR/evidence.key    the RSA-3072 leaf that signs evidence, on no link
  *   DIR/ca/                          certs/ca.h
  *
@@ -22,14 +24,14 @@
 #define FILE_LEAF_KEY     "relay.key"
 #define FILE_RSA          "relay-rsa.crt"
 #define FILE_RSA_KEY      "relay-rsa.key"
+#define FILE_SELF         "relay-self.crt"
+#define FILE_SELF_KEY     "relay-self.key"
 #define FILE_EVIDENCE     "evidence.crt"
 #define FILE_EVIDENCE_KEY "evidence.key"
 #define FILE_SEAL         "seal.key"
 #define FILE_DB           "relay.db"
 #define FILE_LOCK         "lock"
 #define FILE_CONF         "countersignd.conf"
-
-enum leaf { LEAF_P256, LEAF_RSA, LEAF_EVIDENCE, LEAF_COUNT };
 
 struct identity; /* counted; any thread may take and give back references */
 
@@ -47,6 +49,8 @@ struct span identity_crl(const struct identity *i);
 /* SHA-256 of the leaf that a link of this kind shows; `classic` shows none. */
 const struct hash *identity_leaf(const struct identity *i, enum link_kind kind);
 
+/* Does this configuration show that leaf to anybody? All but LEAF_SELF always are. */
+bool identity_wants(const struct conf *c, enum leaf leaf);
 /* New keys and leaves for `hosts`, into c's directory. */
 int identity_make(const struct conf *c, struct ca *ca, const struct hosts *hosts, int64_t now,
                   struct err *e) MUST_USE;

@@ -38,8 +38,9 @@ struct tls_setup {
     size_t chain_n;
     const struct pkey *key;    /* the leaf's; NULL when there is no chain */
     const struct trust *trust; /* anchors and CRLs; borrowed until the last struct tls is freed */
-    const struct hash *pin;    /* client without trust: anchor is the presented certificate that
+    const struct hash *root;   /* client without trust: anchor is the presented certificate that
                                   has this SHA-256 */
+    const struct hash *leaf;   /* client: SHA-256 of the relay's own certificate; NULL: any */
     const char *host;          /* client: name or address that the relay's certificate must carry */
     const struct tls_alpn *alpn; /* static; a client offers the first only */
     size_t alpn_n;

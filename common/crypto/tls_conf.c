@@ -201,7 +201,8 @@ static int conf_peer(struct tls_conf *c, const struct tls_setup *s, struct err *
         .judge_ctx = s->judge_ctx,
         .memo = s->relay ? memo_new() : NULL, /* a client shakes hands too rarely */
     };
-    if (peer_believe(&c->peer, s->trust, s->pin, s->host, e) < 0)
+    const struct peer_belief b = {s->trust, s->root, s->leaf, s->host};
+    if (peer_believe(&c->peer, &b, e) < 0)
         return -1;
     c->addressed = !s->relay && (inet_pton(AF_INET, s->host, address) == 1 ||
                                  inet_pton(AF_INET6, s->host, address) == 1);

@@ -48,6 +48,7 @@
     X(CERT_REVOKED, 44, "revoked", "revoked")                                                      \
     X(CERT_NO_CRL, 80, "the issuer's revocation list is missing here", "crl-missing")              \
     X(CERT_CRL_EXPIRED, 80, "the issuer's revocation list is out of date here", "crl-expired")     \
+    X(CERT_NOT_PINNED, 46, "another certificate than the one that was pinned", "not-pinned")       \
     X(CERT_NOT_ENROLLED, 46, "not an enrolled device", "not-enrolled")                             \
     X(CERT_LOCAL, 80, "the check failed on this side", "local")
 
@@ -158,15 +159,18 @@ struct cert_ask {
     enum cert_role role; /* CERT_RELAY, CERT_DEVICE, or CERT_INTERMEDIATE (a CA as chain[0]) */
     const char *host;    /* CERT_RELAY: DNS name or address that was asked for; without brackets;
                           * CERT_EVIDENCE: the same, or NULL when any relay will do */
+    bool alone;          /* the chain is one certificate that signed itself, and who asks knows it
+                          * by its SHA-256: nobody above it is asked, every other rule holds */
     int64_t at;          /* ms: when it must have been valid. A later revocation does not count. */
     int64_t now;         /* ms: by which the CRLs themselves must be fresh; 0: the same as at */
     struct memo *memo;   /* paths whose signatures are known to be right, and that learns of more;
                           * borrowed. NULL: every signature is verified */
 };
 
-/* Judges chain[0..n) (DER as the peer sent it: leaf first, each followed by its issuer; the root
- * may be there or not). 0: everything holds. -1: *why is the rule that was broken and e the
- * sentence, with the subject and the date or name concerned. */
+/* t may be NULL for a certificate that stands alone. Judges chain[0..n) (DER as the peer sent it:
+ * leaf first, each followed by its issuer; the root may be there or not). 0: everything holds. -1:
+ * *why is the rule that was broken and e the sentence, with the subject and the date or name
+ * concerned. */
 int cert_check(const struct trust *t, const struct span *chain, size_t n,
                const struct cert_ask *ask, enum cert_fault *why, struct err *e) MUST_USE;
 

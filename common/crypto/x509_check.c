@@ -108,6 +108,10 @@ static int path_build(struct judge *j)
 
     j->given_used = 1;
     j->path[j->path_n++] = c;
+    if (j->ask->alone)
+        return j->given_n == 1
+                   ? 0
+                   : refuse(j, c, CERT_CHAIN_LONG, "it stands alone, but others follow");
     while (!anchored(j, c)) {
         struct cert *issuer;
         if (issuer_find(j, c, &issuer) < 0)
@@ -201,15 +205,26 @@ static size_t path_known(const struct judge *j)
     return i;
 }
 
+/* A path of one: the anchor itself, which no leaf of ours is, or what stands alone. */
+static int signature_own(struct judge *j)
+{
+    struct cert *c = j->path[0];
+
+    if (j->ask->alone)
+        return cert_signed_itself(c) ? 0
+                                     : refuse(j, c, CERT_BAD_SIGNATURE, "it did not sign itself");
+    return j->ask->role == CERT_INTERMEDIATE
+               ? refuse(j, c, CERT_WRONG_ROLE, "the root, not a CA below it")
+               : refuse(j, c, CERT_IS_CA, "%s", cert_fault_text(CERT_IS_CA));
+}
+
 static int signatures_check(struct judge *j)
 {
     struct cert *leaf = j->path[0];
     uint32_t flags = 0;
 
-    if (j->path_n == 1) /* the anchor itself: no leaf of ours is one */
-        return j->ask->role == CERT_INTERMEDIATE
-                   ? refuse(j, leaf, CERT_WRONG_ROLE, "the root, not a CA below it")
-                   : refuse(j, leaf, CERT_IS_CA, "%s", cert_fault_text(CERT_IS_CA));
+    if (j->path_n == 1)
+        return signature_own(j);
     path_sums(j);
     size_t known = path_known(j);
     if (known == 0)

@@ -82,7 +82,8 @@ static int ready_peer(struct drive_ready *r, const struct link_conf *c, struct e
         .judge_ctx = c->judge_ctx,
         .memo = r->role == ROLE_RELAY ? memo_new() : NULL, /* a client shakes hands too rarely */
     };
-    return peer_believe(&r->peer, c->trust, c->pin, c->host, e);
+    const struct peer_belief b = {c->trust, c->root, c->leaf, c->host};
+    return peer_believe(&r->peer, &b, e);
 }
 
 /* Only one link has a place for it, and only who joins says it there. */

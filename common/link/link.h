@@ -77,7 +77,9 @@ struct link_conf {
     size_t chain_n;
     const struct pkey *key;     /* the leaf's private key; NULL without chain */
     const struct trust *trust;  /* whom we believe, with CRLs; or, client only: */
-    const struct hash *pin;     /* join: the anchor is the presented certificate of this SHA-256 */
+    const struct hash *root;    /* join: the anchor is the presented certificate of this SHA-256 */
+    const struct hash *leaf;    /* client: the relay's own certificate is the one of this SHA-256,
+                                   and may have signed itself (peer.h); NULL: whichever it has */
     struct link_nonces *nonces; /* client; NULL: it has no memory. Outlives every link. */
     const char *host;           /* client: DNS name or address (without brackets) asked for */
     bool join;                  /* client: countersign-join/1 instead of countersign/1 */

@@ -72,7 +72,7 @@ static int line_open(struct line *l, const struct enrol *w, const struct hash *r
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(w->port)};
     struct link_conf conf = {.kind = LINK_TLS,
                              .host = "127.0.0.1",
-                             .pin = root,
+                             .root = root,
                              .join = true,
                              .rng = w->rng,
                              .now = wall_ms,

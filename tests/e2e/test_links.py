@@ -175,6 +175,104 @@ def test_either_leaf(tmp_path, leaf, scheme):
         assert scheme + " by CN=127.0.0.1" in bob("handshake")
 
 
+# --- a certificate that signed itself, and its pin ---
+
+SELF = (*BOTH, "--ecdhe-leaf", "self")
+
+
+def shown(relay):
+    """SHA-256 of the certificate that ecdhe shows, as openssl prints it."""
+    out = subprocess.run(["openssl", "x509", "-in", os.path.join(relay.dir, "relay-self.crt"),
+                          "-noout", "-fingerprint", "-sha256"], text=True, capture_output=True,
+                         timeout=SECONDS, check=True).stdout
+    return out.strip().split("=")[1]
+
+
+def plain(pin):
+    return pin.replace(":", "").lower()
+
+
+def joins(m, invite, *options):
+    return m.run("--name", m.name, "--device", "laptop", "--no-open", "--link", "ecdhe", *options,
+                 "join", "-", stdin=invite + "\n")
+
+
+@pytest.fixture
+def selfish(tmp_path):
+    with Relay(tmp_path) as r:
+        r.run(*SELF)
+        yield r
+
+
+def test_a_pinned_certificate_is_enough_and_stays_pinned(selfish):
+    pin = shown(selfish)
+    bob = Member(selfish, "bob")
+    assert joins(bob, selfish.invite("--admin"), "--pin", pin).returncode == 0
+    assert account(bob)[1].endswith(f"link = ecdhe\npin = {plain(pin)}\n")
+    assert "pinned SHA-256" in bob("me") and json.loads(bob("me", "--json"))["pin"] == plain(pin)
+    bob("room", "create", "den")
+    bob("send", "den", "over a certificate of its own")
+    selfish.restart(*SELF)                                  # it is made once, not at each start
+    assert shown(selfish) == pin
+    rows = [json.loads(line) for line in bob("handshake", "--json").splitlines()]
+    assert (rows[-1]["event"], rows[-1]["trust"]) == ("established", "leaf")
+    assert rows[-1]["relay-sha256"] == plain(pin)
+    said = bob("handshake")
+    assert "the relay's certificate is the one that was pinned" in said
+    alice = member(selfish, "alice", "tls")                 # the other links show what they showed
+    assert "trust" in alice("handshake", "--json")
+
+
+def test_without_its_pin_it_is_nobodys(selfish):
+    p = joins(Member(selfish, "bob"), selfish.invite())
+    assert p.returncode == 77 and "not the one of the invite" in p.stderr
+    with Proxy(selfish.port) as proxy:
+        m = Member(selfish, "eve")
+        p = m.run("handshake", f"127.0.0.1:{proxy.port}", "--link", "ecdhe")
+    assert p.returncode == 77 and "--pin " + plain(shown(selfish)) in p.stderr
+
+
+def test_another_certificate_than_the_pinned_ends_it(selfish):
+    """H1, H3: the client has said nothing but ClientHello; who it is comes three steps later."""
+    pin = shown(selfish)
+    bob = Member(selfish, "bob")
+    assert joins(bob, selfish.invite("--admin"), "--pin", pin).returncode == 0
+    bob("room", "create", "den")
+    wrong = pin[:-2] + ("00" if pin[-2:] != "00" else "01")
+    with Proxy(selfish.port) as proxy:
+        p = bob.run("handshake", f"127.0.0.1:{proxy.port}", "--link", "ecdhe", "--pin", wrong)
+        said = proxy.forget()["up"]
+    assert p.returncode == 77 and f"SHA-256 {plain(pin)}" in p.stderr
+    assert "did not show the certificate that was pinned" in p.stdout
+    # magic, head, purpose, random, key, two suites; the answer to a failure
+    assert len(said) == 20 + 5 + 65 + 3 + 5 and said.endswith(bytes(5))
+    for name in "relay-self.crt", "relay-self.key":         # somebody else's, at the same place
+        os.unlink(os.path.join(selfish.dir, name))
+    selfish.restart(*SELF)
+    p = bob.run("--timeout", "5", "send", "den", "to whom?")
+    assert p.returncode == 77 and "not the one that was pinned" in p.stderr
+    bob("--pin", shown(selfish), "send", "den", "to whom I say, and only for this once")
+    assert account(bob)[1].endswith(f"pin = {plain(pin)}\n")
+
+
+def test_what_a_pin_may_be(selfish):
+    m, pin = Member(selfish, "bob"), shown(selfish)
+    at = f"127.0.0.1:{selfish.port}"
+    for bad in "", "12", pin[:-1], pin + ":00", "g" + pin[1:], pin.replace(":", "-"):
+        p = m.run("handshake", at, "--link", "ecdhe", "--pin", bad)
+        assert p.returncode == 64, bad
+        assert f'--pin: "{bad[:70]}" is no SHA-256' in p.stderr and "nothing was sent" in p.stderr
+    for link in (), ("--link", "tls"), ("--link", "cianr"), ("--link", "sovereign"):
+        p = m.run("handshake", at, *link, "--pin", pin)
+        assert p.returncode == 64 and "--pin belongs to --link ecdhe" in p.stderr
+    for argv in (("lab", "mitm", "--link", "ecdhe"), ("handshake", "--local", "--link", "ecdhe"),
+                 ("handshake", "--link", "all"), ("guest", at, "--link", "classic")):
+        p = m.run(*argv, "--pin", pin)
+        assert p.returncode == 64 and "--pin belongs to what connects" in p.stderr, argv
+    for good in pin, plain(pin), pin.replace(":", " "):
+        m("handshake", at, "--link", "ecdhe", "--pin", good)
+
+
 # --- a second client ---
 
 @pytest.fixture

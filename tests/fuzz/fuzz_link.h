@@ -100,7 +100,7 @@ static void fuzz_confs(struct fuzz_world *w)
     w->relay.trust = w->trust;
     w->relay.textbook = w->textbook;
     w->client.join = true;
-    w->client.pin = &w->root;
+    w->client.root = &w->root;
     w->client.host = "relay.test";
 }
 

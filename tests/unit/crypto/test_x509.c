@@ -644,6 +644,49 @@ static void list_stale_for_an_old_time(struct scene *s)
     s->ask.now = NOW;
 }
 
+/* Known by its SHA-256 to who asks: no CA is there, and none is needed. */
+static void alone(struct scene *s)
+{
+    s->self_signed = s->no_trust = s->ask.alone = true;
+    s->send[1] = false;
+}
+static void alone_with_another(struct scene *s)
+{
+    alone(s);
+    s->send[1] = true;
+}
+static void alone_signed_by_another(struct scene *s)
+{
+    alone(s);
+    s->self_signed = false;
+}
+static void alone_badly_signed(struct scene *s)
+{
+    alone(s);
+    s->spoil = spoil_signature;
+}
+static void alone_expired(struct scene *s)
+{
+    alone(s);
+    LEAF.not_after = NOW - 1000;
+}
+static void alone_for_another(struct scene *s)
+{
+    alone(s);
+    s->ask.host = "other.example";
+}
+static void alone_of_another_role(struct scene *s)
+{
+    alone(s);
+    LEAF.server_auth = false;
+    LEAF.client_auth = true;
+}
+static void alone_and_a_ca(struct scene *s)
+{
+    alone(s);
+    LEAF.ca = true;
+}
+
 static const struct row {
     void (*scene)(struct scene *s);
     void (*change)(struct scene *s);
@@ -652,6 +695,14 @@ static const struct row {
 } rows[] = {
     {scene_relay, as_it_is, CERT_OK, "a relay"},
     {scene_device, as_it_is, CERT_OK, "a device"},
+    {scene_relay, alone, CERT_OK, "it signed itself and is known"},
+    {scene_relay, alone_with_another, CERT_CHAIN_LONG, "alone means alone"},
+    {scene_relay, alone_signed_by_another, CERT_BAD_SIGNATURE, "alone, and not by itself"},
+    {scene_relay, alone_badly_signed, CERT_BAD_SIGNATURE, "alone, damaged"},
+    {scene_relay, alone_expired, CERT_EXPIRED, "alone, expired"},
+    {scene_relay, alone_for_another, CERT_WRONG_NAME, "alone, for another host"},
+    {scene_relay, alone_of_another_role, CERT_WRONG_ROLE, "alone, a device's"},
+    {scene_relay, alone_and_a_ca, CERT_IS_CA, "alone, a CA"},
     {scene_relay, root_sent_too, CERT_OK, "the root may be in the chain"},
     {scene_relay, intermediate_known, CERT_OK, "the leaf alone, its issuer known"},
     {scene_relay, address_v4, CERT_OK, "IPv4"},

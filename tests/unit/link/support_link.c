@@ -67,7 +67,10 @@ void world_issue(struct world *w, struct want want, struct der *out)
     }
     if (want.key == NULL)
         want.key = relay ? w->relay_key : w->device_key;
-    issue(w, &f, want.key, (struct issuer){span_of(by->inter.b, by->inter.n), by->inter_key}, out);
+    struct issuer issuer = {span_of(by->inter.b, by->inter.n), by->inter_key};
+    if (want.self)
+        issuer = (struct issuer){.key = want.key};
+    issue(w, &f, want.key, issuer, out);
 }
 
 void world_forgive(struct world *w)

@@ -48,6 +48,7 @@ struct want {
     const struct ca *by; /* NULL: ours */
     struct pkey *key;    /* NULL: the role's */
     bool no_eku;
+    bool self; /* signed with its own key, and no CA's */
 };
 
 struct world *world_new(void);

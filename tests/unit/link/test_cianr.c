@@ -205,7 +205,7 @@ static void middle_start(struct middle *m)
         p.conf[ROLE_CLIENT].chain_n = 0;
         p.conf[ROLE_CLIENT].key = NULL;
         p.conf[ROLE_CLIENT].trust = NULL;
-        p.conf[ROLE_CLIENT].pin = &pin;
+        p.conf[ROLE_CLIENT].root = &pin;
     }
     for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
         m->ready[r] = drive_ready_new(&link_proto_cianr, r, &p.conf[r], &e);
@@ -858,7 +858,7 @@ static void joining(struct pair *p, struct hash *pin, const char *email)
     p->conf[ROLE_CLIENT].chain_n = 0;
     p->conf[ROLE_CLIENT].key = NULL;
     p->conf[ROLE_CLIENT].trust = NULL;
-    p->conf[ROLE_CLIENT].pin = pin;
+    p->conf[ROLE_CLIENT].root = pin;
     p->conf[ROLE_CLIENT].email = email;
 }
 

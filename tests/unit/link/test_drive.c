@@ -44,7 +44,7 @@ static void conf_join(struct pair *p, enum link_kind kind, struct hash *pin)
     p->conf[ROLE_CLIENT].chain_n = 0;
     p->conf[ROLE_CLIENT].key = NULL;
     p->conf[ROLE_CLIENT].trust = NULL;
-    p->conf[ROLE_CLIENT].pin = pin;
+    p->conf[ROLE_CLIENT].root = pin;
 }
 
 static void run(struct pair *p, size_t piece)
@@ -59,6 +59,162 @@ static void assert_nobody(const struct pair *p)
     assert_false(p->established[ROLE_CLIENT]);
     assert_false(p->established[ROLE_RELAY]);
     assert_true(p->failed[ROLE_RELAY] || p->failed[ROLE_CLIENT]);
+}
+
+/* --- a relay's certificate that was pinned (H1: the person says whom to believe, nobody else) ---
+ */
+
+static void shown_and_pinned(struct pair *p, const struct der *shown, struct hash *pin)
+{
+    sha256(span_of(shown->b, shown->n), pin);
+    p->chain[ROLE_RELAY][0] = span_of(shown->b, shown->n);
+}
+
+/* A client that was told the certificate `pin`, and a relay that shows `shown` and nothing above
+ * it.
+ */
+static void conf_pin(struct pair *p, enum link_kind kind, const struct der *shown, struct hash *pin)
+{
+    conf(p, kind);
+    shown_and_pinned(p, shown, pin);
+    p->conf[ROLE_RELAY].chain_n = 1;
+    p->conf[ROLE_CLIENT].leaf = pin;
+}
+
+static void a_pinned_certificate_may_have_signed_itself(void **state)
+{
+    struct der own;
+    struct hash pin;
+
+    (void)state;
+    world_issue(w, (struct want){.role = CERT_RELAY, .self = true}, &own);
+    EACH_KIND(kind)
+    {
+        for (int join = 0; join < 2; join++) {
+            struct pair p;
+            conf_pin(&p, *kind, &own, &pin);
+            if (join == 1) {
+                p.conf[ROLE_CLIENT].join = true;
+                p.conf[ROLE_CLIENT].chain_n = 0;
+                p.conf[ROLE_CLIENT].key = NULL;
+                p.conf[ROLE_CLIENT].trust = NULL;
+            }
+            run(&p, ALL);
+            if (!p.established[ROLE_CLIENT] || !p.established[ROLE_RELAY])
+                fail_msg("%s: %s", link_kind_name(*kind), pair_why(&p, ROLE_CLIENT));
+            pair_free(&p);
+        }
+    }
+}
+
+static void not_the_pinned_one(struct pair *p, struct der *shown, struct hash *pin)
+{
+    (void)p;
+    (void)shown;
+    pin->b[31] ^= 1;
+}
+
+/* Without the option such a certificate is nobody's. */
+static void not_pinned_at_all(struct pair *p, struct der *shown, struct hash *pin)
+{
+    (void)shown;
+    (void)pin;
+    p->conf[ROLE_CLIENT].leaf = NULL;
+}
+
+static void pinned_and_expired(struct pair *p, struct der *shown, struct hash *pin)
+{
+    world_issue(
+        w,
+        (struct want){
+            .role = CERT_RELAY, .self = true, .from = noon - 20 * day_ms, .to = noon - 1000},
+        shown);
+    shown_and_pinned(p, shown, pin);
+}
+
+static void pinned_for_another_host(struct pair *p, struct der *shown, struct hash *pin)
+{
+    world_issue(w, (struct want){.role = CERT_RELAY, .self = true, .host = "other.test"}, shown);
+    shown_and_pinned(p, shown, pin);
+}
+
+static void pinned_for_no_role(struct pair *p, struct der *shown, struct hash *pin)
+{
+    world_issue(w, (struct want){.role = CERT_RELAY, .self = true, .no_eku = true}, shown);
+    shown_and_pinned(p, shown, pin);
+}
+
+/* A pin is no reason to believe an authority: who did not sign himself is judged as ever. */
+static void pinned_and_of_another_ca(struct pair *p, struct der *shown, struct hash *pin)
+{
+    world_issue(w, (struct want){.role = CERT_RELAY, .by = &w->theirs}, shown);
+    shown_and_pinned(p, shown, pin);
+}
+
+static void pinned_and_revoked(struct pair *p, struct der *shown, struct hash *pin)
+{
+    world_issue(w, (struct want){.role = CERT_RELAY}, shown);
+    world_revoke(w, shown);
+    shown_and_pinned(p, shown, pin);
+    p->conf[ROLE_CLIENT].trust = w->trust;
+}
+
+static void pinned_with_others_behind(struct pair *p, struct der *shown, struct hash *pin)
+{
+    (void)shown;
+    (void)pin;
+    p->conf[ROLE_RELAY].chain_n = 3;
+}
+
+/* The last bit of a signature of its own: the same certificate, and its key did not sign it. */
+static void pinned_and_badly_signed(struct pair *p, struct der *shown, struct hash *pin)
+{
+    shown->b[shown->n - 1] ^= 1;
+    shown_and_pinned(p, shown, pin);
+}
+
+static const struct {
+    const char *name, *word;
+    void (*change)(struct pair *p, struct der *shown, struct hash *pin);
+} unpinned[] = {
+    {"another", "not-pinned", not_the_pinned_one},
+    {"no pin", "self-signed", not_pinned_at_all},
+    {"expired", "expired", pinned_and_expired},
+    {"another host", "wrong-name", pinned_for_another_host},
+    {"no role", "no-eku", pinned_for_no_role},
+    {"another CA", "unknown-ca", pinned_and_of_another_ca},
+    {"revoked", "revoked", pinned_and_revoked},
+    {"others behind", "self-signed", pinned_with_others_behind},
+    {"badly signed", "self-signed", pinned_and_badly_signed},
+};
+
+/* The client ends it at the relay's certificate, before it has said who it is. */
+static void any_other_certificate_ends_it(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        for (size_t i = 0; i < COUNT(unpinned); i++) {
+            struct der own;
+            struct hash pin;
+            struct pair p;
+            struct link_info mine, theirs;
+            world_issue(w, (struct want){.role = CERT_RELAY, .self = true}, &own);
+            conf_pin(&p, *kind, &own, &pin);
+            unpinned[i].change(&p, &own, &pin);
+            run(&p, ALL);
+            assert_nobody(&p);
+            link_info(p.end[ROLE_CLIENT], &mine);
+            link_info(p.end[ROLE_RELAY], &theirs);
+            if (mine.refused == NULL || strcmp(mine.refused, unpinned[i].word) != 0)
+                fail_msg("%s, %s: %s", link_kind_name(*kind), unpinned[i].name,
+                         pair_why(&p, ROLE_CLIENT));
+            assert_true(*kind == LINK_CIANR || theirs.peer_n == 0); /* there hello names it */
+            assert_false(theirs.proven);
+            pair_free(&p);
+            world_forgive(w);
+        }
+    }
 }
 
 /* --- good ends --- */
@@ -1127,6 +1283,8 @@ static void links_are_told_apart_by_their_first_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pinned_certificate_may_have_signed_itself),
+        cmocka_unit_test(any_other_certificate_ends_it),
         cmocka_unit_test(both_arrive_and_talk),
         cmocka_unit_test(keys_change_on_command),
         cmocka_unit_test(a_byte_at_a_time_is_the_same),

@@ -83,7 +83,7 @@ static void join_conf(struct pair *p, struct hash *root)
     c->chain_n = 0;
     c->key = NULL;
     c->trust = NULL;
-    c->pin = root;
+    c->root = root;
 }
 
 static void both_established(const struct pair *p)

@@ -151,7 +151,7 @@ static void join(struct pair *p)
     c->chain_n = 0;
     c->key = NULL;
     c->trust = NULL;
-    c->pin = &pin;
+    c->root = &pin;
 }
 
 static void root_not_pinned(struct pair *p)
@@ -546,7 +546,7 @@ static void unusable_configurations_are_told(void **state)
         case 2: c->key = w->relay_key; break;
         case 3: c->key = NULL; break;
         case 4: r->chain_n = 0; break;
-        case 5: r->trust = NULL, r->pin = &pin; break;
+        case 5: r->trust = NULL, r->root = &pin; break;
         case 6: p.chain[ROLE_RELAY][0].n--; break;
         }
         e = (struct err){0};
