@@ -9,10 +9,38 @@ void flood_init(struct flood *f, flood_report *report, void *ctx)
     f->ctx = ctx;
 }
 
+static void name(char *dst, size_t cap, const char *src)
+{
+    size_t n = strnlen(src, cap - 1);
+
+    memcpy(dst, src, n);
+    dst[n] = '\0';
+}
+
+/* Events are words of our own: there is a slot for each of them, and were there more, the last one
+ * would be for all of these. */
+static struct flood_slot *of_all(struct flood *f, const char *event)
+{
+    struct flood_slot *at = f->all;
+
+    while (at < &f->all[FLOOD_EVENTS - 1] && at->event[0] != '\0' && strcmp(at->event, event) != 0)
+        at++;
+    if (at->event[0] == '\0')
+        memcpy(at->event, event, FLOOD_WHAT);
+    return at;
+}
+
+/* Whoever comes from everywhere must not fill the log with counts of himself. */
 static void settle(struct flood *f, struct flood_slot *s)
 {
-    if (s->left_out > 0)
+    bool any = s->source[0] == '\0';
+
+    if (s->left_out > 0 && (any || f->reports < FLOOD_REPORTS)) {
         f->report(f->ctx, s->event, s->source, s->left_out);
+        f->reports += !any;
+    } else if (s->left_out > 0) {
+        of_all(f, s->event)->left_out += s->left_out;
+    }
     s->left_out = 0;
     s->told = 0;
 }
@@ -25,31 +53,29 @@ static uint32_t mix(uint32_t h, const char *s)
     return (h ^ 0xffU) * 16777619U;
 }
 
-static void name(char *dst, size_t cap, const char *src)
+/* Whoever else was in this source's slot is settled and leaves. */
+static struct flood_slot *of_source(struct flood *f, const char event[FLOOD_WHAT],
+                                    const char *source)
 {
-    size_t n = strnlen(src, cap - 1);
-
-    memcpy(dst, src, n);
-    dst[n] = '\0';
-}
-
-/* The slot of event and source among n; whoever else was there is settled and leaves. */
-static struct flood_slot *slot(struct flood *f, struct flood_slot *slots, size_t n,
-                               const char *event, const char *source)
-{
-    char e[FLOOD_WHAT], s[FLOOD_WHO];
+    char who[FLOOD_WHO];
     struct flood_slot *at;
 
-    name(e, sizeof e, event);
-    name(s, sizeof s, source);
-    at = &slots[mix(mix(2166136261U, e), s) % n];
-    if (strcmp(at->event, e) != 0 || strcmp(at->source, s) != 0) {
+    name(who, sizeof who, source);
+    at = &f->slots[mix(mix(2166136261U, event), who) % FLOOD_SLOTS];
+    if (strcmp(at->event, event) != 0 || strcmp(at->source, who) != 0) {
         settle(f, at);
         memset(at, 0, sizeof *at);
-        memcpy(at->event, e, sizeof e);
-        memcpy(at->source, s, sizeof s);
+        memcpy(at->event, event, FLOOD_WHAT);
+        memcpy(at->source, who, sizeof who);
     }
     return at;
+}
+
+static void second_begin(struct flood *f, int64_t second)
+{
+    if (f->second != second)
+        f->reports = 0;
+    f->second = second;
 }
 
 static bool count(struct flood *f, struct flood_slot *s, unsigned max, int64_t second)
@@ -68,9 +94,12 @@ static bool count(struct flood *f, struct flood_slot *s, unsigned max, int64_t s
 bool flood_pass(struct flood *f, const char *event, const char *source, int64_t now_ms)
 {
     int64_t second = now_ms / 1000;
+    char what[FLOOD_WHAT] = "";
 
-    return count(f, slot(f, f->slots, FLOOD_SLOTS, event, source), FLOOD_SOURCE, second) &&
-           count(f, slot(f, f->all, FLOOD_EVENTS, event, ""), FLOOD_EVENT, second);
+    name(what, sizeof what, event);
+    second_begin(f, second);
+    return count(f, of_source(f, what, source), FLOOD_SOURCE, second) &&
+           count(f, of_all(f, what), FLOOD_EVENT, second);
 }
 
 static void settle_all(struct flood *f, struct flood_slot *slots, size_t n, int64_t but)
@@ -82,6 +111,7 @@ static void settle_all(struct flood *f, struct flood_slot *slots, size_t n, int6
 
 void flood_tick(struct flood *f, int64_t now_ms)
 {
+    second_begin(f, now_ms / 1000);
     settle_all(f, f->slots, FLOOD_SLOTS, now_ms / 1000);
     settle_all(f, f->all, FLOOD_EVENTS, now_ms / 1000);
 }

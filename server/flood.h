@@ -1,5 +1,7 @@
 /* flood.h -- how often one event may be told: so many times a second, then only how many were left
- * out. Pure: the clock is passed in. Used by one thread at a time. */
+ * out. Of any second at most FLOOD_EVENT events of a kind are told, and FLOOD_REPORTS counts with
+ * their source; what else there is to count has no source. Pure: the clock is passed in. Used by one
+ * thread at a time. */
 #ifndef SERVER_FLOOD_H
 #define SERVER_FLOOD_H
 
@@ -11,7 +13,8 @@
 
 enum { FLOOD_WHAT = 32, FLOOD_WHO = 64, FLOOD_EVENTS = 64 };
 
-/* Told once for each event and source that were left out. */
+/* What was left out of an event, from one source, or (source empty) from any; none is counted twice.
+ */
 typedef void flood_report(void *ctx, const char *event, const char *source, uint64_t count);
 
 struct flood_slot {
@@ -23,7 +26,9 @@ struct flood_slot {
 
 struct flood {
     struct flood_slot slots[FLOOD_SLOTS]; /* an event from a source */
-    struct flood_slot all[FLOOD_EVENTS];  /* an event from anybody: sources never push these out */
+    struct flood_slot all[FLOOD_EVENTS];  /* an event from anybody: nothing pushes these out */
+    int64_t second;
+    unsigned reports; /* in it, with a source */
     flood_report *report;
     void *ctx;
 };

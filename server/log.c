@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/util/time.h"
+#include "server/core/source.h"
 #include "server/flood.h"
 
 struct log {
@@ -116,12 +117,13 @@ static void event_of(char out[FLOOD_WHAT], const struct kv *k)
 
 bool log_from(struct log *l, const char *source, const struct kv *k)
 {
-    char event[FLOOD_WHAT] = "event=?";
+    char event[FLOOD_WHAT] = "event=?", net[SOURCE_MAX + 1];
     int saved = errno;
 
     event_of(event, k);
+    source_net(net, source);
     pthread_mutex_lock(&l->lock);
-    bool pass = flood_pass(&l->flood, event, source, clock_ticks());
+    bool pass = flood_pass(&l->flood, event, net, clock_ticks());
     if (pass)
         put(l, k);
     pthread_mutex_unlock(&l->lock);

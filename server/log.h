@@ -17,8 +17,8 @@ void log_free(struct log *l);
 
 /* Our own events: each is written. errno survives. */
 void log_event(struct log *l, const struct kv *k);
-/* Events that a peer can cause: floods of one event become a line with a count. true when this one
- * was written. */
+/* Events that a peer can cause: floods of one event become lines with a count, few in a second
+ * however many there are. true when this one was written. */
 bool log_from(struct log *l, const char *source, const struct kv *k);
 void log_tick(struct log *l); /* about once a second */
 

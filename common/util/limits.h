@@ -184,6 +184,7 @@ enum {
     FLOOD_SLOTS = 1024,            /* sources of events that are counted at the same time */
     FLOOD_SOURCE = 10,             /* lines a second for one event from one source */
     FLOOD_EVENT = 100,             /* ... and from all sources */
+    FLOOD_REPORTS = 100,           /* lines a second that say how many were left out of a source */
     LEAF_RENEW_DAYS = 30,          /* the relay's certificate is made anew when less is left */
     CRL_RENEW_DAYS = 20,           /* and the revocation list */
     RENEW_MS = 60 * 60 * 1000,     /* how often that is looked at */

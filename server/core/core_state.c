@@ -1,7 +1,6 @@
 /* What the sequencer keeps in memory, all of it found in constant time. */
 #include "server/core/core_inner.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -443,18 +442,14 @@ void state_free(struct core *c)
 
 /* --- penalties: guessing costs time that doubles, by account and source --- */
 
-/* Of an IPv6 address the /64 counts: whoever has one address there has them all. */
 static void penalty_key(char *key, size_t cap, const struct account *a, const char *source)
 {
-    char id[2 * ACCOUNT_ID_LEN + 1] = "", net[2 * 8 + 1];
-    struct in6_addr six;
+    char id[2 * ACCOUNT_ID_LEN + 1] = "", net[SOURCE_MAX + 1];
 
     if (a != NULL)
         hex_put(id, span_of(a->row.id.b, sizeof a->row.id.b));
-    bool is_six = inet_pton(AF_INET6, source, &six) == 1;
-    if (is_six)
-        hex_put(net, span_of(six.s6_addr, 8));
-    snprintf(key, cap, "%s %s", id, is_six ? net : source);
+    source_net(net, source);
+    snprintf(key, cap, "%s %s", id, net);
 }
 
 static struct penalty *penalty_find(struct core *c, const char *key)

@@ -10,6 +10,7 @@
 #include "common/chat/entry.h"
 #include "common/chat/proto.h"
 #include "common/crypto/csr.h"
+#include "server/core/source.h"
 
 /* One encoded frame (u32 and what follows), immutable, shared by all who send it, on any thread. */
 struct shared {
@@ -28,8 +29,6 @@ struct ahead *ahead_new(void); /* held once, by the caller; NULL: no memory */
 struct ahead *ahead_hold(struct ahead *a);
 void ahead_release(struct ahead *a); /* NULL is fine */
 unsigned ahead_count(struct ahead *a);
-
-enum { SOURCE_MAX = 63 };
 
 enum job_kind {
     JOB_FRAME,  /* a request that passed every check that needs no shared state */

@@ -2,15 +2,19 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 #include <cmocka.h>
 
 #include "server/box.h"
 #include "server/conf.h"
+#include "server/core/source.h"
 #include "server/flood.h"
 #include "server/gate.h"
+#include "server/log.h"
 #include "server/loop.h"
 #include "server/roll.h"
 
@@ -165,7 +169,7 @@ static void the_last_place_is_the_last(void **state)
 /* --- floods --- */
 
 struct told {
-    unsigned lines;
+    unsigned lines, any;
     uint64_t left_out;
 };
 
@@ -173,15 +177,16 @@ static void tell(void *ctx, const char *event, const char *source, uint64_t coun
 {
     struct told *t = ctx;
 
-    (void)event, (void)source;
+    assert_string_equal(event, "refused");
     t->lines++;
+    t->any += source[0] == '\0';
     t->left_out += count;
 }
 
 static void a_flood_is_counted(void **state)
 {
     static struct flood f;
-    struct told t = {0, 0};
+    struct told t = {0, 0, 0};
     unsigned passed = 0;
     (void)state;
 
@@ -202,7 +207,7 @@ static void a_flood_is_counted(void **state)
 static void many_sources_are_one_flood(void **state)
 {
     static struct flood f;
-    struct told t = {0, 0};
+    struct told t = {0, 0, 0};
     char source[16] = "s000000";
     unsigned passed = 0;
     (void)state;
@@ -216,6 +221,107 @@ static void many_sources_are_one_flood(void **state)
     assert_int_equal(passed, FLOOD_EVENT);
     flood_end(&f);
     assert_int_equal(t.left_out + passed, 5000);
+}
+
+/* What was left out is told in few lines too, whether sources push each other out of their slots or
+ * a second ends; nothing is lost in them. */
+static void a_flood_of_counts_is_bounded(void **state)
+{
+    static struct flood f;
+    struct told t = {0, 0, 0};
+    char source[16];
+    unsigned passed = 0, crowd = 4 * FLOOD_SLOTS, each = 3 * FLOOD_SOURCE;
+    (void)state;
+
+    flood_init(&f, tell, &t);
+    for (unsigned i = 0; i < crowd * each; i++) {
+        snprintf(source, sizeof source, "s%u", i / each);
+        passed += flood_pass(&f, "refused", source, 7000);
+    }
+    assert_int_equal(passed, FLOOD_EVENT);
+    assert_int_equal(t.lines, FLOOD_REPORTS);
+    flood_tick(&f, 8000);
+    assert_int_equal(t.lines - t.any, 2 * FLOOD_REPORTS);
+    assert_int_equal(t.any, 1);
+    assert_int_equal(t.left_out + passed, crowd * each);
+}
+
+/* Two words that share a slot would push each other's count out at each turn. */
+static void no_event_pushes_another_out(void **state)
+{
+    static struct flood f;
+    struct told t = {0, 0, 0};
+    char event[16], source[16];
+    unsigned passed = 0;
+    (void)state;
+
+    flood_init(&f, tell, &t);
+    for (unsigned i = 0; i < 10 * FLOOD_EVENT; i++)
+        for (unsigned j = 0; j < FLOOD_EVENTS; j++) {
+            snprintf(event, sizeof event, "event-%u", j);
+            snprintf(source, sizeof source, "s%u", i);
+            passed += flood_pass(&f, event, source, 7000);
+        }
+    assert_int_equal(passed, FLOOD_EVENT * FLOOD_EVENTS);
+    assert_int_equal(t.lines, 0);
+}
+
+/* Whoever has one address of an IPv6 network has them all. */
+static void a_source_is_a_network(void **state)
+{
+    static const char *const cases[][2] = {
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"},
+        {"2001:db8:1:3::1", "2001:db8:1:3::/64"},
+        {"::1", "::/64"},
+        {"192.0.2.1", "192.0.2.1"},
+        {"?", "?"},
+        {"", ""},
+    };
+    char net[SOURCE_MAX + 1], longest[2 * SOURCE_MAX];
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        source_net(net, cases[i][0]);
+        assert_string_equal(net, cases[i][1]);
+    }
+    memset(longest, 'x', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    source_net(net, longest);
+    assert_int_equal(strlen(net), SOURCE_MAX);
+}
+
+static int log_lines(int fd)
+{
+    char text[64 * 1024];
+    ssize_t n = pread(fd, text, sizeof text, 0);
+    int lines = 0;
+
+    for (ssize_t i = 0; i < n; i++)
+        lines += text[i] == '\n';
+    return lines;
+}
+
+/* A thousand addresses of one network are one source of the log. */
+static void a_network_is_one_source_of_the_log(void **state)
+{
+    FILE *file = tmpfile();
+    struct log *l = log_new(fileno(file));
+    char source[32];
+    int64_t begun = clock_ticks() / 1000;
+    struct kv k;
+    (void)state;
+
+    kv_event(&k, "refused");
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(source, sizeof source, "2001:db8::%x:1", i);
+        (void)log_from(l, source, &k);
+    }
+    log_free(l);
+    int64_t seconds = clock_ticks() / 1000 - begun + 1;
+    assert_true(log_lines(fileno(file)) <= seconds * (FLOOD_SOURCE + 1));
+    assert_true(log_lines(fileno(file)) > FLOOD_SOURCE);
+    fclose(file);
 }
 
 /* --- the roll --- */
@@ -359,6 +465,10 @@ int main(void)
         cmocka_unit_test(the_last_place_is_the_last),
         cmocka_unit_test(a_flood_is_counted),
         cmocka_unit_test(many_sources_are_one_flood),
+        cmocka_unit_test(a_flood_of_counts_is_bounded),
+        cmocka_unit_test(no_event_pushes_another_out),
+        cmocka_unit_test(a_source_is_a_network),
+        cmocka_unit_test(a_network_is_one_source_of_the_log),
         cmocka_unit_test(the_roll_judges),
         cmocka_unit_test(mail_keeps_its_order),
         cmocka_unit_test(ids_name_their_loop),
