@@ -318,20 +318,36 @@ void conn_end(struct conn *c, const char *why)
     watch(c);
 }
 
-void conn_welcome(struct loop *l, uint64_t id, struct guest *g)
+/* One of the loop's, polled on fd. NULL: no memory, and nothing is left of it. */
+static struct conn *conn_new(struct loop *l, uint64_t id, int fd)
 {
-    struct conn *c = l->draining ? NULL : calloc(1, sizeof *c);
+    struct conn *c = calloc(1, sizeof *c);
 
-    if (c == NULL || (c->ahead = ahead_new()) == NULL ||
-        uv_poll_init(&l->uv, &c->poll, g->fd) != 0) {
-        gate_leave(l->env.gate, &g->source, false); /* g->fd is closed with its message */
-        if (c != NULL)
-            ahead_release(c->ahead);
-        free(c);
-        return;
-    }
+    if (c == NULL)
+        return NULL;
     c->id = id;
     c->loop = l;
+    c->ahead = ahead_new();
+    if (c->ahead != NULL)
+        HASH_ADD(hh, l->conns, id, sizeof c->id, c);
+    if (HASH_ADDED(hh, c)) {
+        if (uv_poll_init(&l->uv, &c->poll, fd) == 0)
+            return c;
+        HASH_DEL(l->conns, c);
+    }
+    ahead_release(c->ahead);
+    free(c);
+    return NULL;
+}
+
+void conn_welcome(struct loop *l, uint64_t id, struct guest *g)
+{
+    struct conn *c = l->draining ? NULL : conn_new(l, id, g->fd);
+
+    if (c == NULL) {
+        gate_leave(l->env.gate, &g->source, false); /* g->fd is closed with its message */
+        return;
+    }
     c->fd = g->fd;
     g->fd = -1;
     c->source = g->source;
@@ -340,7 +356,6 @@ void conn_welcome(struct loop *l, uint64_t id, struct guest *g)
     c->deadline = clock_ticks() + (int64_t)atomic_load(l->env.newcomer_ms);
     c->poll.data = c;
     buf_init(&c->early, LINK_OUT_MAX);
-    HASH_ADD(hh, l->conns, id, sizeof c->id, c);
     watch(c);
 }
 

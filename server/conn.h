@@ -2,9 +2,9 @@
 #ifndef SERVER_CONN_H
 #define SERVER_CONN_H
 
-#include <uthash.h>
 #include <uv.h>
 
+#include "common/util/table.h"
 #include "server/core/session.h"
 #include "server/loop.h"
 #include "server/pool.h"

@@ -19,7 +19,10 @@ static struct crowd *crowd_get(struct loop *l, const struct room_id *id)
         return r;
     r->id = *id;
     HASH_ADD(hh, l->rooms, id, sizeof r->id, r);
-    return r;
+    if (HASH_ADDED(hh, r))
+        return r;
+    free(r);
+    return NULL;
 }
 
 /* Room for one more pointer. */

@@ -1,7 +1,7 @@
 /* flood.h -- how often one event may be told: so many times a second, then only how many were left
  * out. Of any second at most FLOOD_EVENT events of a kind are told, and FLOOD_REPORTS counts with
- * their source; what else there is to count has no source. Pure: the clock is passed in. Used by one
- * thread at a time. */
+ * their source; what else there is to count has no source. Pure: the clock is passed in. Used by
+ * one thread at a time. */
 #ifndef SERVER_FLOOD_H
 #define SERVER_FLOOD_H
 
@@ -13,7 +13,8 @@
 
 enum { FLOOD_WHAT = 32, FLOOD_WHO = 64, FLOOD_EVENTS = 64 };
 
-/* What was left out of an event, from one source, or (source empty) from any; none is counted twice.
+/* What was left out of an event, from one source, or (source empty) from any; none is counted
+ * twice.
  */
 typedef void flood_report(void *ctx, const char *event, const char *source, uint64_t count);
 

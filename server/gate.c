@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#include "common/util/table.h"
 
 struct from { /* a source with newcomers */
     struct source who;
@@ -127,6 +128,10 @@ static bool add(struct gate *g, struct from *f, const struct source *s)
             return false;
         f->who = *s;
         HASH_ADD(hh, g->sources, who, sizeof f->who, f);
+        if (!HASH_ADDED(hh, f)) {
+            free(f);
+            return false;
+        }
     }
     f->n++;
     g->newcomers++;

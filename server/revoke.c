@@ -1,8 +1,8 @@
 #include "server/revoke.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "common/util/table.h"
 #include "server/core/operator.h"
 
 struct one {
@@ -27,7 +27,10 @@ static int collect(void *ctx, const struct store_device *row)
         return -1;
     o->fp = row->fp;
     HASH_ADD(hh, d->all, fp, sizeof o->fp, o);
-    return 0;
+    if (HASH_ADDED(hh, o))
+        return 0;
+    free(o);
+    return -1;
 }
 
 static int mark(void *ctx, const struct ca_entry *entry)

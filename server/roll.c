@@ -2,7 +2,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <uthash.h>
+
+#include "common/util/table.h"
 
 struct row {
     struct hash fp;
@@ -54,6 +55,10 @@ int roll_set(struct roll *r, const struct hash *fp, enum cert_fault fault)
     if (row == NULL && (row = calloc(1, sizeof *row)) != NULL) {
         row->fp = *fp;
         HASH_ADD(hh, r->rows, fp, sizeof row->fp, row);
+        if (!HASH_ADDED(hh, row)) {
+            free(row);
+            row = NULL;
+        }
     }
     if (row != NULL)
         row->fault = fault;

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#include "common/util/table.h"
 
 struct shake { /* a connection that handshakes */
     uint64_t conn;
@@ -46,14 +47,17 @@ static struct shake *shake_new(struct worker *w, uint64_t conn, struct err *e)
 {
     struct shake *s = calloc(1, sizeof *s);
 
-    if (s == NULL) {
+    if (s != NULL) {
+        buf_init(&s->first, LINK_EARLY_MAX);
+        s->conn = conn;
+        HASH_ADD(hh, w->shakes, conn, sizeof s->conn, s);
+    }
+    if (s == NULL || !HASH_ADDED(hh, s)) {
+        free(s);
         err_set(e, ERR_LOCAL, "no memory for a handshake");
         return NULL;
     }
-    buf_init(&s->first, LINK_EARLY_MAX);
-    s->conn = conn;
     s->identity = identity_ref(w->identity);
-    HASH_ADD(hh, w->shakes, conn, sizeof s->conn, s);
     return s;
 }
 

@@ -44,7 +44,10 @@ static struct author *author_new(struct engine *g, const struct hash *fp)
         return NULL;
     a->fp = *fp;
     HASH_ADD(hh, g->authors, fp, sizeof a->fp, a);
-    return a;
+    if (HASH_ADDED(hh, a))
+        return a;
+    free(a);
+    return NULL;
 }
 
 /* Reads the two certificates. What they say decides, not what the relay says about them: the bytes

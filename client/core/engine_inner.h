@@ -3,7 +3,6 @@
 #define CLIENT_CORE_ENGINE_INNER_H
 
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "client/core/engine.h"
 #include "common/chat/account.h"
@@ -11,6 +10,7 @@
 #include "common/chat/entry.h"
 #include "common/chat/frame.h"
 #include "common/chat/proto.h"
+#include "common/util/table.h"
 
 enum {
     ASKS_MAX = 512,         /* requests under way */

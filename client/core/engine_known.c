@@ -33,7 +33,10 @@ static struct known *known_new(struct engine *g, const char *account)
         return NULL;
     snprintf(p->account, sizeof p->account, "%s", account);
     HASH_ADD_STR(g->knowns, account, p);
-    return p;
+    if (HASH_ADDED(hh, p))
+        return p;
+    free(p);
+    return NULL;
 }
 
 static struct known_cert *cert_new(struct engine *g, const char *account, const struct hash *fp)

@@ -252,6 +252,11 @@ static struct conn *conn_new(struct core *c, const struct job *j)
     k->compact = j->compact;
     memcpy(k->source, j->source, sizeof k->source);
     HASH_ADD(hh, c->conns, id, sizeof k->id, k);
+    if (!HASH_ADDED(hh, k)) {
+        free(k);
+        core_fail(c, &(struct err){0});
+        return NULL;
+    }
     const struct device *d = device_find(c, &j->auth.client_cert);
     struct audit_note n = {
         "accepted",           "certificate", k->source, d == NULL ? NULL : d->account,

@@ -97,17 +97,26 @@ static int author_load(struct entering *g)
     return found == 0 && belongs(g) ? author_first(g) : 0;
 }
 
+static struct author *author_add(struct entering *g)
+{
+    struct author *u = calloc(1, sizeof *u);
+
+    if (u == NULL)
+        return NULL;
+    u->fp = g->line->author;
+    HASH_ADD(hh, g->room->authors, fp, sizeof u->fp, u);
+    if (HASH_ADDED(hh, u))
+        return u;
+    free(u);
+    return NULL;
+}
+
 static int author_step(struct entering *g)
 {
     entry_chain_step(&g->chain, g->line, &g->a->j->line_hash);
-    if (g->author == NULL) {
-        g->author = calloc(1, sizeof *g->author);
-        if (g->author == NULL) {
-            core_fail(g->a->c, &(struct err){0});
-            return -1;
-        }
-        g->author->fp = g->line->author;
-        HASH_ADD(hh, g->room->authors, fp, sizeof g->author->fp, g->author);
+    if (g->author == NULL && (g->author = author_add(g)) == NULL) {
+        core_fail(g->a->c, &(struct err){0});
+        return -1;
     }
     g->author->chain = g->chain;
     return 0;

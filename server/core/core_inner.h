@@ -3,9 +3,9 @@
 #define SERVER_CORE_CORE_INNER_H
 
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "common/evidence/tree.h"
+#include "common/util/table.h"
 #include "server/core/core.h"
 #include "server/core/store_window.h"
 

@@ -6,29 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct signing *core_sign(struct core *c, struct span text, signing_done *done)
-{
-    struct signing *g = calloc(1, sizeof *g);
-
-    if (g != NULL)
-        g->text = shared_new(text);
-    if (g == NULL || g->text == NULL) {
-        free(g);
-        core_fail(c, &(struct err){0});
-        return NULL;
-    }
-    g->ticket = ++c->tickets;
-    g->done = done;
-    HASH_ADD(hh, c->signings, ticket, sizeof g->ticket, g);
-    effect_add(c, EFFECT_SIGN, g->ticket)->frame = shared_ref(g->text);
-    c->counts.signings++;
-    return g;
-}
-
 static void signing_free(struct signing *g)
 {
     shared_unref(g->text);
     free(g);
+}
+
+struct signing *core_sign(struct core *c, struct span text, signing_done *done)
+{
+    struct signing *g = calloc(1, sizeof *g);
+
+    if (g != NULL && (g->text = shared_new(text)) != NULL) {
+        g->ticket = ++c->tickets;
+        g->done = done;
+        HASH_ADD(hh, c->signings, ticket, sizeof g->ticket, g);
+    }
+    if (g == NULL || !HASH_ADDED(hh, g)) {
+        if (g != NULL)
+            signing_free(g);
+        core_fail(c, &(struct err){0});
+        return NULL;
+    }
+    effect_add(c, EFFECT_SIGN, g->ticket)->frame = shared_ref(g->text);
+    c->counts.signings++;
+    return g;
 }
 
 void signed_run(struct core *c, const struct job *j)

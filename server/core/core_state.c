@@ -13,6 +13,14 @@ static void *state_alloc(struct core *c, size_t n)
     return p;
 }
 
+/* For what found no place in a table. */
+static void *state_give_up(struct core *c, void *p)
+{
+    free(p);
+    core_fail(c, &(struct err){0});
+    return NULL;
+}
+
 /* --- accounts and devices --- */
 
 struct account *account_add(struct core *c, const struct store_user *row)
@@ -23,8 +31,13 @@ struct account *account_add(struct core *c, const struct store_user *row)
         return NULL;
     a->row = *row;
     HASH_ADD(hh, c->accounts, row.id, sizeof a->row.id, a);
+    if (!HASH_ADDED(hh, a))
+        return state_give_up(c, a);
     HASH_ADD_KEYPTR(hh_name, c->names, a->row.canonical, strlen(a->row.canonical), a);
-    return a;
+    if (HASH_ADDED(hh_name, a))
+        return a;
+    HASH_DELETE(hh, c->accounts, a);
+    return state_give_up(c, a);
 }
 
 struct account *account_find(struct core *c, const struct account_id *id)
@@ -53,9 +66,11 @@ struct device *device_add(struct core *c, const struct store_device *row)
         return NULL;
     d->row = *row;
     d->account = a;
+    HASH_ADD(hh, c->devices, row.fp, sizeof d->row.fp, d);
+    if (!HASH_ADDED(hh, d))
+        return state_give_up(c, d);
     d->next = a->devices;
     a->devices = d;
-    HASH_ADD(hh, c->devices, row.fp, sizeof d->row.fp, d);
     struct effect *ef = effect_add(c, EFFECT_DEVICE, 0);
     ef->fp = row->fp;
     ef->fault = row->revoked == 0 ? CERT_OK : CERT_REVOKED;
@@ -154,6 +169,23 @@ void device_shut(struct core *c, struct device *d, const char *reason)
 
 /* --- rooms --- */
 
+/* In all three tables, or in none. */
+static bool room_enlist(struct core *c, struct room *r)
+{
+    HASH_ADD(hh, c->rooms, row.id, sizeof r->row.id, r);
+    if (!HASH_ADDED(hh, r))
+        return false;
+    HASH_ADD_KEYPTR(hh_name, c->room_names, r->row.canonical, strlen(r->row.canonical), r);
+    if (HASH_ADDED(hh_name, r)) {
+        HASH_ADD_KEYPTR(hh_like, c->room_likes, r->row.skeleton, strlen(r->row.skeleton), r);
+        if (HASH_ADDED(hh_like, r))
+            return true;
+        HASH_DELETE(hh_name, c->room_names, r);
+    }
+    HASH_DELETE(hh, c->rooms, r);
+    return false;
+}
+
 struct room *room_add(struct core *c, const struct store_room *row, const struct store_tip *tip)
 {
     struct room *r = state_alloc(c, sizeof *r);
@@ -163,10 +195,7 @@ struct room *room_add(struct core *c, const struct store_room *row, const struct
     r->row = *row;
     r->number = r->heads_from = tip->number;
     r->head = tip->head;
-    HASH_ADD(hh, c->rooms, row.id, sizeof r->row.id, r);
-    HASH_ADD_KEYPTR(hh_name, c->room_names, r->row.canonical, strlen(r->row.canonical), r);
-    HASH_ADD_KEYPTR(hh_like, c->room_likes, r->row.skeleton, strlen(r->row.skeleton), r);
-    return r;
+    return room_enlist(c, r) ? r : state_give_up(c, r);
 }
 
 const struct store *store_for(const struct core *c, bool ephemeral)
@@ -276,9 +305,11 @@ static struct member *member_keep(struct core *c, struct room *r, struct account
             (struct store_member){.room = row->room, .account = row->account, .state = STATE_LEFT};
         m->room = r;
         m->account = a;
+        HASH_ADD(hh, r->members, row.account, sizeof m->row.account, m);
+        if (!HASH_ADDED(hh, m))
+            return state_give_up(c, m);
         m->next = a->members;
         a->members = m;
-        HASH_ADD(hh, r->members, row.account, sizeof m->row.account, m);
     }
     member_count(m, -1U);
     m->row = *row;
@@ -490,6 +521,10 @@ void penalty_add(struct core *c, const struct account *a, const char *source)
             return;
         memcpy(p->key, key, sizeof key);
         HASH_ADD_STR(c->penalties, key, p);
+        if (!HASH_ADDED(hh, p)) {
+            (void)state_give_up(c, p);
+            return;
+        }
     }
     p->failures++;
     unsigned over = p->failures > GUESSES_FREE ? p->failures - GUESSES_FREE : 0;

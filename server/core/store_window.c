@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+
+#include "common/util/table.h"
 
 struct kept {
     struct store_message row; /* its spans point behind it */
@@ -205,19 +206,29 @@ static void oldest_drop(struct windows *w, struct window *r)
     r->n--;
 }
 
+static struct last *last_get(struct window *r, const struct hash *fp)
+{
+    struct last *l;
+
+    HASH_FIND(hh, r->lasts, fp, sizeof *fp, l);
+    if (l != NULL || (l = calloc(1, sizeof *l)) == NULL)
+        return l;
+    l->fp = *fp;
+    HASH_ADD(hh, r->lasts, fp, sizeof l->fp, l);
+    if (HASH_ADDED(hh, l))
+        return l;
+    free(l);
+    return NULL;
+}
+
 static int last_set(struct windows *w, struct window *r, const struct store_message *row)
 {
     struct store_message bare = *row;
-    struct last *l;
 
     bare.body = span_of(NULL, 0);
     struct kept *k = kept_new(w, &bare);
-    HASH_FIND(hh, r->lasts, &row->fp, sizeof row->fp, l);
-    if (l == NULL && k != NULL && (l = calloc(1, sizeof *l)) != NULL) {
-        l->fp = row->fp;
-        HASH_ADD(hh, r->lasts, fp, sizeof l->fp, l);
-    }
-    if (l == NULL || k == NULL) {
+    struct last *l = k == NULL ? NULL : last_get(r, &row->fp);
+    if (l == NULL) {
         kept_free(w, k);
         return -1;
     }
@@ -235,7 +246,10 @@ static struct window *window_get(struct windows *w, const struct room_id *id)
     r->id = *id;
     r->first = 1;
     HASH_ADD(hh, w->rooms, id, sizeof r->id, r);
-    return r;
+    if (HASH_ADDED(hh, r))
+        return r;
+    free(r);
+    return NULL;
 }
 
 static int window_message_add(void *db, const struct store_message *row, struct err *e)

@@ -1,0 +1,320 @@
+/* F5: the relay's tables and its core, without memory at each allocation that they make: nobody
+ * ends, what was there stays as it was, and the next try succeeds. Only allocations of our own code
+ * fail (Makefile: malloc, calloc and realloc are stood in front of). */
+#include "tests/unit/server/support_relay.h"
+
+#include <limits.h>
+
+#include "server/conn.h"
+#include "server/core/store_window.h"
+#include "server/gate.h"
+#include "server/roll.h"
+
+static unsigned long left = ULONG_MAX; /* allocations that still succeed */
+
+static bool denied(void)
+{
+    if (left == ULONG_MAX || left-- > 0)
+        return false;
+    left = 0;
+    return true;
+}
+
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_malloc(size_t n)
+{
+    return denied() ? NULL : __real_malloc(n);
+}
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return denied() ? NULL : __real_calloc(n, size);
+}
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n)
+{
+    return denied() ? NULL : __real_realloc(p, n);
+}
+
+static void memory_for(unsigned long n)
+{
+    left = n;
+}
+
+static void memory_back(void)
+{
+    left = ULONG_MAX;
+}
+
+enum { ITEM_AND_TABLE = 3 }; /* what the first one in a table takes: itself, table, buckets */
+
+/* --- the shell's tables --- */
+
+static void a_guest_is_refused(void **state)
+{
+    const struct gate_limits limits = {10, 10, 10};
+    struct rng rng = rng_system();
+    struct gate *g = gate_new(&limits, &rng);
+    struct source s = {{1}};
+    enum gate_verdict v = GATE_FULL;
+    unsigned long n;
+    (void)state;
+
+    for (n = 0; v != GATE_IN; n++) {
+        struct gate_counts counts;
+
+        memory_for(n);
+        v = gate_enter(g, &s);
+        memory_back();
+        gate_counts(g, &counts);
+        assert_int_equal(v, n < ITEM_AND_TABLE ? GATE_FULL : GATE_IN);
+        assert_int_equal(counts.conns, v == GATE_IN);
+        assert_int_equal(counts.sources, v == GATE_IN);
+    }
+    gate_leave(g, &s, false);
+    gate_free(g);
+}
+
+static void a_device_is_not_known(void **state)
+{
+    struct roll *r = roll_new();
+    struct hash fp = {{1}};
+    int ret = -1;
+    (void)state;
+
+    for (unsigned long n = 0; ret < 0; n++) {
+        memory_for(n);
+        ret = roll_set(r, &fp, CERT_OK);
+        memory_back();
+        assert_int_equal(ret, n < ITEM_AND_TABLE ? -1 : 0);
+        assert_int_equal(roll_judge(r, &fp, NULL, 0), ret < 0 ? CERT_NOT_ENROLLED : CERT_OK);
+    }
+    roll_free(r);
+}
+
+static void a_room_is_not_entered(void **state)
+{
+    struct loop *l = calloc(1, sizeof *l);
+    struct conn *c = calloc(1, sizeof *c);
+    struct room_id id = {{1}};
+    int ret = -1;
+    (void)state;
+
+    c->loop = l;
+    for (unsigned long n = 0; ret < 0; n++) {
+        memory_for(n);
+        ret = crowd_enter(l, &id, c);
+        memory_back();
+        assert_true(n >= ITEM_AND_TABLE || ret < 0);
+        assert_int_equal(c->rooms_n, ret == 0);
+        assert_int_equal(crowd_find(l, &id) != NULL, ret == 0);
+    }
+    crowds_leave(c);
+    assert_null(l->rooms);
+    free(c->rooms);
+    free(c);
+    free(l);
+}
+
+static void an_ephemeral_entry_is_not_kept(void **state)
+{
+    const struct store_ops *ops = &store_window;
+    const struct store_message row = {.number = 1, .seq = 1, .line = str_of("line"), .seats = true};
+    void *w = store_window_new();
+    int ret = -1;
+    (void)state;
+
+    for (unsigned long n = 0; ret < 0; n++) {
+        struct err e = {0};
+
+        memory_for(n);
+        ret = ops->message_add(w, &row, &e);
+        memory_back();
+        assert_true(n >= ITEM_AND_TABLE || ret < 0); /* its author is put into a table */
+        assert_int_equal(e.code, ret < 0 ? ERR_LOCAL : ERR_NONE);
+        assert_int_equal(store_window_bytes(w) == 0, ret < 0);
+    }
+    ops->close(w);
+}
+
+/* --- the core: it says why it ends, and what it was at has not happened --- */
+
+static struct relay *r;
+
+static int start(void **state)
+{
+    (void)state;
+    relay_store = "memory";
+    r = relay_new();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    relay_free(r);
+    return 0;
+}
+
+static struct core *core_loaded(struct err *e)
+{
+    struct core_conf conf = {.store = r->store, .rng = r->rng};
+
+    return core_new(&conf, r->now, e);
+}
+
+static void effects_drop_all(struct core *c)
+{
+    struct effect ef;
+
+    while (core_effect(c, &ef))
+        effect_drop(&ef);
+}
+
+static void a_core_does_not_start(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob");
+    struct core *c = NULL;
+    unsigned long n;
+    (void)state;
+
+    (void)client_room(a, "lobby", false, HISTORY_ALL);
+    client_enter(b, "lobby");
+    for (n = 0; c == NULL; n++) {
+        struct err e = {0};
+
+        memory_for(n);
+        c = core_loaded(&e);
+        memory_back();
+        assert_int_equal(e.code, c == NULL ? ERR_LOCAL : ERR_NONE);
+    }
+    assert_true(n > 7 * ITEM_AND_TABLE); /* accounts, names, devices, rooms by three, members */
+    core_free(c);
+}
+
+static struct job *job_of(enum frame_type t)
+{
+    struct job *j = job_new(JOB_FRAME, 1);
+
+    j->frame.type = t;
+    j->auth.link = "tls";
+    j->auth.client_cert.b[0] = 1;
+    return j;
+}
+
+static void a_stranger_ends_nobody(void **state)
+{
+    int ret = -1;
+    (void)state;
+
+    for (unsigned long n = 0; ret < 0; n++) {
+        struct err e = {0};
+        struct core *c = core_loaded(&e);
+        struct job *login = job_of(F_LOGIN), *proof = job_of(F_PROOF);
+
+        login->frame.u.login.id = proof->frame.u.proof.id = 1;
+        effects_drop_all(c);
+        assert_int_equal(core_begin(c, r->now, &e), 0);
+        memory_for(n);
+        core_job(c, login);
+        core_job(c, proof); /* and is remembered for it */
+        memory_back();
+        ret = core_commit(c, &e);
+        assert_true(n >= 2 * ITEM_AND_TABLE || ret < 0);
+        assert_int_equal(e.code, ret < 0 ? ERR_LOCAL : ERR_NONE);
+        assert_int_equal(relay_audit(r, "accepted", NULL).rows, ret == 0);
+        core_free(c);
+    }
+}
+
+/* The session's work is done with memory, the core's without. */
+static struct job *entry_job(struct client *c, struct pen *p)
+{
+    struct entry_made m = pen_write(p, "said");
+    struct f_entry_say f = {str_from(m.line, m.line_n), span_of(m.sig, m.sig_n), buf_span(&m.body)};
+    struct buf b;
+    struct err e = {0};
+
+    buf_init(&b, FRAME_MAX + FRAME_HEAD);
+    assert_int_equal(f_entry_say_put(&b, &f, &e), 0);
+    assert_int_equal(session_feed(c->s, buf_span(&b), moment(r->now)), 0);
+    buf_free(&b);
+    entry_made_free(&m);
+    return session_job(c->s);
+}
+
+static void an_entry_is_not_numbered(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    struct room_id room = client_room(a, "lobby", false, HISTORY_ALL);
+    struct pen before = pen_of(a, room);
+    struct err e = {0};
+    int ret = -1;
+    (void)state;
+
+    for (unsigned long n = 0; ret < 0; n++) {
+        struct pen pen = before;
+
+        e = (struct err){0};
+        relay_restart(r);
+        struct client *k = client_again(a);
+        client_login(k);
+        pen.c = k;
+        struct job *j = entry_job(k, &pen);
+        assert_int_equal(core_begin(r->core, r->now, &e), 0);
+        memory_for(n);
+        core_job(r->core, j);
+        memory_back();
+        ret = core_commit(r->core, &e);
+        assert_true(n >= ITEM_AND_TABLE || ret < 0); /* its author is put into a table */
+        assert_int_equal(e.code, ret < 0 ? ERR_LOCAL : ERR_NONE);
+    }
+    struct core_counts counts;
+    core_counts(r->core, &counts);
+    assert_int_equal(counts.entries, 1);
+}
+
+static void a_checkpoint_is_not_signed(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    struct core_counts counts;
+    struct err e = {0};
+    int ret = -1;
+    (void)state;
+
+    (void)client_room(a, "lobby", false, HISTORY_ALL);
+    for (unsigned long n = 0; ret < 0; n++) {
+        e = (struct err){0};
+        relay_restart(r);
+        assert_int_equal(core_begin(r->core, r->now, &e), 0);
+        memory_for(n);
+        core_tick(r->core);
+        memory_back();
+        ret = core_commit(r->core, &e);
+        assert_true(n >= ITEM_AND_TABLE + 1 || ret < 0); /* what is signed is kept, in a table */
+        core_counts(r->core, &counts);
+        assert_int_equal(counts.signings, ret == 0);
+    }
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_guest_is_refused),
+        cmocka_unit_test(a_device_is_not_known),
+        cmocka_unit_test(a_room_is_not_entered),
+        cmocka_unit_test(an_ephemeral_entry_is_not_kept),
+        TEST(a_core_does_not_start),
+        TEST(a_stranger_ends_nobody),
+        TEST(an_entry_is_not_numbered),
+        TEST(a_checkpoint_is_not_signed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
