@@ -28,6 +28,8 @@ static const struct command {
      command_run},
     {"invite", "", "print an invite, good once", IN_INVITE, 0, 0, command_invite},
     {"user", "list | disable NAME | enable NAME", "accounts", IN_USER, 1, 2, command_user},
+    {"session", "list", "who was logged in, by which certificates, and when", IN_USER, 1, 1,
+     command_session},
     {"doctor", "", "is everything in order?", IN_DOCTOR, 0, 0, command_doctor},
 };
 

@@ -1,5 +1,5 @@
-/* `countersignd invite` and `countersignd user`: the operator's hand in the store, also while a
- * relay runs. */
+/* `countersignd invite`, `user` and `session`: the operator's hand in the store, also while a relay
+ * runs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -152,6 +152,47 @@ int command_user(struct call *c, struct err *e)
     if (books_open(&c->conf, STORE_BESIDE, &s, e) < 0)
         return -1;
     int ret = v->run(&s, c->argv[1], e);
+    store_close(&s);
+    return ret;
+}
+
+/* --- session --- */
+
+static int print_login(void *ctx, const struct store_login *l)
+{
+    const struct store *s = ctx;
+    struct store_user u = {.name = ""};
+    char name[NAME_MAX_LEN * TEXT_CLEAN_GROWS + 1], started[TIME_TEXT], ended[TIME_TEXT] = "open";
+    char count[24] = "-", session[2 * SESSION_ID_LEN + 1], fp[2 * HASH_LEN + 1];
+    char relay[2 * HASH_LEN + 1], token[2 * HASH_LEN + 1];
+    struct err e = {0};
+
+    if (s->ops->user_get(s->db, &l->account, &u, &e) < 0)
+        return -1;
+    text_clean(name, sizeof name, str_of(u.name), TEXT_ONE_LINE);
+    time_put(started, l->started);
+    if (l->ended != 0)
+        time_put(ended, l->ended);
+    if (l->counted)
+        snprintf(count, sizeof count, "%llu", (unsigned long long)l->entries);
+    hex_put(session, span_of(l->session, sizeof l->session));
+    hex_put(fp, span_of(l->fp.b, sizeof l->fp.b));
+    hex_put(relay, span_of(l->relay_fp.b, sizeof l->relay_fp.b));
+    hex_put(token, span_of(l->token.b, sizeof l->token.b));
+    printf("%s  %-32s %s to %s  entries %s\n  certificates %s, relay %s\n  token %s\n", session,
+           name, started, ended, count, fp, relay, token);
+    return 0;
+}
+
+int command_session(struct call *c, struct err *e)
+{
+    struct store s;
+
+    if (strcmp(c->argv[0], "list") != 0)
+        return err_set(e, ERR_USAGE, "usage: countersignd session list");
+    if (books_open(&c->conf, STORE_BESIDE, &s, e) < 0)
+        return -1;
+    int ret = s.ops->login_each(s.db, print_login, &s, e) < 0 ? -1 : 0;
     store_close(&s);
     return ret;
 }

@@ -66,6 +66,11 @@ static const char *const migrations[] = {
     " sig BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE signers (fp BLOB PRIMARY KEY, leaf BLOB NOT NULL, issuer BLOB NOT NULL)"
     " STRICT, WITHOUT ROWID;",
+    /* 4: what came of a login outlives its tokens */
+    "CREATE TABLE logins (session BLOB PRIMARY KEY, account BLOB NOT NULL REFERENCES users(id),"
+    " token BLOB NOT NULL, fp BLOB NOT NULL REFERENCES devices(fp), relay_fp BLOB NOT NULL,"
+    " started INT NOT NULL, ended INT NOT NULL, entries INT) STRICT;"
+    "CREATE INDEX logins_open ON logins (ended) WHERE ended = 0;",
 };
 
 enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
@@ -104,6 +109,11 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(SESSION_END_ALL, "UPDATE sessions SET ended = ?1 WHERE ended = 0")                           \
     X(SESSION_DROP, "DELETE FROM sessions WHERE fp = ?1")                                          \
     X(SESSION_PURGE, "DELETE FROM sessions WHERE until < ?1 OR (ended <> 0 AND ended < ?2)")       \
+    X(LOGIN_PUT, "INSERT OR REPLACE INTO logins VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")                 \
+    X(LOGIN_END, "UPDATE logins SET ended = ?2, entries = ?3 WHERE session = ?1")                  \
+    X(LOGIN_END_ALL, "UPDATE logins SET ended = ?1 WHERE ended = 0")                               \
+    X(LOGIN_EACH, "SELECT session, account, token, fp, relay_fp, started, ended, entries"          \
+                  " FROM logins ORDER BY started, rowid")                                          \
     X(ROOM_PUT,                                                                                    \
       "INSERT INTO rooms VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (id) DO UPDATE"              \
       " SET name=?2, canonical=?3, skeleton=?4, kind=?5, history=?6, topic=?7, since=?8")          \
@@ -173,7 +183,8 @@ static int disk_fail(struct disk *d, struct err *e)
                    damaged ? ERR_DATA
                    : busy  ? ERR_AGAIN
                            : ERR_IO,
-                   "the database: %s", d->db == NULL ? "no memory" : sqlite3_errmsg(d->db));
+                   damaged ? "the database is damaged (%s): bring back a copy" : "the database: %s",
+                   d->db == NULL ? "no memory" : sqlite3_errmsg(d->db));
 }
 
 /* --- statements --- */
@@ -409,6 +420,7 @@ static int disk_user_like(void *db, const char *skeleton, struct err *e)
 struct each {
     store_each_user *user;
     store_each_device *device;
+    store_each_login *login;
     store_each_room *room;
     store_each_member *member;
     store_each_message *message;
@@ -577,6 +589,66 @@ static int disk_session_purge(void *db, int64_t until, int64_t ended, struct err
     bind_int(s, 1, until);
     bind_int(s, 2, ended);
     return run(db, s, e);
+}
+
+/* --- logins --- */
+
+static int disk_login_put(void *db, const struct store_login *v, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_LOGIN_PUT);
+
+    bind_bytes(s, 1, v->session, sizeof v->session);
+    BIND(s, 2, v->account);
+    BIND(s, 3, v->token);
+    BIND(s, 4, v->fp);
+    BIND(s, 5, v->relay_fp);
+    bind_int(s, 6, v->started);
+    bind_int(s, 7, v->ended);
+    if (v->counted)
+        bind_u64(s, 8, v->entries);
+    return run(db, s, e);
+}
+
+static int disk_login_end(void *db, const uint8_t session[SESSION_ID_LEN], int64_t when,
+                          uint64_t entries, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_LOGIN_END);
+
+    bind_bytes(s, 1, session, SESSION_ID_LEN);
+    bind_int(s, 2, when);
+    bind_u64(s, 3, entries);
+    return run(db, s, e);
+}
+
+static int disk_login_end_all(void *db, int64_t when, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_LOGIN_END_ALL);
+    bind_int(s, 1, when);
+    return run(db, s, e);
+}
+
+static int login_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_login v = {.started = col_int(s, 5),
+                            .ended = col_int(s, 6),
+                            .counted = sqlite3_column_type(s, 7) != SQLITE_NULL,
+                            .entries = col_u64(s, 7)};
+    struct span session = col_span(s, 0);
+
+    if (session.n == sizeof v.session)
+        memcpy(v.session, session.p, session.n);
+    COL(s, 1, v.account);
+    COL(s, 2, v.token);
+    COL(s, 3, v.fp);
+    COL(s, 4, v.relay_fp);
+    return x->login(x->ctx, &v);
+}
+
+static int disk_login_each(void *db, store_each_login *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_LOGIN_EACH);
+    return rows(db, s, login_take, &(struct each){.login = each, .ctx = ctx}, e);
 }
 
 /* --- rooms and members --- */
@@ -1128,15 +1200,17 @@ static int schema_ready(struct disk *d, const char *path, enum store_open how, s
 static int durable(struct disk *d, const char *path, struct err *e)
 {
     sqlite3_stmt *s = NULL;
-    bool wal = false;
+    int ret = -1;
 
-    if (sqlite3_prepare_v2(d->db, "PRAGMA journal_mode = WAL", -1, &s, NULL) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW)
-        wal = str_is(col_str(s, 0), "wal");
+    if (sqlite3_prepare_v2(d->db, "PRAGMA journal_mode = WAL", -1, &s, NULL) != SQLITE_OK ||
+        sqlite3_step(s) != SQLITE_ROW)
+        ret = disk_fail(d, e);
+    else if (str_is(col_str(s, 0), "wal"))
+        ret = 0;
+    else
+        err_set(e, ERR_IO, "%s: no write-ahead log is possible on this file system", path);
     sqlite3_finalize(s);
-    if (!wal)
-        return err_set(e, ERR_IO, "%s: no write-ahead log is possible on this file system", path);
-    return exec(d, "PRAGMA synchronous = FULL", e);
+    return ret < 0 ? -1 : exec(d, "PRAGMA synchronous = FULL", e);
 }
 
 static int disk_prepare(struct disk *d, struct err *e)
@@ -1207,6 +1281,10 @@ const struct store_ops store_sqlite = {
     .session_end_all = disk_session_end_all,
     .session_drop = disk_session_drop,
     .session_purge = disk_session_purge,
+    .login_put = disk_login_put,
+    .login_end = disk_login_end,
+    .login_end_all = disk_login_end_all,
+    .login_each = disk_login_each,
     .room_put = disk_room_put,
     .room_each = disk_room_each,
     .member_put = disk_member_put,

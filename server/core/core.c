@@ -445,7 +445,8 @@ struct core *core_new(const struct core_conf *conf, int64_t now, struct err *e)
     }
     c->conf = *conf;
     if (core_fill(c, conf) == 0 && core_begin(c, now, &c->failed) == 0 && state_load(c) == 0 &&
-        signer_load(c) == 0 && STORE(c, session_end_all, now) == 0 && core_commit(c, e) == 0)
+        signer_load(c) == 0 && STORE(c, session_end_all, now) == 0 &&
+        STORE(c, login_end_all, now) == 0 && core_commit(c, e) == 0)
         return c;
     if (c->open)
         c->conf.store.ops->rollback(c->conf.store.db);

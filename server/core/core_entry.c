@@ -218,6 +218,7 @@ static void entry_number(struct entering *g)
     room_step(r, &row.head);
     tree_covers(c, r, row.time);
     c->counts.entries++;
+    k->entries++;
     if (row.seats)
         seat_before(c, g->member, what);
     core_publish_entry(c, r, k->id, &f);

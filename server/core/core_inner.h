@@ -27,7 +27,9 @@ struct conn {
     struct device *device;   /* NULL: unknown */
     struct account *account; /* NULL until welcome */
     uint64_t session;
-    struct conn *next; /* of the account */
+    uint8_t login[SESSION_ID_LEN]; /* its row among the logins */
+    uint64_t entries;              /* that were numbered for it */
+    struct conn *next;             /* of the account */
     char source[SOURCE_MAX + 1];
     UT_hash_handle hh;
 };

@@ -144,6 +144,20 @@ static int token_draw(struct core *c, struct f_welcome *f, struct hash *hash)
     return 0;
 }
 
+/* Who met whom, and when: it stays when the token is gone. */
+static int login_record(struct ask *a, const struct device *d, const struct hash *token)
+{
+    struct store_login l = {.account = d->row.account,
+                            .token = *token,
+                            .fp = d->row.fp,
+                            .relay_fp = a->k->auth.relay_cert,
+                            .started = a->c->now};
+
+    account_session(l.session, &a->k->auth.exporter);
+    memcpy(a->k->login, l.session, sizeof l.session);
+    return STORE(a->c, login_put, &l);
+}
+
 static int session_open(struct ask *a, struct device *d, struct f_welcome *f)
 {
     struct store_session s = {
@@ -153,7 +167,7 @@ static int session_open(struct ask *a, struct device *d, struct f_welcome *f)
     if (token_draw(a->c, f, &s.current) < 0 || rng_fill(&a->c->conf.rng, &id, sizeof id) < 0)
         return -1;
     s.id = a->k->session = id >> 1; /* SQLite's integers are signed */
-    return STORE(a->c, session_put, &s);
+    return STORE(a->c, session_put, &s) < 0 ? -1 : login_record(a, d, &s.current);
 }
 
 /* One account does not take the places of all. */
@@ -250,15 +264,15 @@ static const char *session_wrong(const struct core *c, const struct store_sessio
 }
 
 /* The token that came becomes the former one: it stays good until its successor was used. */
-static int session_turn(struct ask *a, struct store_session *s, const struct hash *came,
-                        struct f_welcome *f)
+static int session_turn(struct ask *a, const struct device *d, struct store_session *s,
+                        const struct hash *came, struct f_welcome *f)
 {
     s->former = *came;
     s->ended = 0;
     if (token_draw(a->c, f, &s->current) < 0)
         return -1;
     a->k->session = s->id;
-    return STORE(a->c, session_put, s);
+    return STORE(a->c, session_put, s) < 0 ? -1 : login_record(a, d, &s->current);
 }
 
 void ask_resume(struct ask *a)
@@ -282,7 +296,7 @@ void ask_resume(struct ask *a)
         login_refuse(a, d, wrong);
         goto out;
     }
-    if (account_full(a, d->account) || session_turn(a, &s, &came, &f) < 0)
+    if (account_full(a, d->account) || session_turn(a, d, &s, &came, &f) < 0)
         goto out;
     struct audit_note n = {"login", "token", a->k->source, d->account, &d->row.fp, false};
     core_audit(c, &n);

@@ -142,6 +142,7 @@ void conn_gone(struct core *c, struct conn *k, bool logout)
 
     if (a != NULL) {
         session_leave(c, k, logout);
+        (void)STORE(c, login_end, k->login, c->now, k->entries);
         struct conn **at = &a->conns;
         while (*at != k)
             at = &(*at)->next;

@@ -55,6 +55,18 @@ struct store_session {
     int64_t ended; /* when its connection ended; 0: it has not */
 };
 
+/* A login: which certificates met and what came of it. It stays when its tokens are gone; the table
+ * of sessions is seed 002's. */
+struct store_login {
+    uint8_t session[SESSION_ID_LEN]; /* key: account_session of its connection */
+    struct account_id account;
+    struct hash token;        /* the resume token that it was given, as its SHA-256 */
+    struct hash fp, relay_fp; /* of both ends' certificates */
+    int64_t started, ended;   /* ms; ended 0: it goes on */
+    bool counted;             /* false: it goes on, or the relay stopped in its midst */
+    uint64_t entries;         /* of its own that were numbered in it */
+};
+
 struct store_room {
     struct room_id id;
     char name[NAME_MAX_LEN + 1];
@@ -138,6 +150,7 @@ struct store_audit {
 
 typedef int store_each_user(void *ctx, const struct store_user *row);
 typedef int store_each_device(void *ctx, const struct store_device *row);
+typedef int store_each_login(void *ctx, const struct store_login *row);
 typedef int store_each_room(void *ctx, const struct store_room *row, const struct store_tip *tip);
 typedef int store_each_member(void *ctx, const struct store_member *row);
 typedef int store_each_message(void *ctx, const struct store_message *row);
@@ -176,6 +189,12 @@ struct store_ops {
     int (*session_end_all)(void *db, int64_t when, struct err *e);       /* those not ended */
     int (*session_drop)(void *db, const struct hash *fp, struct err *e); /* all of a device */
     int (*session_purge)(void *db, int64_t until, int64_t ended, struct err *e); /* older ones */
+
+    int (*login_put)(void *db, const struct store_login *row, struct err *e);
+    int (*login_end)(void *db, const uint8_t session[SESSION_ID_LEN], int64_t when,
+                     uint64_t entries, struct err *e);
+    int (*login_end_all)(void *db, int64_t when, struct err *e); /* those not ended; uncounted */
+    int (*login_each)(void *db, store_each_login *each, void *ctx, struct err *e); /* by started */
 
     int (*room_put)(void *db, const struct store_room *row, struct err *e);
     int (*room_each)(void *db, store_each_room *each, void *ctx, struct err *e);

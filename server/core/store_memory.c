@@ -15,6 +15,7 @@ enum {
     USERS,
     DEVICES,
     SESSIONS,
+    LOGINS,
     ROOMS,
     MEMBERS,
     MESSAGES,
@@ -444,6 +445,65 @@ static int memory_session_purge(void *db, int64_t until, int64_t ended, struct e
             return -1;
     }
     return 0;
+}
+
+/* --- logins --- */
+
+static int memory_login_put(void *db, const struct store_login *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[LOGINS].n;
+
+    EACH(m, LOGINS, struct store_login, l)
+    {
+        if (memcmp(l->session, row->session, sizeof l->session) == 0)
+            at = l_at;
+    }
+    return row_put(m, LOGINS, at, row, sizeof *row, e);
+}
+
+static int memory_login_end(void *db, const uint8_t session[SESSION_ID_LEN], int64_t when,
+                            uint64_t entries, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH(m, LOGINS, struct store_login, l)
+    {
+        if (memcmp(l->session, session, sizeof l->session) != 0)
+            continue;
+        struct store_login changed = *l;
+        changed.ended = when;
+        changed.counted = true;
+        changed.entries = entries;
+        return row_put(m, LOGINS, l_at, &changed, sizeof changed, e);
+    }
+    return 0;
+}
+
+static int memory_login_end_all(void *db, int64_t when, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH(m, LOGINS, struct store_login, l)
+    {
+        struct store_login changed = *l;
+        changed.ended = when;
+        if (l->ended == 0 && row_put(m, LOGINS, l_at, &changed, sizeof changed, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int memory_login_each(void *db, store_each_login *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+    (void)e;
+    EACH(m, LOGINS, struct store_login, l)
+    {
+        rc = rc == 0 ? each(ctx, l) : rc;
+    }
+    return rc;
 }
 
 /* --- rooms and members --- */
@@ -905,6 +965,10 @@ const struct store_ops store_memory = {
     .session_end_all = memory_session_end_all,
     .session_drop = memory_session_drop,
     .session_purge = memory_session_purge,
+    .login_put = memory_login_put,
+    .login_end = memory_login_end,
+    .login_end_all = memory_login_end_all,
+    .login_each = memory_login_each,
     .room_put = memory_room_put,
     .room_each = memory_room_each,
     .member_put = memory_member_put,

@@ -1,6 +1,8 @@
 """countersignd by its real program: made, started, refused, cut, reloaded, stopped."""
 
 import contextlib
+import hashlib
+import json
 import os
 import re
 import resource
@@ -9,6 +11,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import stat
 import struct
 import subprocess
@@ -557,6 +560,60 @@ def test_invite_and_disable_while_it_runs(relay):
     assert alice.run("room", "list").returncode == 77
     relay.admin("user", "enable", "alice")
     alice("room", "list")
+    relay.stop()
+
+
+def sessions(relay):
+    """The lines of `session list`, three to a row, as dicts; oldest first."""
+    lines = relay.admin("session", "list").splitlines()
+    rows = []
+    for first, second, third in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
+        m = re.fullmatch(r"([0-9a-f]{32})  (\S+) +(\S+Z) to (\S+)  entries (\d+|-)", first)
+        n = re.fullmatch(r"  certificates ([0-9a-f]{64}), relay ([0-9a-f]{64})", second)
+        assert re.fullmatch(r"  token [0-9a-f]{64}", third), third
+        rows.append(dict(zip(("id", "who", "began", "ended", "entries"), m.groups()),
+                         fp=n[1], relay=n[2]))
+    return rows
+
+
+def test_every_login_leaves_a_row(relay):
+    """Seed 002's table of sessions: who, which certificates, when, how much."""
+    relay.run()
+    alice, bob = relay.member("alice", "--admin"), relay.member("bob")
+    alice("room", "create", "ops")
+    bob("room", "join", "ops")
+    alice("send", "ops", "one")
+    bob("room", "list")
+    rows = sessions(relay)
+    assert [r["who"] for r in rows] == ["alice", "bob", "alice", "bob"]
+    assert [r["entries"] for r in rows] == ["1", "1", "1", "0"]  # creator and guest sign a join
+    assert len({r["id"] for r in rows}) == 4
+    assert all(r["began"] < r["ended"] for r in rows)
+    for member in alice, bob:
+        me = json.loads(member("me", "--json"))
+        assert {r["fp"] for r in rows if r["who"] == me["account"]} == {me["sha256"]}
+    with open(f"{relay.dir}/relay.crt", encoding="ascii") as f:
+        leaf = ssl.PEM_cert_to_DER_cert(f.read().partition("-----END")[0] + ssl.PEM_FOOTER)
+    assert {r["relay"] for r in rows} == {hashlib.sha256(leaf).hexdigest()}
+
+
+def test_a_login_that_the_relay_did_not_survive(relay):
+    """It has an end, and a number that nobody counted."""
+    relay.run()
+    alice = relay.member("alice", "--admin")
+    alice("room", "create", "ops")
+    relay.wait("login")
+    follow = alice.start("--json", "--follow", "recv")
+    relay.wait("login")
+    row = sessions(relay)[1]
+    assert (row["who"], row["ended"], row["entries"]) == ("alice", "open", "-")
+    relay.kill()
+    follow.kill()
+    follow.communicate()
+    relay.run()
+    row = sessions(relay)[1]
+    assert row["ended"] > row["began"] and row["entries"] == "-"
+    relay.admin("session", "end", status=64)
     relay.stop()
 
 

@@ -110,7 +110,8 @@ def test_a_session_leaves_what_both_judges_accept(two):
         assert (status, said[0]) == (0, "VALID"), said
     with open(flat, encoding="ascii") as f:
         lines = f.read().splitlines()
-    assert [len(l.split("|")) for l in lines] == [5] * 3 and v["last"] - v["first"] + 1 == 3
+    assert len(lines) >= 2 and v["last"] - v["first"] + 1 == len(lines)  # one may precede the login
+    assert {len(l.split("|")) for l in lines} == {5}
 
 
 def test_sessions_follow_each_other(two):

@@ -92,8 +92,8 @@ void world_accept(struct world *w, int who)
     if (m->g == NULL || !w->enrolled)
         return;
     /* Shown in this run or written down in one before, and even if its disk dies over it. */
-    m->accepted = engine_accept(m->g, str_of(world_name(ENROLLED)), &e) != 0 || m->shown_key ||
-                  m->accepted;
+    m->accepted =
+        engine_accept(m->g, str_of(world_name(ENROLLED)), &e) != 0 || m->shown_key || m->accepted;
     member_flush(w, who);
 }
 
