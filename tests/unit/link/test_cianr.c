@@ -878,7 +878,6 @@ static void an_address_arrives_and_is_forgotten(void **state)
 
     (void)state;
     joining(&p, &pin, address);
-    pair_start(&p);
     pair_meet(&p, ALL);
     assert_string_equal(told(&p, ROLE_RELAY), address);
     assert_null(told(&p, ROLE_CLIENT));
@@ -886,7 +885,6 @@ static void an_address_arrives_and_is_forgotten(void **state)
     assert_null(told(&p, ROLE_RELAY));
     pair_free(&p);
     joining(&p, &pin, NULL);
-    pair_start(&p);
     pair_meet(&p, ALL);
     assert_null(told(&p, ROLE_RELAY));
     pair_free(&p);
@@ -914,7 +912,6 @@ static void an_address_travels_sealed(void **state)
     joining(&p, &pin, ALICE);
     p.meddle = look;
     p.meddler = &seen;
-    pair_start(&p);
     pair_meet(&p, ALL);
     assert_string_equal(told(&p, ROLE_RELAY), ALICE);
     assert_true(seen > 4000);
