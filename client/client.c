@@ -104,6 +104,8 @@ static int engine_open(struct client *c, const struct client_conf *conf, struct 
         .account = p->account,
         .device = p->device,
         .root_fp = p->root_fp,
+        .root = span_of(p->root, p->root_n),
+        .host = p->host,
         .fp = p->fp,
         .leaf = span_of(p->leaf, p->leaf_n),
         .issuer = span_of(p->issuer, p->issuer_n),
@@ -375,7 +377,7 @@ static int seal_write(void *ctx, struct span flat, struct span bundle, struct er
 
 int client_seal(struct client *c, struct err *e)
 {
-    const struct engine_sealing s = {span_of(c->profile.root, c->profile.root_n), seal_write, c};
+    const struct engine_sealing s = {seal_write, c};
 
     return c->transcripts ? engine_seal(c->engine, &s, e) : 0;
 }
@@ -404,8 +406,32 @@ static void close_event(struct client *c, const struct engine_event *ev)
         over(c, &why);
 }
 
+/* It is on our disk before anybody is told where. */
+static void proof_keep(struct client *c, const struct engine_event *ev)
+{
+    char path[PROFILE_PATH_MAX], text[PROFILE_PATH_MAX + 256];
+    struct err e = {0};
+    struct engine_event alarm = {
+        .kind = ENGINE_ALARM, .room = ev->room, .roomed = true, .text = text};
+
+    if (contradiction_write(&c->profile, &ev->room, ev->evidence, path, &e) < 0)
+        snprintf(text, sizeof text, "what proves that the relay lied could not be kept: %s",
+                 e.text);
+    else
+        snprintf(text, sizeof text,
+                 "the relay signed two histories of this room; what proves it to others is in %s: "
+                 "countersign verify",
+                 path);
+    if (c->watch.event != NULL)
+        c->watch.event(c->watch.ctx, &alarm);
+}
+
 static void event(struct client *c, const struct engine_event *ev)
 {
+    if (ev->kind == ENGINE_EVIDENCE) {
+        proof_keep(c, ev);
+        return;
+    }
     if (ev->kind == ENGINE_PASSWORD) {
         derive_start(c, ev);
     } else if (ev->kind == ENGINE_READY) {

@@ -306,7 +306,7 @@ static void room_caught(struct job *j, const struct engine_event *ev)
 {
     const struct engine_room *r = engine_room_get(job_engine(j), &ev->room);
 
-    if (r == NULL || (ev->kind == ENGINE_ALARM && !r->broken))
+    if (r == NULL)
         return;
     for (size_t i = 0; i < engine_rooms(job_engine(j)) && i < ROOMS_MAX; i++)
         if (engine_room_at(job_engine(j), i) == r)
@@ -358,6 +358,8 @@ int command_recv(struct call *c, struct err *e)
     if (ret == 0 && j.refused > 0)
         return err_set(e, ERR_PEER, "%u message%s refused: the text is withheld", j.refused,
                        j.refused == 1 ? " was" : "s were");
+    if (ret == 0 && j.broken)
+        return err_set(e, ERR_PEER, "the relay's history was not accepted");
     return ret;
 }
 
@@ -630,9 +632,12 @@ static void job_answer(struct job *j, const struct engine_event *ev)
     }
 }
 
-static void job_alarm(const struct engine_event *ev)
+static void job_alarm(struct job *j, const struct engine_event *ev)
 {
+    const struct engine_room *r = ev->roomed ? engine_room_get(job_engine(j), &ev->room) : NULL;
     struct clean text = {0};
+
+    j->broken |= r != NULL && r->broken;
 
     fprintf(stderr, "countersign: %s\n", clean(&text, ev->text));
     clean_free(&text);
@@ -658,15 +663,13 @@ static void job_event(void *ctx, const struct engine_event *ev)
     case ENGINE_STATE: sent_state(j, &ev->entry, ev->text); break;
     case ENGINE_LISTED: (void)!print_listed(j, ev); break;
     case ENGINE_ANSWER: job_answer(j, ev); break;
-    case ENGINE_ALARM:
-        job_alarm(ev);
-        room_caught(j, ev);
-        break;
+    case ENGINE_ALARM: job_alarm(j, ev); break;
     case ENGINE_CAUGHT: room_caught(j, ev); break;
     case ENGINE_PASSWORD:
     case ENGINE_ROOM:
     case ENGINE_MEMBERS:
     case ENGINE_NOTE:
+    case ENGINE_EVIDENCE:
     case ENGINE_CLOSE: break;
     }
     if (receives && !j->done)

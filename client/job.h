@@ -31,6 +31,7 @@ struct job {
     /* recv */
     uint64_t printed; /* arrival of the last entry printed */
     unsigned refused;
+    bool broken;            /* the relay lied about a room */
     bool caught[ROOMS_MAX]; /* by place in the engine's list */
 
     /* plain */

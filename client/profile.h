@@ -7,6 +7,7 @@
  *     key           private key and store key under the password   0600
  *     store.db      outbox and history, bodies sealed              0600
  *     transcripts/  what sessions leave, with --transcripts        0600
+ *     contradictions/  what proves that the relay lied             0600
  *     lock          held by the one process that sends             0600
  *
  * Nothing outside these directories is written. A file that others may read is refused with the

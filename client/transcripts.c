@@ -66,3 +66,17 @@ int transcripts_write(const struct profile *p, int64_t now, struct span flat, st
                ? -1
                : 0;
 }
+
+int contradiction_write(const struct profile *p, const struct room_id *room, struct span bundle,
+                        char path[PROFILE_PATH_MAX], struct err *e)
+{
+    char dir[PROFILE_PATH_MAX], hex[2 * ROOM_ID_LEN + 1], name[2 * ROOM_ID_LEN + 64];
+
+    hex_put(hex, span_of(room->b, sizeof room->b));
+    snprintf(name, sizeof name, "contradictions/contradiction_%s.tar", hex);
+    if (check(p, span_of(NULL, 0), bundle, e) < 0 ||
+        profile_path(p, "contradictions", dir, e) < 0 || dir_make(dir, e) < 0 ||
+        profile_path(p, name, path, e) < 0)
+        return -1;
+    return file_exists(path) ? 0 : file_create(path, FILE_SECRET, bundle, e);
+}

@@ -1,16 +1,27 @@
-/* transcripts.h -- the two files that a session leaves for each room (docs/evidence.md 5):
+/* transcripts.h -- files of evidence in the profile's directory. Two that a session leaves for each
+ * room (docs/evidence.md 5):
  *
  *     transcripts/transcript_<date>_<time>.txt       what was said, flat, in clear text
  *     transcripts/transcript_<date>_<time>.receipt   the bundle that proves it
  *
- * in the profile's directory, 0600, UTC; "_2", "_3" ... behind the time when there are more of one
- * second. The receipt is written last, and neither when `countersign verify` would refuse it. */
+ * 0600, UTC; "_2", "_3" ... behind the time when there are more of one second. The receipt is
+ * written last. And the proof that the relay signed two histories of a room, of which the first one
+ * found stays:
+ *
+ *     contradictions/contradiction_<room id>.tar
+ *
+ * Nothing is written that `countersign verify` would refuse. */
 #ifndef CLIENT_TRANSCRIPTS_H
 #define CLIENT_TRANSCRIPTS_H
 
 #include "client/profile.h"
+#include "common/chat/id.h"
 
 int transcripts_write(const struct profile *p, int64_t now, struct span flat, struct span bundle,
                       struct err *e) MUST_USE;
+
+/* path: where it is now. */
+int contradiction_write(const struct profile *p, const struct room_id *room, struct span bundle,
+                        char path[PROFILE_PATH_MAX], struct err *e) MUST_USE;
 
 #endif

@@ -34,6 +34,18 @@ static const char *own_copy(struct happened *h, const char *s, size_t n)
     return p;
 }
 
+/* None when there is no memory for them. */
+static struct span own_bytes(struct happened *h, struct span s)
+{
+    uint8_t *p = s.n == 0 ? NULL : malloc(s.n);
+
+    if (p == NULL)
+        return span_of(NULL, 0);
+    memcpy(p, s.p, s.n);
+    h->owned[h->owned_n++] = (char *)p;
+    return span_of(p, s.n);
+}
+
 static const char *own_text(struct happened *h, const char *s)
 {
     return s == NULL ? NULL : own_copy(h, s, strlen(s));
@@ -57,6 +69,7 @@ void event_add(struct engine *g, const struct engine_event *ev)
     t->voided = own_text(h, t->voided);
     if (t->text.n > 0)
         t->text.p = own_copy(h, t->text.p, t->text.n);
+    h->ev.evidence = own_bytes(h, ev->evidence);
     STAILQ_INSERT_TAIL(&g->events, h, link);
 }
 
@@ -288,6 +301,9 @@ static int (*const handlers[FRAME_TYPES])(struct engine *g, struct frame *f) = {
     [F_ROLL] = take_roll,
     [F_CERT] = take_cert,
     [F_HISTORY] = take_history,
+    [F_CHECKPOINT] = take_checkpoint,
+    [F_TREE] = take_tree,
+    [F_SIGNER] = take_signer,
     [F_TOPIC] = take_topic,
     [F_PRESENCE] = take_presence,
     [F_DEVICE] = take_device,
@@ -377,6 +393,9 @@ int64_t engine_deadline(const struct engine *g)
         const struct room *r = g->rooms[i];
         if (r->sending == 0 && r->send_at != 0 && !TAILQ_EMPTY(&r->outs) && r->send_at < at)
             at = r->send_at;
+        int64_t check = check_deadline(g, r);
+        if (check >= 0 && check < at)
+            at = check;
     }
     return at;
 }
@@ -402,6 +421,8 @@ void engine_tick(struct engine *g)
             g->rooms[i]->send_at = 0;
             (void)!room_send(g, g->rooms[i]);
         }
+    for (size_t i = 0; i < g->rooms_n; i++)
+        (void)!check_tick(g, g->rooms[i]); /* a failure shows as ENGINE_CLOSE */
 }
 
 enum engine_phase engine_phase(const struct engine *g)

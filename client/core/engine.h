@@ -28,6 +28,8 @@ struct engine; /* opaque */
 struct engine_conf {
     const char *account, *device;
     struct hash root_fp;      /* the pinned root */
+    struct span root;         /* the same, DER; none: the relay is asked for no checkpoints */
+    const char *host;         /* of the relay, as its certificates name it; NULL: any */
     struct hash fp;           /* our certificate */
     struct span leaf, issuer; /* the same and its CA's, DER */
     struct pkey *key;         /* its key: signs entries */
@@ -138,11 +140,13 @@ enum engine_event_kind {
     ENGINE_MEMBERS,  /* members or presence in `room` changed */
     ENGINE_ENTRY,    /* `entry` came, or an own one was made */
     ENGINE_STATE,    /* state of the own `entry` changed (room, seq, number, state, delivered) */
-    ENGINE_CAUGHT,   /* `room` is up to date */
+    ENGINE_CAUGHT,   /* `room` is up to date and was held against the relay's checkpoint; or it is
+                        broken, and nothing follows */
     ENGINE_LISTED,   /* one row of room-list: text is the name, topic, members, joined */
     ENGINE_ANSWER,   /* request `id` ended: code ERR_NONE, or code and text say why not */
     ENGINE_NOTE,     /* text: something worth a line in `room`, or in general */
     ENGINE_ALARM,    /* text: the relay or somebody lies, or lost something; stays until seen */
+    ENGINE_EVIDENCE, /* `evidence` proves to others that the relay signed two histories of `room` */
     ENGINE_CLOSE     /* end this connection: code, text; again says whether to reconnect */
 };
 
@@ -156,6 +160,7 @@ struct engine_event {
     enum err_code code;
     const char *text;
     const char *topic;
+    struct span evidence; /* PROOF: a bundle (docs/evidence.md 1) */
     unsigned members;
     bool joined, again;
     uint8_t salt[ARGON_SALT_LEN];
@@ -241,10 +246,8 @@ bool engine_blocked(struct engine *g, const struct room_id *room);
 int engine_accept(struct engine *g, struct str person, struct err *e) MUST_USE;
 
 /* Who takes what a session leaves: for each room the flat transcript and the bundle with its
- * receipt (docs/evidence.md 5) under this root (DER). 0, or -1 and e: then the room is tried again
- * with the next call. */
+ * receipt (docs/evidence.md 5). 0, or -1 and e: then the room is tried again with the next call. */
 struct engine_sealing {
-    struct span root;
     int (*each)(void *ctx, struct span flat, struct span bundle, struct err *e);
     void *ctx;
 };

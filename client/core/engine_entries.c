@@ -543,8 +543,11 @@ static bool joining(const struct room *r)
 /* Asks for what is missing at the end, or says that nothing is. */
 static int room_catch(struct engine *g, struct room *r)
 {
-    if (!g->conf.follow || !r->is_signed || !r->pub.joined || r->pub.broken || r->away ||
-        r->asking || g->phase != ENGINE_ONLINE || joining(r))
+    if (!g->conf.follow || !r->pub.joined || g->phase != ENGINE_ONLINE)
+        return 0;
+    if (r->pub.broken)
+        return check_broken(g, r);
+    if (!r->is_signed || r->away || r->asking || joining(r))
         return 0;
     if (!r->kept.based)
         return history_ask(g, r, BATCH_LAST, PAGE_FIRST);
@@ -553,7 +556,8 @@ static int room_catch(struct engine *g, struct room *r)
     if (r->caught)
         return 0;
     r->caught = true;
-    event_room(g, ENGINE_CAUGHT, r);
+    if (check_room(g, r, true) < 0)
+        return -1;
     if (seats_known(r) && roster_member(&r->roster, g->account, r->roster.upto) == NULL)
         r->is_signed = false; /* the relay says that our join is there: it is not */
     return room_send(g, r);

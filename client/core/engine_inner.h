@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "client/core/engine.h"
+#include "client/core/engine_proof.h"
 #include "common/chat/account.h"
 #include "common/chat/content.h"
 #include "common/chat/entry.h"
@@ -122,6 +123,7 @@ struct room {
     size_t members_cap;
     struct mine mine[MINE_MAX];
     unsigned mine_n;
+    struct witness witness;
     uint64_t sending; /* seq in flight; 0: none */
     int64_t send_at;  /* not before, after `again`; mono ms */
     TAILQ_HEAD(, out) outs;

@@ -421,7 +421,8 @@ int take_numbered(struct engine *g, struct frame *f)
         r->is_signed = true;
     state_event(g, r, x->seq, x->number, (uint64_t)x->time, ENGINE_RELAY, NULL);
     mine_add(r, x->seq, x->number);
-    if (out_place(g, r, o, x->number, x->time, NULL) < 0)
+    if (out_place(g, r, o, x->number, x->time, NULL) < 0 ||
+        check_ack(g, r, x->number, x->has_root ? &x->root : NULL) < 0)
         return -1;
     if (join && g->conf.follow)
         members_ask(g, r);
@@ -448,7 +449,8 @@ int take_voided(struct engine *g, struct frame *f)
     snprintf(why, sizeof why, "%.*s", (int)x->text.n, x->text.p);
     out_answer(g, r, id, ERR_AUTH, why);
     state_event(g, r, x->seq, x->number, (uint64_t)x->time, ENGINE_FAILED, why);
-    if (out_place(g, r, o, x->number, x->time, "policy") < 0)
+    if (out_place(g, r, o, x->number, x->time, "policy") < 0 ||
+        check_ack(g, r, x->number, x->has_root ? &x->root : NULL) < 0)
         return -1;
     return room_send(g, r);
 }

@@ -129,7 +129,7 @@ static int entries_add(struct gather *x)
 }
 
 /* Signs it and puts the bundle together. */
-static int bundle_make(struct gather *x, struct span root, char text[RECEIPT_MAX + 1])
+static int bundle_make(struct gather *x, char text[RECEIPT_MAX + 1])
 {
     const struct engine *g = x->g;
     const struct receipt_seal seal = {RECEIPT_CLIENT, g->conf.fp, x->receipt.created};
@@ -150,13 +150,13 @@ static int bundle_make(struct gather *x, struct span root, char text[RECEIPT_MAX
     b->client_sig = span_of(sig, sig_n);
     b->relay = b->relay_sig = b->member = b->member_sig = span_of("", 0);
     b->transcript = buf_span(&x->flat);
-    b->root = root;
+    b->root = g->conf.root;
     b->issuer = g->conf.issuer;
     b->crl = buf_span(&x->crl);
     return bundle_put(&x->archive, b, x->e);
 }
 
-static int gather_all(struct gather *x, struct span root, char text[RECEIPT_MAX + 1])
+static int gather_all(struct gather *x, char text[RECEIPT_MAX + 1])
 {
     const struct keep *k = &x->g->conf.keep;
 
@@ -164,7 +164,7 @@ static int gather_all(struct gather *x, struct span root, char text[RECEIPT_MAX 
         return -1;
     if (k->ops->value_get(k->k, "crl", &x->crl, x->e) != 1)
         return err_set(x->e, ERR_DATA, "the revocation list is not here");
-    return bundle_make(x, root, text);
+    return bundle_make(x, text);
 }
 
 /* It counts once whoever asked for it has it. */
@@ -189,7 +189,7 @@ static int room_seal(struct engine *g, struct room *r, const struct engine_seali
     buf_init(&x.flat, BUNDLE_MAX / 2);
     buf_init(&x.archive, BUNDLE_MAX);
     buf_init(&x.crl, CRL_MAX);
-    int rc = gather_all(&x, s->root, text);
+    int rc = gather_all(&x, text);
     if (rc == 0)
         rc = s->each(s->ctx, buf_span(&x.flat), buf_span(&x.archive), e);
     if (rc == 0)

@@ -29,7 +29,7 @@ static struct room *room_new(struct engine *g, const struct room_id *id, struct 
     }
     r->pub.id = r->kept.id = *id;
     STAILQ_INIT(&r->guests);
-    if (ephemeral_load(g, r, e) < 0 || seats_load(g, r, e) < 0) {
+    if (ephemeral_load(g, r, e) < 0 || seats_load(g, r, e) < 0 || held_load(g, r, e) < 0) {
         roster_free(&r->roster);
         free(r);
         return NULL;
@@ -72,6 +72,7 @@ void room_free(struct room *r)
         STAILQ_REMOVE_HEAD(&r->guests, link);
         free(guest);
     }
+    check_lost(r);
     roster_free(&r->roster);
     free(r->members);
     free(r);
@@ -95,6 +96,7 @@ void room_lost(struct engine *g, struct room *r)
     struct out *o;
 
     batches_drop(r);
+    check_lost(r);
     seats_lost(r);
     guests_drop(g, r, ERR_UNAVAILABLE, why);
     out_answer(g, r, r->join_ask, ERR_UNAVAILABLE, why);
@@ -669,7 +671,7 @@ int take_error(struct engine *g, struct frame *f)
     snprintf(text, sizeof text, "%.*s", (int)x->text.n, x->text.p);
     struct ask copy = *a;
     ask_done(g, a, code_err(x->code), text);
-    if (ask_failed(g, &copy) < 0)
+    if (ask_failed(g, &copy) < 0 || check_failed(g, &copy, x->code) < 0)
         return -1;
     return proto_code_closes(x->code) ? error_final(g, x) : 0;
 }

@@ -117,6 +117,7 @@ enum {
     CHECKPOINTS_IDLE = 8,       /* a second, of rooms whose checkpoint nobody asked for */
     CHECKPOINTS_ASKED = 64,     /* ... and in all: more wait for their turn */
     CHECKPOINTS_WAITING = 4096, /* requests for one that is still to be signed */
+    CHECK_PAUSE_MS = 60 * 1000, /* between two that a client asks for, give or take a third */
 };
 
 /* Links and connections */

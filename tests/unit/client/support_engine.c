@@ -1,5 +1,7 @@
 #include "support_engine.h"
 
+#include "support_evidence.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,19 @@ static void person_make(struct stage *s, enum who who, const char *name, const c
           &p->leaf);
     p->issuer = *inter;
     cert_fingerprint(span_of(p->leaf.b, p->leaf.n), &p->fp);
+}
+
+void stage_signer(struct stage *s, struct person *out, const char *relay)
+{
+    struct cert_form f = cert_form_of(CERT_EVIDENCE);
+
+    *out = (struct person){.name = relay, .issuer = s->inter};
+    key_make(s, &out->key, PKEY_RSA_2048);
+    f.cn = str_of(out->name);
+    f.sans[f.sans_n++] = (struct san){SAN_DNS, span_of(out->name, strlen(out->name))};
+    issue(s, &f, out->key, (struct issuer){span_of(s->inter.b, s->inter.n), s->inter_key},
+          &out->leaf);
+    cert_fingerprint(span_of(out->leaf.b, out->leaf.n), &out->fp);
 }
 
 int stage_world(void **state)
@@ -140,6 +155,10 @@ struct engine *stage_engine(struct stage *s)
     };
 
     cert_fingerprint(span_of(s->root.b, s->root.n), &conf.root_fp);
+    if (s->evidence != NULL) {
+        conf.root = span_of(s->root.b, s->root.n);
+        conf.host = "relay.test";
+    }
     engine_free(s->g);
     frames_free(&s->in);
     frames_init(&s->in, FRAME_MAX);
@@ -477,6 +496,7 @@ static void told_event(struct stage *s, const struct engine_event *ev)
     case ENGINE_ROOM:
     case ENGINE_MEMBERS:
     case ENGINE_LISTED: break;
+    case ENGINE_EVIDENCE: evidence_told(s, ev); break;
     }
 }
 
@@ -780,7 +800,8 @@ static void serve_entry(struct stage *s, const struct frame *f)
     } else {
         item_free(it);
     }
-    const struct f_numbered n = {l.room, l.seq, number, s->now, .has_root = false};
+    struct f_numbered n = {l.room, l.seq, number, s->log[number - 1].time, .has_root = false};
+    n.has_root = evidence_root(s, number, &n.root);
     if (!seats || !s->answers_lost)
         feed_raw(s, F_NUMBERED, &n);
 }
@@ -820,8 +841,13 @@ static void serve(struct stage *s, const struct frame *f)
     case F_HISTORY_ASK: serve_history(s, f); break;
     case F_ENTRY_SAY: serve_entry(s, f); break;
     case F_DELIVERED_SAY: s->delivered = f->u.delivered_say.number; break;
-    default: break;
+    default: (void)!evidence_serve(s, f);
     }
+}
+
+void stage_answer(struct stage *s, enum frame_type type, const void *body)
+{
+    feed_raw(s, type, body);
 }
 
 void stage_serve(struct stage *s)

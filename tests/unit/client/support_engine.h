@@ -58,6 +58,8 @@ struct told {       /* what the engine told its program */
     unsigned numbers_n;
 };
 
+struct evidence; /* support_evidence.h */
+
 struct stage {
     struct rng rng;
     int64_t now, mono;
@@ -114,6 +116,7 @@ struct stage {
     unsigned said_n;
     uint64_t delivered;
     unsigned history_asked, logins, resumes;
+    struct evidence *evidence; /* borrowed; NULL: this relay signs nothing */
     struct told told;
 };
 
@@ -154,6 +157,9 @@ void item_free(struct item *it);
 /* Feeds one frame of the relay, then serves whatever the engine asks and gathers its events. */
 void stage_feed(struct stage *s, enum frame_type type, const void *body);
 void stage_serve(struct stage *s);
+void stage_answer(struct stage *s, enum frame_type type, const void *body); /* one frame alone */
+void stage_signer(struct stage *s, struct person *out,
+                  const char *relay); /* evidence certificate */
 void stage_revoke(struct stage *s, enum who who, int64_t when);
 struct room_id stage_room_id(uint8_t fill);
 uint64_t stage_say(struct stage *s, const char *text, struct err *e);

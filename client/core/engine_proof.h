@@ -1,0 +1,78 @@
+/* engine_proof.h -- what the engine holds against the relay of a room: the tree of the entries that
+ * it verified itself, and the last checkpoint that it found good. Part of engine_inner.h. */
+#ifndef CLIENT_CORE_ENGINE_PROOF_H
+#define CLIENT_CORE_ENGINE_PROOF_H
+
+#include "common/chat/proto.h"
+#include "common/evidence/checkpoint.h"
+#include "common/evidence/tree.h"
+
+struct engine;
+struct room;
+struct ask;
+
+/* A checkpoint with the relay's signature. */
+struct held {
+    struct checkpoint is; /* is.tree.size 0: none */
+    char text[CHECKPOINT_MAX + 1];
+    size_t text_n, sig_n;
+    uint8_t sig[SIG_MAX];
+};
+
+struct witness {
+    struct tree base; /* of what is not ours to read, as the relay says; often empty */
+    struct tree tree; /* base, and behind it what we verified; of kept.number entries or fewer */
+    struct held last; /* the last one that was found good */
+
+    /* of this connection */
+    bool asking, caught;    /* caught: ENGINE_CAUGHT is to follow the answer */
+    bool broken;            /* asked since the room is broken */
+    bool odd;               /* it was said that there is none, or a bad one */
+    struct frame answer;    /* owned: waits for its signer's certificate */
+    struct merkle_head own; /* our tree when we asked; size 0: none */
+    int64_t own_time;       /* the relay's, of the last entry in it */
+    uint64_t base_asked;    /* size of the tree that was asked for */
+    uint64_t number;        /* how much was verified when we asked */
+    int64_t next;           /* mono ms: no other before */
+    uint64_t ack;           /* number of an own entry whose root is still to be compared; 0: none */
+    struct hash ack_root;
+};
+
+/* engine_tree.c */
+bool tree_based(const struct room *r); /* is all of it known that is before our first entry? */
+/* Takes the relay's word for what is before it. -1: that is no such tree. */
+int tree_base_take(struct room *r, const struct f_tree *f) MUST_USE;
+/* Adds what was verified since, up to that many entries. 0, or -1 and e. */
+int tree_grow(struct engine *g, struct room *r, uint64_t size, struct err *e) MUST_USE;
+/* The leaves from w->base to `size`, for proofs about our own tree: owned, or NULL and e. */
+struct hash *tree_leaves(struct engine *g, struct room *r, uint64_t size, struct err *e);
+
+/* engine_held.c: what is kept of it */
+int held_load(struct engine *g, struct room *r, struct err *e) MUST_USE;
+int held_save(struct engine *g, struct room *r) MUST_USE; /* -1: closing */
+/* Text and signature of a checkpoint of this room. -1 and e. */
+int held_take(struct held *h, const struct room *r, const struct f_checkpoint *f,
+              struct err *e) MUST_USE;
+
+/* engine_checkpoint.c; -1: closing */
+int check_room(struct engine *g, struct room *r, bool caught) MUST_USE; /* ENGINE_CAUGHT follows */
+int check_broken(struct engine *g, struct room *r) MUST_USE; /* once for each connection */
+void check_lost(struct room *r);
+int64_t check_deadline(const struct engine *g, const struct room *r); /* mono ms; -1: none */
+int check_tick(struct engine *g, struct room *r) MUST_USE;
+/* The relay has numbered an own entry and says on what history. root NULL: it does not. */
+int check_ack(struct engine *g, struct room *r, uint64_t number, const struct hash *root) MUST_USE;
+int check_acks(struct engine *g, struct room *r) MUST_USE; /* those that waited */
+int take_checkpoint(struct engine *g, struct frame *f);
+int take_tree(struct engine *g, struct frame *f);
+int take_signer(struct engine *g, struct frame *f);
+int check_failed(struct engine *g, const struct ask *a, enum proto_code code) MUST_USE;
+
+/* engine_lie.c: the proof for others that the relay signed two histories */
+struct lie {
+    const struct held *was, *is; /* was: of fewer entries, or as many */
+    struct hashes proof;         /* as proof.txt of a contradiction has it */
+};
+void lie_show(struct engine *g, struct room *r, const struct lie *l); /* ENGINE_EVIDENCE */
+
+#endif
