@@ -60,18 +60,25 @@ int lab_tamper(const struct lab *lab, enum link_kind kind, struct lab_outcome *o
     return ret;
 }
 
+/* The first, and in a session of its own the second: the relay has said something too, so where
+ * directions differ in nothing it is the second whose turn it is. */
 int lab_reflect(const struct lab *lab, enum link_kind kind, struct lab_outcome *out, struct err *e)
 {
     struct message_scene m;
-    int ret = messages(&m, lab, kind, e);
+    int ret = 0;
 
-    if (ret == 0) {
-        lab_say(lab, LAB_ATTACKER, "sends the message back");
-        lab_pair_feed(&m.s.pair, ROLE_CLIENT, buf_span(&m.one));
-        outcome_decide(out, &m.s, scene_heard(&m.s, ROLE_CLIENT, FIRST),
-                       "the client takes its own words for the relay's");
+    *out = (struct lab_outcome){.won = false};
+    for (int which = 0; which < 2 && ret == 0 && !out->won; which++) {
+        ret = messages(&m, lab, kind, e);
+        if (ret == 0) {
+            lab_say(lab, LAB_ATTACKER, "sends the %s message back",
+                    which == 0 ? "first" : "second");
+            lab_pair_feed(&m.s.pair, ROLE_CLIENT, buf_span(which == 0 ? &m.one : &m.two));
+            outcome_decide(out, &m.s, scene_heard(&m.s, ROLE_CLIENT, which == 0 ? FIRST : SECOND),
+                           "the client takes its own words for the relay's");
+        }
+        messages_free(&m);
     }
-    messages_free(&m);
     return ret;
 }
 

@@ -137,20 +137,11 @@ static void what_a_link_is_worth_is_shown_by_attacks(void **state)
 /* --- who sees which certificate --- */
 
 struct wire {
+    const struct lab_pair *pair;
     uint8_t b[64 * 1024];
     size_t n;
+    bool shown[2], to_proven[2]; /* by whose certificate it is */
 };
-
-static void listen_in(void *ctx, enum role from, struct buf *bytes)
-{
-    struct wire *w = ctx;
-    struct span s = buf_span(bytes);
-
-    (void)from;
-    assert_true(w->n + s.n <= sizeof w->b);
-    memcpy(w->b + w->n, s.p, s.n);
-    w->n += s.n;
-}
 
 /* As it is, or in base64 behind the three bytes that a chain has before its first certificate. */
 static bool seen(const struct wire *w, struct span der)
@@ -163,7 +154,53 @@ static bool seen(const struct wire *w, struct span der)
            memmem(w->b, w->n, text, strlen(text)) != NULL;
 }
 
-static void everybody_sees_what_travels_in_clear(void **state)
+/* Who had to prove himself before he was shown the certificate of the end `of`: in the moment in
+ * which the other one learns it, has that one signed? */
+static void note_shown(struct wire *w)
+{
+    struct link_info i[2];
+
+    for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++)
+        link_info(w->pair->end[r], &i[r]);
+    for (enum role of = ROLE_CLIENT; of <= ROLE_RELAY; of++) {
+        enum role to = of == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+        if (i[to].peer_n == 0 || w->shown[of])
+            continue;
+        w->shown[of] = true;
+        w->to_proven[of] = i[of].proven;
+    }
+}
+
+static void listen_in(void *ctx, enum role from, struct buf *bytes)
+{
+    struct wire *w = ctx;
+    struct span s = buf_span(bytes);
+
+    (void)from;
+    note_shown(w);
+    assert_true(w->n + s.n <= sizeof w->b);
+    memcpy(w->b + w->n, s.p, s.n);
+    w->n += s.n;
+}
+
+static void on_any(void *ctx, enum role at, const struct link_event *ev)
+{
+    (void)at, (void)ev;
+    note_shown(ctx);
+}
+
+/* The word for it in the table of `handshake --link all`. */
+static const char *seen_by(const struct wire *w, enum role of)
+{
+    assert_true(w->shown[of]);
+    if (seen(w, w->pair->chain[of][0]))
+        return "everybody";
+    if (w->to_proven[of])
+        return of == ROLE_CLIENT ? "a proven relay" : "a proven client";
+    return of == ROLE_CLIENT ? "whoever answers" : "whoever asks";
+}
+
+static void who_sees_whose_certificate_is_observed(void **state)
 {
     static struct wire w;
 
@@ -172,17 +209,51 @@ static void everybody_sees_what_travels_in_clear(void **state)
         struct lab_pair p;
         struct err e = {0};
 
-        w.n = 0;
+        w = (struct wire){.pair = &p};
         lab_pair_init(&p, &ours, k);
         p.middle = listen_in;
+        p.event = on_any;
         p.ctx = &w;
         assert_int_equal(lab_pair_meet(&p, &e), 0);
-        assert_int_equal(seen(&w, p.chain[ROLE_RELAY][0]),
-                         strcmp(link_worth(k)->relay_seen_by, "everybody") == 0);
-        assert_int_equal(seen(&w, p.chain[ROLE_CLIENT][0]),
-                         strcmp(link_worth(k)->client_seen_by, "everybody") == 0);
+        assert_string_equal(seen_by(&w, ROLE_RELAY), link_worth(k)->relay_seen_by);
+        assert_string_equal(seen_by(&w, ROLE_CLIENT), link_worth(k)->client_seen_by);
         lab_pair_free(&p);
     }
+}
+
+/* "Whoever asks" needs no certificate that this relay would take; to be "a proven relay" it takes
+ * one that this client believes. */
+static void a_stranger_learns_what_the_table_says(void **state)
+{
+    (void)state;
+    for (enum link_kind k = 0; k < LINK_CLASSIC; k++)
+        for (enum role strange = ROLE_CLIENT; strange <= ROLE_RELAY; strange++) {
+            struct lab_pair p;
+            struct link_info i;
+            struct err e = {0};
+            enum role other = strange == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+            const char *by = strange == ROLE_CLIENT ? link_worth(k)->relay_seen_by
+                                                    : link_worth(k)->client_seen_by;
+
+            lab_pair_init(&p, strange == ROLE_CLIENT ? &ours : &his, k);
+            if (strange == ROLE_CLIENT) { /* alice of another authority, who knows where to ask */
+                p.chain[ROLE_CLIENT][0] = span_of(his.member.b, his.member.n);
+                p.chain[ROLE_CLIENT][1] = span_of(his.issuer.b, his.issuer.n);
+                p.conf[ROLE_CLIENT].key = his.member_key;
+            } else { /* the client is ours, who answers it is not */
+                p.chain[ROLE_CLIENT][0] = span_of(ours.member.b, ours.member.n);
+                p.chain[ROLE_CLIENT][1] = span_of(ours.issuer.b, ours.issuer.n);
+                p.conf[ROLE_CLIENT].key = ours.member_key;
+                p.conf[ROLE_CLIENT].trust = ours.trust;
+            }
+            assert_int_equal(lab_pair_meet(&p, &e), -1);
+            link_info(p.end[strange], &i);
+            if (strncmp(by, "whoever asks", 12) == 0)
+                assert_true(i.peer_n > 0 && span_same(i.peer[0], p.chain[other][0]));
+            if (strncmp(by, "a proven", 8) == 0)
+                assert_int_equal(i.peer_n, 0);
+            lab_pair_free(&p);
+        }
 }
 
 static void names_are_taken(void **state)
@@ -206,7 +277,8 @@ int main(void)
         cmocka_unit_test(classic_loses_all_but_one),
         cmocka_unit_test(what_stopped_it_is_told),
         cmocka_unit_test(what_a_link_is_worth_is_shown_by_attacks),
-        cmocka_unit_test(everybody_sees_what_travels_in_clear),
+        cmocka_unit_test(who_sees_whose_certificate_is_observed),
+        cmocka_unit_test(a_stranger_learns_what_the_table_says),
         cmocka_unit_test(names_are_taken),
     };
 
