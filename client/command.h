@@ -13,7 +13,7 @@ struct call {
     int args_n;
     bool json, follow, no_open, secret, ephemeral, delivered, plain;
     bool local, link_all, mermaid; /* handshake; link_all: --link all */
-    const char *since, *room, *name, *device, *history, *ca, *crl, *svg;
+    const char *since, *until, *redact, *output, *room, *name, *device, *history, *ca, *crl, *svg;
     enum link_kind link;   /* what conf.link points to */
     struct hash pin;       /* what conf.pin points to */
     const char *key_file;  /* classic */
@@ -34,6 +34,8 @@ int command_handshake(struct call *c, struct err *e) MUST_USE;
 int command_guest(struct call *c, struct err *e) MUST_USE;
 int command_lab(struct call *c, struct err *e) MUST_USE;
 int command_verify(struct call *c, struct err *e) MUST_USE;
+int command_export(struct call *c, struct err *e) MUST_USE;
+int command_prove(struct call *c, struct err *e) MUST_USE;
 int command_accept(struct call *c, struct err *e) MUST_USE;
 int command_me(struct call *c, struct err *e) MUST_USE;
 

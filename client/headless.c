@@ -288,7 +288,7 @@ int job_print(void *ctx, const struct engine_entry *t)
     const struct engine_room *r = engine_room_get(job_engine(j), &t->room);
     char name[NAME_MAX_LEN + 2] = "?";
 
-    if (t->arrival <= j->printed)
+    if (t->arrival <= j->printed || j->quiet)
         return 0;
     j->printed = t->arrival;
     if (r != NULL && !wanted(j, r))

@@ -28,7 +28,8 @@ struct job {
     bool listed; /* send: the room's members are told */
     size_t at;   /* accept: the room that is asked about */
 
-    /* recv */
+    /* recv, export */
+    bool quiet;       /* prints no message */
     uint64_t printed; /* arrival of the last entry printed */
     unsigned refused;
     bool broken;            /* the relay lied about a room */

@@ -62,6 +62,8 @@ static const struct command {
     {"guest", "HOST:PORT", "a guest of classic: no account, no secrecy", command_guest},
     {"handshake", "[HOST:PORT]", "show a handshake step by step", command_handshake},
     {"lab", "ATTACK|all", "attack a link in this process, and see what comes of it", command_lab},
+    {"export", "ROOM", "messages of a room, provable to others, into a file", command_export},
+    {"prove", "ROOM NUMBER", "one message alone, provable to others, into a file", command_prove},
     {"verify", "FILE", "is this file of evidence true? Needs no account", command_verify},
     {"me", "", "who you are here", command_me},
     {"help", "", "this text", command_help},
@@ -87,7 +89,9 @@ enum option_id_2 {
     O_LOCAL,
     O_SVG,
     O_MERMAID,
-    O_KEY_FILE
+    O_KEY_FILE,
+    O_UNTIL,
+    O_REDACT
 };
 
 #define X(id, name) name " "
@@ -102,12 +106,15 @@ static const struct setting {
     {"profile", "NAME", O_PROFILE, "", "which account of yours; default: default"},
     {"password-fd", "N", O_FD, "", "read the password from this descriptor"},
     {"password-file", "FILE", O_FILE, "", "read it from a file of mode 0600"},
-    {"json", NULL, O_JSON, "send recv plain room accept handshake lab verify me",
+    {"json", NULL, O_JSON, "send recv plain room accept handshake lab export prove verify me",
      "one JSON object per line"},
     {"wait", "relay|delivered", O_WAIT, "send", "what to wait for; default: relay"},
-    {"timeout", "S", O_TIMEOUT, "send recv room accept", "seconds to wait at most"},
+    {"timeout", "S", O_TIMEOUT, "send recv room accept export prove", "seconds to wait at most"},
     {"follow", NULL, O_FOLLOW, "recv", "go on until interrupted"},
-    {"since", "CURSOR", O_SINCE, "recv", "everything after this cursor"},
+    {"since", "CURSOR|TIME", O_SINCE, "recv export", "what came after it; export: from then on"},
+    {"until", "TIME", O_UNTIL, "export", "up to then: 2026-11-21, or 2026-11-21T10:15:00Z"},
+    {"redact", "N,...", O_REDACT, "export", "without the texts of these messages"},
+    {"output", "FILE", 'o', "export prove", "the file to make; also -o"},
     {"room", "ROOM", O_ROOM, "recv plain", "recv: only this room, or @NAME; plain: say it there"},
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
@@ -217,6 +224,9 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
         return 0;
     case O_FOLLOW: c->follow = true; return 0;
     case O_SINCE: c->since = value; return 0;
+    case O_UNTIL: c->until = value; return 0;
+    case O_REDACT: c->redact = value; return 0;
+    case 'o': c->output = value; return 0;
     case O_ROOM: c->room = value; return 0;
     case O_NAME: c->name = value; return 0;
     case O_DEVICE: c->device = value; return 0;
@@ -291,21 +301,22 @@ static enum parsed parse(struct call *c, int argc, char **argv, struct err *e)
 {
     struct option longs[COUNT(settings) + 1] = {0};
     bool used[COUNT(settings)] = {false};
-    int id, at;
+    int id;
 
     for (size_t i = 0; i < COUNT(settings); i++)
         longs[i] = (struct option){settings[i].name,
                                    settings[i].value == NULL ? no_argument : required_argument,
                                    NULL, settings[i].id};
     opterr = 0;
-    while ((id = getopt_long(argc, argv, "hV", longs, &at)) != -1) {
+    while ((id = getopt_long(argc, argv, "hVo:", longs, NULL)) != -1) {
         if (id == 'h' || id == 'V')
             return id == 'h' ? PARSED_HELP : PARSED_VERSION;
         if (id == '?') {
             err_set(e, ERR_USAGE, "\"%s\" is no option, or lacks its value", argv[optind - 1]);
             return PARSED_BAD;
         }
-        used[at] = true;
+        for (size_t i = 0; i < COUNT(settings); i++)
+            used[i] |= settings[i].id == id;
         if (setting_take(c, id, optarg, e) < 0)
             return PARSED_BAD;
     }

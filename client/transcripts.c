@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "certs/file.h"
 #include "common/chat/judge.h"
@@ -61,8 +62,18 @@ int transcripts_write(const struct profile *p, int64_t now, struct span flat, st
             name_put(receipt, p, stamp, nth, "receipt", e) < 0)
             return -1;
     } while (file_exists(text) || file_exists(receipt));
-    return file_create(text, FILE_SECRET, flat, e) < 0 ||
-                   file_create(receipt, FILE_SECRET, bundle, e) < 0
+    if (file_create(text, FILE_SECRET, flat, e) < 0)
+        return -1;
+    if (file_create(receipt, FILE_SECRET, bundle, e) == 0)
+        return 0;
+    (void)unlink(text); /* it proves nothing alone */
+    return -1;
+}
+
+int evidence_write(const struct profile *p, const char *path, struct span bundle, struct err *e)
+{
+    return check(p, span_of(NULL, 0), bundle, e) < 0 ||
+                   file_create(path, FILE_SECRET, bundle, e) < 0
                ? -1
                : 0;
 }
@@ -74,9 +85,8 @@ int contradiction_write(const struct profile *p, const struct room_id *room, str
 
     hex_put(hex, span_of(room->b, sizeof room->b));
     snprintf(name, sizeof name, "contradictions/contradiction_%s.tar", hex);
-    if (check(p, span_of(NULL, 0), bundle, e) < 0 ||
-        profile_path(p, "contradictions", dir, e) < 0 || dir_make(dir, e) < 0 ||
+    if (profile_path(p, "contradictions", dir, e) < 0 || dir_make(dir, e) < 0 ||
         profile_path(p, name, path, e) < 0)
         return -1;
-    return file_exists(path) ? 0 : file_create(path, FILE_SECRET, bundle, e);
+    return file_exists(path) ? 0 : evidence_write(p, path, bundle, e);
 }

@@ -20,6 +20,10 @@
 int transcripts_write(const struct profile *p, int64_t now, struct span flat, struct span bundle,
                       struct err *e) MUST_USE;
 
+/* Any other bundle, where nothing is yet. */
+int evidence_write(const struct profile *p, const char *path, struct span bundle,
+                   struct err *e) MUST_USE;
+
 /* path: where it is now. */
 int contradiction_write(const struct profile *p, const struct room_id *room, struct span bundle,
                         char path[PROFILE_PATH_MAX], struct err *e) MUST_USE;

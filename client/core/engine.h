@@ -257,6 +257,20 @@ struct engine_sealing {
  */
 int engine_seal(struct engine *g, const struct engine_sealing *s, struct err *e) MUST_USE;
 
+/* Messages of a room for others (docs/evidence.md 1). */
+struct engine_export {
+    struct room_id room;
+    uint64_t first, last;   /* numbers, 0: open; afterwards what it has become */
+    int64_t since, until;   /* the relay's times, ms; 0: open */
+    const uint64_t *redact; /* numbers whose texts stay out */
+    size_t redact_n;
+    size_t withheld; /* afterwards: texts that are not in it */
+};
+/* Appends the bundle: what is kept here, under the last checkpoint. -1 and e; ERR_AGAIN: there is
+ * none yet (it is asked for before ENGINE_CAUGHT). */
+int engine_export(struct engine *g, struct engine_export *what, struct buf *out,
+                  struct err *e) MUST_USE;
+
 typedef int engine_each(void *ctx, const struct engine_entry *entry);
 
 /* Calls each for entries kept since arrival `since`, in order of arrival (for cursors). */

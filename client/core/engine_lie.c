@@ -5,19 +5,13 @@
 #include "client/core/engine_inner.h"
 #include "common/evidence/bundle.h"
 
-/* A copy of a kept certificate: what the store gives out lives until its next use. */
-struct held_cert {
-    uint8_t leaf[CERT_MAX], issuer[CERT_MAX];
-    size_t leaf_n, issuer_n;
-};
-
-static int cert_copy(struct engine *g, const struct hash *fp, struct held_cert *out, struct err *e)
+int signer_copy(struct engine *g, const struct hash *fp, struct kept_signer *out, struct err *e)
 {
     struct keep_cert kept;
 
     if (g->conf.keep.ops->cert_get(g->conf.keep.k, fp, &kept, e) != 1 ||
         kept.leaf.n > sizeof out->leaf || kept.issuer.n > sizeof out->issuer)
-        return err_set(e, ERR_DATA, "its signer's certificate is not here");
+        return err_set(e, ERR_DATA, "the certificate of the relay's signer is not here");
     memcpy(out->leaf, kept.leaf.p, kept.leaf.n);
     memcpy(out->issuer, kept.issuer.p, kept.issuer.n);
     out->leaf_n = kept.leaf.n;
@@ -28,7 +22,7 @@ static int cert_copy(struct engine *g, const struct hash *fp, struct held_cert *
 /* The three parts that are not the checkpoints'. */
 struct parts {
     struct buf crl, proof, archive;
-    struct held_cert was, is;
+    struct kept_signer was, is;
 };
 
 static int parts_get(struct engine *g, const struct lie *l, struct parts *p, struct err *e)
@@ -37,8 +31,8 @@ static int parts_get(struct engine *g, const struct lie *l, struct parts *p, str
 
     if (k->ops->value_get(k->k, "crl", &p->crl, e) != 1)
         return err_set(e, ERR_DATA, "the revocation list is not here");
-    return cert_copy(g, &l->was->is.signer, &p->was, e) < 0 ||
-                   cert_copy(g, &l->is->is.signer, &p->is, e) < 0
+    return signer_copy(g, &l->was->is.signer, &p->was, e) < 0 ||
+                   signer_copy(g, &l->is->is.signer, &p->is, e) < 0
                ? -1
                : proof_put(&p->proof, l->proof, e);
 }

@@ -4,6 +4,7 @@
 #define CLIENT_CORE_ENGINE_PROOF_H
 
 #include "common/chat/proto.h"
+#include "common/evidence/bundle.h"
 #include "common/evidence/checkpoint.h"
 #include "common/evidence/tree.h"
 
@@ -67,6 +68,30 @@ int take_checkpoint(struct engine *g, struct frame *f);
 int take_tree(struct engine *g, struct frame *f);
 int take_signer(struct engine *g, struct frame *f);
 int check_failed(struct engine *g, const struct ask *a, enum proto_code code) MUST_USE;
+
+/* engine_flat.c: entries as a transcript */
+struct flat {
+    struct engine *g;
+    struct room *r;
+    struct bundle *bundle; /* gets the authors' certificates, borrowed from the engine */
+    const uint64_t *hide;  /* numbers whose texts are left out */
+    size_t hide_n;
+    struct err *e;
+    struct buf text; /* owned, from flat_make on */
+    int64_t latest;  /* the relay's time of the last of them, ms */
+    size_t withheld; /* texts that are not in it */
+    uint64_t next;
+};
+int flat_make(struct flat *x, uint64_t first, uint64_t last) MUST_USE; /* -1 and x->e */
+int flat_author(struct flat *x, const struct hash *fp) MUST_USE;       /* adds one more */
+
+/* A copy of a signer's certificate: what the store gives out lives until its next use. */
+struct kept_signer {
+    uint8_t leaf[CERT_MAX], issuer[CERT_MAX];
+    size_t leaf_n, issuer_n;
+};
+int signer_copy(struct engine *g, const struct hash *fp, struct kept_signer *out,
+                struct err *e) MUST_USE;
 
 /* engine_lie.c: the proof for others that the relay signed two histories */
 struct lie {

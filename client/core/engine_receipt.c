@@ -5,7 +5,6 @@
 #include "client/core/engine_inner.h"
 #include "common/evidence/bundle.h"
 #include "common/evidence/receipt.h"
-#include "common/evidence/transcript.h"
 
 /* What is gathered of one room. */
 struct gather {
@@ -13,60 +12,10 @@ struct gather {
     struct room *r;
     struct receipt receipt;
     struct bundle bundle;
-    struct buf flat, crl, archive;
-    uint64_t next; /* number of the entry that follows */
+    struct flat flat;
+    struct buf crl, archive;
     struct err *e;
 };
-
-static int row_add(void *ctx, const struct keep_entry *t)
-{
-    struct gather *x = ctx;
-    const struct transcript_row row = {
-        .number = t->number,
-        .time = (int64_t)t->time,
-        .line = t->line,
-        .body = t->refused.n > 0 ? span_of(NULL, 0) : t->body,
-        .sig = t->sig,
-        .author = t->fp,
-    };
-
-    if (t->number != x->next || !t->proven)
-        return err_set(x->e, ERR_DATA, "entry %llu is not one that its author signed",
-                       (unsigned long long)x->next);
-    x->next++;
-    return transcript_put(&x->flat, &row, x->e);
-}
-
-static struct str flat_text(const struct gather *x)
-{
-    struct span s = buf_span(&x->flat);
-
-    return str_from(s.p, s.n);
-}
-
-static int author_add(struct gather *x, const struct hash *fp)
-{
-    const struct author *a = author_want(x->g, fp);
-
-    if (a == NULL || a->state != AUTHOR_HERE)
-        return err_set(x->e, ERR_DATA, "an author's certificate is not here");
-    return bundle_cert_add(&x->bundle, cert_der(a->cert), x->e);
-}
-
-/* The authors' certificates; and no receipt is older than what it is about. */
-static int authors_add(struct gather *x)
-{
-    struct transcript t;
-    int rc = transcript_open(&t, flat_text(x), x->e);
-
-    while (rc == 0 && (rc = transcript_next(&t, x->e)) == 1) {
-        if (t.time > x->receipt.created)
-            x->receipt.created = t.time;
-        rc = author_add(x, &t.author);
-    }
-    transcript_close(&t);
-    return rc < 0 ? -1 : author_add(x, &x->g->conf.fp);
-}
 
 /* Under which name the last receipt's hash is kept. */
 static void previous_name(char out[16 + 2 * ROOM_ID_LEN], const struct room *r)
@@ -109,23 +58,23 @@ static int receipt_fill(struct gather *x)
         str_copy(c->suite, sizeof c->suite,
                  str_of(g->peer.suite == NULL ? "unknown" : g->peer.suite)) < 0)
         return err_set(x->e, ERR_LOCAL, "the name of the link is too long");
+    if (x->r->witness.last.is.tree.size <= c->last)
+        c->tree = x->r->witness.last.is.tree;
     if (!head_at(x->g, x->r, c->first - 1, &c->base))
         return err_set(x->e, ERR_DATA, "what was said before is not here");
     return previous_get(x);
 }
 
+/* No receipt is older than what it is about. */
 static int entries_add(struct gather *x)
 {
-    const struct keep *k = &x->g->conf.keep;
-    const struct receipt *c = &x->receipt;
+    struct receipt *c = &x->receipt;
 
-    if (c->last - c->first >= TRANSCRIPT_MAX)
-        return err_set(x->e, ERR_LIMIT, "more entries than one receipt covers");
-    x->next = c->first;
-    if (k->ops->entries_before(k->k, &x->r->pub.id, c->last + 1, (unsigned)(c->last - c->first + 1),
-                               row_add, x, x->e) < 0)
+    if (flat_make(&x->flat, c->first, c->last) < 0)
         return -1;
-    return x->next == c->last + 1 ? 0 : err_set(x->e, ERR_DATA, "entries are missing here");
+    if (x->flat.latest > c->created)
+        c->created = x->flat.latest;
+    return flat_author(&x->flat, &x->g->conf.fp);
 }
 
 /* Signs it and puts the bundle together. */
@@ -149,7 +98,7 @@ static int bundle_make(struct gather *x, char text[RECEIPT_MAX + 1])
     b->client = span_of(words, words_n);
     b->client_sig = span_of(sig, sig_n);
     b->relay = b->relay_sig = b->member = b->member_sig = span_of("", 0);
-    b->transcript = buf_span(&x->flat);
+    b->transcript = buf_span(&x->flat.text);
     b->root = g->conf.root;
     b->issuer = g->conf.issuer;
     b->crl = buf_span(&x->crl);
@@ -160,7 +109,7 @@ static int gather_all(struct gather *x, char text[RECEIPT_MAX + 1])
 {
     const struct keep *k = &x->g->conf.keep;
 
-    if (receipt_fill(x) < 0 || entries_add(x) < 0 || authors_add(x) < 0)
+    if (receipt_fill(x) < 0 || entries_add(x) < 0)
         return -1;
     if (k->ops->value_get(k->k, "crl", &x->crl, x->e) != 1)
         return err_set(x->e, ERR_DATA, "the revocation list is not here");
@@ -186,16 +135,16 @@ static int room_seal(struct engine *g, struct room *r, const struct engine_seali
     struct gather x = {.g = g, .r = r, .e = e};
     char text[RECEIPT_MAX + 1];
 
-    buf_init(&x.flat, BUNDLE_MAX / 2);
+    x.flat = (struct flat){.g = g, .r = r, .bundle = &x.bundle, .e = e};
     buf_init(&x.archive, BUNDLE_MAX);
     buf_init(&x.crl, CRL_MAX);
     int rc = gather_all(&x, text);
     if (rc == 0)
-        rc = s->each(s->ctx, buf_span(&x.flat), buf_span(&x.archive), e);
+        rc = s->each(s->ctx, buf_span(&x.flat.text), buf_span(&x.archive), e);
     if (rc == 0)
         rc = receipt_done(&x, text);
     bundle_free(&x.bundle);
-    buf_free(&x.flat);
+    buf_free(&x.flat.text);
     buf_free(&x.archive);
     buf_free(&x.crl);
     return rc < 0 ? err_in(e, "no receipt of %s", r->pub.name) : 0;

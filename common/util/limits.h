@@ -83,6 +83,7 @@ enum {
     BUNDLE_CERTS_MAX = 4096,        /* authors and signers in one bundle */
     BUNDLE_MAX = 512 * 1024 * 1024, /* its bytes */
     TRANSCRIPT_MAX = 1024 * 1024,   /* its lines */
+    REDACT_MAX = 4096,              /* texts left out of one bundle by their numbers */
 };
 #define EXACT_INT_MAX ((UINT64_C(1) << 53) - 1) /* what every reader of JSON keeps exactly */
 

@@ -1,0 +1,143 @@
+/* countersign export, prove: the room is read as recv reads it, so that the relay's checkpoint
+ * covers it, and then written for others. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/job.h"
+#include "client/print.h"
+#include "client/transcripts.h"
+#include "common/util/time.h"
+
+enum { EXPORT_S = 120 }; /* --timeout when nothing is said */
+
+struct plan {
+    struct engine_export what;
+    uint64_t redact[REDACT_MAX];
+};
+
+static int plan_ready(struct job *j)
+{
+    const struct engine_room *r = engine_room_named(job_engine(j), str_of(j->target));
+    struct plan *p = j->mode;
+
+    if (r == NULL)
+        return err_set(&j->err, ERR_INPUT, "you are in no room of that name");
+    p->what.room = r->id;
+    return 0;
+}
+
+static int report(struct job *j, const struct engine_export *x)
+{
+    struct clean name = {0}, file = {0};
+    struct row row;
+
+    if (!j->call->json) {
+        print_line("%s: %s, messages %llu to %llu, %zu without text", clean(&file, j->call->output),
+                   clean(&name, j->target), (unsigned long long)x->first,
+                   (unsigned long long)x->last, x->withheld);
+        clean_free(&name);
+        clean_free(&file);
+        return print_flush(&j->err);
+    }
+    row_begin(&row, "exported");
+    row_text(&row, "file", j->call->output);
+    row_text(&row, "room", j->target);
+    jput_u64(&row.j, "first", x->first);
+    jput_u64(&row.j, "last", x->last);
+    jput_u64(&row.j, "withheld", x->withheld);
+    return row_end(&row, &j->err);
+}
+
+/* The room is caught up: see job_run. */
+static void plan_end(struct job *j)
+{
+    struct plan *p = j->mode;
+    struct buf out;
+
+    if (j->err.code != ERR_NONE || !j->ready || !j->done)
+        return;
+    buf_init(&out, BUNDLE_MAX);
+    if (j->broken)
+        err_set(&j->err, ERR_PEER, "the relay's history was not accepted: nothing was written");
+    else if (engine_export(job_engine(j), &p->what, &out, &j->err) == 0 &&
+             evidence_write(client_profile(j->client), j->call->output, buf_span(&out), &j->err) ==
+                 0)
+        (void)!report(j, &p->what);
+    buf_free(&out);
+}
+
+static int plan_run(struct call *c, struct plan *p, struct err *e)
+{
+    struct job j = {
+        .call = c, .at_ready = plan_ready, .at_end = plan_end, .mode = p, .quiet = true};
+
+    if (c->output == NULL)
+        return err_set(e, ERR_USAGE, "where to? -o FILE");
+    j.target = c->room = c->args[0];
+    c->follow = false;
+    c->conf.follow = c->conf.whole = true;
+    if (c->timeout_s == 0)
+        c->timeout_s = EXPORT_S;
+    return job_run(&j, e);
+}
+
+/* A date, the first or the last millisecond of it, or a time as we print it. */
+static int time_of(const char *option, const char *text, bool last, int64_t *out, struct err *e)
+{
+    char whole[64];
+
+    if (text == NULL)
+        return 0;
+    snprintf(whole, sizeof whole, "%.24s%s", text,
+             strchr(text, 'T') != NULL ? ""
+             : last                    ? "T23:59:59.999Z"
+                                       : "T00:00:00Z");
+    if (strlen(text) >= TIME_TEXT || time_take(out, str_of(whole)) < 0)
+        return err_set(e, ERR_USAGE,
+                       "%s wants a date (2026-11-21) or a time in UTC "
+                       "(2026-11-21T10:15:00Z)",
+                       option);
+    return 0;
+}
+
+static int redact_take(struct plan *p, const char *list, struct err *e)
+{
+    struct str rest = str_of(list);
+
+    while (rest.n > 0) {
+        uint64_t n = 0;
+        if (p->what.redact_n == REDACT_MAX)
+            return err_set(e, ERR_LIMIT, "--redact: at most %d messages", REDACT_MAX);
+        if (str_u64(str_cut(&rest, ','), EXACT_INT_MAX, &n) < 0 || n == 0)
+            return err_set(e, ERR_USAGE, "--redact wants numbers of messages: 3,5,8");
+        p->redact[p->what.redact_n++] = n;
+    }
+    p->what.redact = p->redact;
+    return 0;
+}
+
+int command_export(struct call *c, struct err *e)
+{
+    struct plan p = {.what = {.first = 0}};
+
+    if (c->args_n != 1)
+        return err_set(e, ERR_USAGE,
+                       "usage: countersign export ROOM [--since TIME] [--until TIME] "
+                       "[--redact N,...] -o FILE");
+    if (time_of("--since", c->since, false, &p.what.since, e) < 0 ||
+        time_of("--until", c->until, true, &p.what.until, e) < 0 ||
+        redact_take(&p, c->redact == NULL ? "" : c->redact, e) < 0)
+        return -1;
+    return plan_run(c, &p, e);
+}
+
+int command_prove(struct call *c, struct err *e)
+{
+    struct plan p = {.what = {.first = 0}};
+
+    if (c->args_n != 2 || str_u64(str_of(c->args[1]), EXACT_INT_MAX, &p.what.first) < 0 ||
+        p.what.first == 0)
+        return err_set(e, ERR_USAGE, "usage: countersign prove ROOM NUMBER -o FILE");
+    p.what.last = p.what.first;
+    return plan_run(c, &p, e);
+}
