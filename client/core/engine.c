@@ -101,7 +101,7 @@ void event_answer(struct engine *g, uint64_t id, enum err_code code, const char 
               &(struct engine_event){.kind = ENGINE_ANSWER, .id = id, .code = code, .text = text});
 }
 
-static void happened_free(struct happened *h)
+void happened_free(struct happened *h)
 {
     for (size_t i = 0; h != NULL && i < h->owned_n; i++)
         free(h->owned[i]);
@@ -240,6 +240,18 @@ int engine_put(struct engine *g, enum frame_type type, const void *body)
     return 0;
 }
 
+/* What our disk would not give back when it failed. */
+static void stale_settle(struct engine *g)
+{
+    struct err e = {0};
+
+    for (size_t i = 0; i < g->rooms_n; i++)
+        if (g->rooms[i]->stale && room_reread(g, g->rooms[i], &e) < 0) {
+            engine_fail(g, e.code, false, "%s", e.text);
+            return;
+        }
+}
+
 void engine_linked(struct engine *g, const struct engine_peer *peer)
 {
     engine_lost(g);
@@ -249,6 +261,7 @@ void engine_linked(struct engine *g, const struct engine_peer *peer)
     g->closing = false;
     g->heard = engine_mono(g);
     frames_bound(&g->in, FRAME_MAX_EARLY);
+    stale_settle(g);
 }
 
 void engine_lost(struct engine *g)

@@ -56,26 +56,27 @@ void room_break(struct engine *g, struct room *r, const char *fmt, ...)
     r->pub.broken = true;
 }
 
-bool head_at(struct engine *g, const struct room *r, uint64_t number, struct hash *out)
+int head_at(struct engine *g, const struct room *r, uint64_t number, struct hash *out,
+            struct err *e)
 {
     const struct keep_room *k = &r->kept;
-    struct keep_entry t;
-    struct err e = {0};
+    struct keep_entry t = {.number = 0};
+    int found = 1;
 
     memset(out, 0, sizeof *out);
     if (number == 0)
-        return true;
+        return 1;
     if (!k->based || number + 1 < k->first || number > k->number)
-        return false;
+        return 0;
     if (number + 1 == k->first)
-        *out = k->base;
+        t.head = k->base;
     else if (number == k->number)
-        *out = k->head;
-    else if (g->conf.keep.ops->entry_get(g->conf.keep.k, &r->pub.id, number, &t, &e) == 1)
-        *out = t.head;
+        t.head = k->head;
     else
-        return false;
-    return true;
+        found = g->conf.keep.ops->entry_get(g->conf.keep.k, &r->pub.id, number, &t, e);
+    if (found == 1)
+        *out = t.head;
+    return found;
 }
 
 /* --- the checks of a recipient, docs/protocol.md 6 --- */
@@ -83,9 +84,11 @@ bool head_at(struct engine *g, const struct room *r, uint64_t number, struct has
 static const struct hash *seen_head(struct engine *g, const struct room *r, uint64_t number,
                                     const struct heads *page, struct hash *box)
 {
+    struct err e = {0};
+
     if (page != NULL && number + 1 >= page->first && number + 1 - page->first < page->n)
         return &page->head[number + 1 - page->first];
-    return head_at(g, r, number, box) ? box : NULL;
+    return store_found(g, head_at(g, r, number, box, &e), &e) ? box : NULL;
 }
 
 /* Who signed it: certificate, chain at the relay's time, signature, room. */
@@ -150,8 +153,11 @@ static bool former_line(struct engine *g, const struct room *r, const struct ver
     if (hash_same(&v->line.prev, &none))
         return true;
     for (unsigned i = 0; i < FORMERS_MAX; i++, below = t.number) {
-        if (g->conf.keep.ops->entry_former(g->conf.keep.k, &r->pub.id, str_of(v->by->account),
-                                           &v->line.author, below, &t, &e) != 1)
+        if (!store_found(g,
+                         g->conf.keep.ops->entry_former(g->conf.keep.k, &r->pub.id,
+                                                        str_of(v->by->account), &v->line.author,
+                                                        below, &t, &e),
+                         &e))
             break;
         if (hash_same(&t.line_hash, &v->line.prev)) {
             *out = t.line_hash;
@@ -166,14 +172,14 @@ static int check_order(struct engine *g, const struct room *r, struct verdict *v
 {
     struct entry_chain chain = {0};
     struct keep_entry last;
-    struct err *e = &v->why;
+    struct err *e = &v->why, lost = {0};
 
-    int found = g->conf.keep.ops->entry_last(g->conf.keep.k, &r->pub.id, &v->line.author, &last, e);
-    if (found < 0)
-        return -1;
-    if (found == 1 && last.number < r->kept.first && v->line.seq > last.seq + 1)
+    bool found = store_found(
+        g, g->conf.keep.ops->entry_last(g->conf.keep.k, &r->pub.id, &v->line.author, &last, &lost),
+        &lost);
+    if (found && last.number < r->kept.first && v->line.seq > last.seq + 1)
         return 0; /* we were away in between */
-    if (found == 1) {
+    if (found) {
         chain = (struct entry_chain){last.seq, last.line_hash};
     } else if (!former_line(g, r, v, &chain.line) || (v->line.seq > 1 && r->kept.first > 1)) {
         return 0; /* what he wrote before is not ours to read */
@@ -194,13 +200,13 @@ static int check_order_back(struct engine *g, const struct room *r, struct verdi
 {
     struct entry_line after;
     struct keep_entry first;
-    struct err *e = &v->why, ignored = {0};
+    struct err *e = &v->why, ignored = {0}, lost = {0};
 
-    int found =
-        g->conf.keep.ops->entry_first(g->conf.keep.k, &r->pub.id, &v->line.author, from, &first, e);
-    if (found < 0)
-        return -1;
-    if (found == 0 || entry_line_take(&after, first.line, &ignored) < 0)
+    bool found = store_found(g,
+                             g->conf.keep.ops->entry_first(g->conf.keep.k, &r->pub.id,
+                                                           &v->line.author, from, &first, &lost),
+                             &lost);
+    if (!found || entry_line_take(&after, first.line, &ignored) < 0)
         return 0;
     if (after.seq != v->line.seq + 1 || !hash_same(&after.prev, &v->line_hash))
         return err_set(e, ERR_PEER, "a message of its author after it is missing or was changed");
@@ -235,14 +241,16 @@ static int check_seen(struct engine *g, const struct room *r, struct verdict *v,
 }
 
 /* Everything but what needs the room's members. page: of an older page; NULL for what is new. */
-static void judge(struct engine *g, const struct room *r, struct verdict *v,
-                  const struct heads *page)
+/* -1: closing, our own disk could not be asked; nobody is judged by that. */
+static int judge(struct engine *g, const struct room *r, struct verdict *v,
+                 const struct heads *page)
 {
     entry_line_hash(v->t->line, &v->line_hash);
     if (verdict_signed(g, r, v) < 0 ||
         (page != NULL ? check_order_back(g, r, v, page->first) : check_order(g, r, v)) < 0)
-        return;
+        return g->closing ? -1 : 0;
     (void)!check_seen(g, r, v, page);
+    return g->closing ? -1 : 0;
 }
 
 static int verdict_keep(struct engine *g, struct room *r, const struct verdict *v, bool news,
@@ -286,7 +294,8 @@ static void known_again(struct engine *g, struct room *r, const struct f_entry *
     struct err e = {0};
 
     if (t->number < r->kept.first ||
-        g->conf.keep.ops->entry_get(g->conf.keep.k, &r->pub.id, t->number, &have, &e) != 1)
+        !store_found(
+            g, g->conf.keep.ops->entry_get(g->conf.keep.k, &r->pub.id, t->number, &have, &e), &e))
         return;
     entry_line_hash(t->line, &line);
     if (hash_same(&line, &have.line_hash) && (uint64_t)t->time == have.time)
@@ -312,20 +321,24 @@ static void check_own(struct engine *g, struct room *r, const struct verdict *v)
     r->kept.line = r->kept.acked_line = v->line_hash;
 }
 
+static int next_judged(struct engine *g, struct room *r, struct verdict *v, bool pushed)
+{
+    if (v->why.code == ERR_NONE && seats_check(g, r, v, pushed, &v->why) < 0)
+        v->proven = false;
+    entry_head_next(&v->head, v->t->line, v->t->time);
+    r->kept.number = v->number;
+    r->kept.head = v->head;
+    check_own(g, r, v);
+    if (v->why.code == ERR_NONE && v->by != NULL && known_author(g, v->by) < 0)
+        return -1;
+    return verdict_keep(g, r, v, true, false) < 0 ? -1 : seats_take(g, r, v);
+}
+
 static int next_one(struct engine *g, struct room *r, const struct f_entry *t, bool pushed)
 {
     struct verdict v = {.t = t, .number = t->number, .head = r->kept.head};
+    int ret = judge(g, r, &v, NULL) < 0 ? -1 : next_judged(g, r, &v, pushed);
 
-    judge(g, r, &v, NULL);
-    if (v.why.code == ERR_NONE && seats_check(g, r, &v, pushed, &v.why) < 0)
-        v.proven = false;
-    entry_head_next(&v.head, t->line, t->time);
-    r->kept.number = v.number;
-    r->kept.head = v.head;
-    check_own(g, r, &v);
-    if (v.why.code == ERR_NONE && v.by != NULL)
-        known_author(g, v.by);
-    int ret = verdict_keep(g, r, &v, true, false) < 0 || seats_take(g, r, &v) < 0 ? -1 : 0;
     verdict_done(&v);
     return ret;
 }
@@ -362,12 +375,14 @@ static int window_passed(struct engine *g, struct room *r, const struct f_histor
 static int page_forward(struct engine *g, struct room *r, const struct f_history *h)
 {
     struct hash known;
+    struct err e = {0};
 
     r->asking = false;
     if (r->pub.ephemeral && h->first > r->kept.number + 1 && h->first > 1)
         return window_passed(g, r, h);
     if (h->first > r->kept.number + 1 ||
-        (head_at(g, r, h->first - 1, &known) && !hash_same(&known, &h->head))) {
+        (store_found(g, head_at(g, r, h->first - 1, &known, &e), &e) &&
+         !hash_same(&known, &h->head))) {
         room_break(g, r, "the relay's history does not continue what was verified at %llu",
                    (unsigned long long)r->kept.number);
         r->pub.refused += h->entries_n;
@@ -449,8 +464,7 @@ static int page_older(struct engine *g, struct room *r, const struct f_history *
     for (size_t i = h->entries_n; ret == 0 && i-- > 0;) {
         struct verdict v = {
             .t = h->entries + i, .number = h->entries[i].number, .head = head[i + 1]};
-        judge(g, r, &v, &page);
-        ret = verdict_keep(g, r, &v, false, true);
+        ret = judge(g, r, &v, &page) < 0 ? -1 : verdict_keep(g, r, &v, false, true);
         verdict_done(&v);
     }
     r->kept.first = h->first;
@@ -494,19 +508,8 @@ static int batch_do(struct engine *g, struct room *r, struct batch *b)
 /* One batch is one transaction: the entries and the room's position belong together. */
 static int batch_work(struct engine *g, struct room *r, struct batch *b)
 {
-    const struct keep *k = &g->conf.keep;
-    struct err e = {0};
-
-    if (k->ops->begin(k->k, &e) < 0)
-        return engine_fail(g, e.code, false, "%s", e.text);
-    if (batch_do(g, r, b) < 0 || room_save(g, r) < 0) {
-        k->ops->rollback(k->k);
+    if (store_begin(g, r) < 0 || store_end(g, batch_do(g, r, b) < 0 ? -1 : room_save(g, r)) < 0)
         return -1;
-    }
-    if (k->ops->commit(k->k, &e) < 0) {
-        k->ops->rollback(k->k);
-        return engine_fail(g, e.code, false, "%s", e.text);
-    }
     if (b->id != 0)
         event_answer(g, b->id, ERR_NONE, NULL);
     return 0;

@@ -35,22 +35,22 @@ int ephemeral_load(struct engine *g, struct room *r, struct err *e)
     return found < 0 ? -1 : 0;
 }
 
-static int list_put(struct engine *g, const struct buf *list)
+static int list_put(struct engine *g, const struct buf *list, struct err *e)
 {
-    struct err e = {0};
-
-    return g->conf.keep.ops->value_put(g->conf.keep.k, "ephemeral", buf_span(list), &e);
+    return g->conf.keep.ops->value_put(g->conf.keep.k, "ephemeral", buf_span(list), e);
 }
 
-static int list_fail(struct engine *g)
+static int list_fail(struct engine *g, const struct err *e)
 {
-    return engine_fail(g, ERR_IO, false, "the list of rooms cannot be kept");
+    return engine_fail(g, ERR_IO, false, "the list of ephemeral rooms: %s",
+                       e->code == ERR_NONE ? "no memory" : e->text);
 }
 
 /* Those of ours that live: all that are joined. */
 static int list_write(struct engine *g)
 {
     struct buf list;
+    struct err e = {0};
     int ret = 0;
 
     buf_init(&list, LIST_MAX);
@@ -58,9 +58,9 @@ static int list_write(struct engine *g)
         if (g->rooms[i]->pub.ephemeral && g->rooms[i]->pub.joined)
             ret = buf_add(&list, g->rooms[i]->pub.id.b, ROOM_ID_LEN);
     if (ret == 0)
-        ret = list_put(g, &list);
+        ret = list_put(g, &list, &e);
     buf_free(&list);
-    return ret < 0 ? list_fail(g) : 0;
+    return ret < 0 ? list_fail(g, &e) : 0;
 }
 
 int ephemeral_entered(struct engine *g, const struct room *r)
@@ -72,10 +72,10 @@ int ephemeral_entered(struct engine *g, const struct room *r)
     if (ret >= 0 && !listed(&list, &r->pub.id)) {
         ret = buf_add(&list, r->pub.id.b, ROOM_ID_LEN);
         if (ret == 0)
-            ret = list_put(g, &list);
+            ret = list_put(g, &list, &e);
     }
     buf_free(&list);
-    return ret < 0 ? list_fail(g) : 0;
+    return ret < 0 ? list_fail(g, &e) : 0;
 }
 
 /* Its messages and what waited to be said there. How far our own lines went stays: no relay that
@@ -97,20 +97,24 @@ int ephemeral_left(struct engine *g, struct room *r)
 {
     if (!r->pub.ephemeral)
         return 0;
-    return forget(g, r) < 0 ? -1 : list_write(g);
+    if (store_begin(g, r) < 0)
+        return -1;
+    return store_end(g, forget(g, r) < 0 ? -1 : list_write(g));
 }
 
 int ephemeral_settle(struct engine *g)
 {
     struct buf list;
     struct err e = {0};
-    int ret = list_read(g, &list, &e);
+    int ret = list_read(g, &list, &e) < 0 ? list_fail(g, &e) : 0;
     struct span s = buf_span(&list);
 
-    for (; ret >= 0 && s.n >= ROOM_ID_LEN; s.p += ROOM_ID_LEN, s.n -= ROOM_ID_LEN) {
+    for (; ret == 0 && s.n >= ROOM_ID_LEN; s.p += ROOM_ID_LEN, s.n -= ROOM_ID_LEN) {
         struct room_id id;
         memcpy(id.b, s.p, ROOM_ID_LEN);
-        struct room *r = room_offline(g, &id);
+        struct room *r = room_offline(g, &id, &e);
+        if (r == NULL && e.code != ERR_LIMIT)
+            ret = list_fail(g, &e);
         if (r == NULL || r->pub.joined || !r->pub.ephemeral)
             continue;
         if (r->pub.name[0] != '\0')
@@ -118,7 +122,7 @@ int ephemeral_settle(struct engine *g)
                        "%s is gone: it was ephemeral, and the relay was started anew or everybody "
                        "left",
                        r->pub.name);
-        ret = forget(g, r);
+        ret = store_begin(g, r) < 0 ? -1 : store_end(g, forget(g, r));
     }
     buf_free(&list);
     return ret < 0 ? -1 : list_write(g);

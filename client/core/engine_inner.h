@@ -39,7 +39,12 @@ struct known {
     struct known_cert {
         struct hash fp;
         enum keep_known_state state;
-    } * certs; /* owned */
+        enum {
+            KNOWN_KEPT,
+            KNOWN_PENDING,
+            KNOWN_LOOSE
+        } disk; /* has it: or with this turn, or not */
+    } * certs;  /* owned */
     unsigned certs_n;
     UT_hash_handle hh;
 };
@@ -101,6 +106,7 @@ struct room {
     uint64_t shown;    /* lowest number given out in this run; 0: none */
     uint64_t reported; /* last `delivered` we said */
     bool asking, asking_older, asking_members, caught, denied;
+    bool stale; /* our disk failed, and could not be read since: nothing is done here */
     struct roster roster;
     bool is_signed;    /* the relay has our join, it says */
     bool sign_tried;   /* on this connection one was void: no other is made */
@@ -138,6 +144,17 @@ struct happened {
     size_t owned_n;
 };
 
+STAILQ_HEAD(happenings, happened);
+
+/* A change of a room that is being written; see engine_store.c. */
+struct store_turn {
+    unsigned depth;      /* 0: none */
+    bool failed, marked; /* marked: a certificate's state changed, too */
+    struct room *room;
+    struct happenings before; /* events that are none of its */
+    uint64_t shown, refused;
+};
+
 struct engine {
     struct engine_conf conf;
     char account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
@@ -169,8 +186,9 @@ struct engine {
     struct known *knowns;
     size_t known_certs;
     bool known_full; /* one could not be remembered */
-    STAILQ_HEAD(, happened) events;
+    struct happenings events;
     struct happened *given;
+    struct store_turn turn;
 };
 
 /* engine.c */
@@ -182,6 +200,7 @@ void event_text(struct engine *g, enum engine_event_kind kind, const struct room
                 const char *fmt, ...) PRINTF_LIKE(4, 5);
 void event_room(struct engine *g, enum engine_event_kind kind, const struct room *r);
 void event_answer(struct engine *g, uint64_t id, enum err_code code, const char *text);
+void happened_free(struct happened *h);
 int64_t engine_now(const struct engine *g);
 int64_t engine_mono(const struct engine *g);
 /* A request; NULL and e when offline or too many are under way. */
@@ -190,6 +209,18 @@ struct ask *ask_find(struct engine *g, uint64_t id, enum frame_type type); /* NU
 void ask_done(struct engine *g, struct ask *a, enum err_code code, const char *text);
 /* Puts a request whose id is the first member of body; gives the id, or 0 and e. */
 uint64_t ask_put(struct engine *g, struct ask *a, const void *body, struct err *e);
+
+/* engine_store.c */
+/* Before the first change of r: it is kept in one transaction, or not at all. Turns nest, and the
+ * outermost decides; all of them are about the same room. -1: closing, and nothing began. */
+int store_begin(struct engine *g, struct room *r) MUST_USE;
+/* ret < 0, or a disk that refuses: the room is as before store_begin, its outbox read anew, and
+ * -1: closing. */
+int store_end(struct engine *g, int ret) MUST_USE;
+int store_commit(struct engine *g, struct err *e) MUST_USE; /* -1: nothing of it is on the disk */
+int room_reread(struct engine *g, struct room *r, struct err *e) MUST_USE;
+/* Of a look into our disk: is it there? What cannot be read closes, and counts as not there. */
+bool store_found(struct engine *g, int found, const struct err *e);
 
 /* engine_login.c */
 int login_hello(struct engine *g, struct frame *f);
@@ -203,18 +234,20 @@ int crl_check(struct engine *g); /* is a valid list here? -1: closing */
 
 /* engine_rooms.c */
 struct room *room_find(const struct engine *g, const struct room_id *id);
+/* As our disk has it, with its outbox, in no list yet. NULL and e */
+struct room *room_read(struct engine *g, const struct room_id *id, struct err *e);
 int room_take(struct engine *g, const struct f_room_info *info); /* -1: closing */
 void room_free(struct room *r);
 void batches_drop(struct room *r); /* what waits; it is fetched again */
 void room_lost(struct engine *g, struct room *r);
-int room_save(struct engine *g, struct room *r); /* keeps r->kept; -1: closing */
+int room_save(struct engine *g, struct room *r); /* keeps r->kept, in a turn; -1: closing */
 void room_begun(struct room *r);                 /* is there nothing older to be shown? */
 void room_own_settle(struct engine *g, struct room *r);
 int room_away_settle(struct engine *g, struct room *r); /* once the roll is here. -1: closing */
 struct engine_member *member_by_id(struct room *r, const struct account_id *id);
 struct engine_member *member_by_name(struct room *r, const char *name);
 struct engine_member *member_new(struct room *r); /* NULL: too many, or no memory */
-void room_gone(struct engine *g, struct room *r); /* we are no member any more */
+int room_gone(struct engine *g, struct room *r);  /* we are no member any more; -1: closing */
 /* People write "#ops" and "@bob"; the names are ops and bob. */
 struct str unsigned_name(struct str name, char sign);
 void members_ask(struct engine *g, struct room *r);
@@ -242,11 +275,13 @@ bool vouched(struct engine *g, const struct hash *fp);
 
 /* engine_known.c */
 int knowns_load(struct engine *g, struct err *e);
+void knowns_turned(struct engine *g, bool kept); /* what the turn changed of them is kept, or not */
 void knowns_free(struct engine *g);
 /* A certificate of somebody is in use. true: it is new, and nobody has been told yet. */
 bool known_meet(struct engine *g, const char *account, const struct hash *fp);
-void known_author(struct engine *g, const struct author *a);        /* he signed something now */
-void known_listed(struct engine *g, const struct engine_member *m); /* the relay lists him */
+int known_author(struct engine *g,
+                 const struct author *a); /* he signed something now. -1: closing */
+void known_listed(struct engine *g, const struct engine_member *m);     /* the relay lists him */
 int known_check(const struct engine *g, struct room *r, struct err *e); /* may we speak there? */
 bool known_new_of(const struct engine *g, struct str person, const struct hash *fp);
 int known_accept(struct engine *g, struct str person, const struct hash *fp, struct err *e);
@@ -260,7 +295,9 @@ void room_break(struct engine *g, struct room *r, const char *fmt, ...) PRINTF_L
 int batch_add(struct engine *g, struct room *r, struct batch *b); /* takes b */
 struct batch *batch_new(enum batch_kind kind, struct frame *f);   /* takes what is in f */
 void batch_free(struct batch *b);
-bool head_at(struct engine *g, const struct room *r, uint64_t number, struct hash *out);
+/* 1, 0: we do not have it, -1 and e: it could not be read */
+int head_at(struct engine *g, const struct room *r, uint64_t number, struct hash *out,
+            struct err *e);
 
 /* What one entry is found to be. */
 struct verdict {
@@ -324,8 +361,11 @@ int ephemeral_settle(struct engine *g); /* after a welcome: forgets those that a
 
 /* engine_outbox.c */
 void outs_gone(struct engine *g, struct room *r); /* what waits is never sent: the room is gone */
+/* Out of memory alone; who waits for one of them is answered. */
+void outs_drop(struct engine *g, struct room *r, enum err_code code, const char *why);
 int outbox_load(struct engine *g, struct err *e);
-int room_send(struct engine *g, struct room *r); /* the next one, when it may go */
+int outs_read(struct engine *g, struct room *r, struct err *e); /* of one room, as kept */
+int room_send(struct engine *g, struct room *r);                /* the next one, when it may go */
 struct out *out_find(struct room *r, uint64_t seq);
 /* Signs it, keeps it, queues it; room_send sends it. NULL and e: nothing was sent or kept. */
 struct out *out_make(struct engine *g, struct room *r, struct span content, struct err *e);
@@ -336,7 +376,8 @@ void out_free(struct out *o);
 int take_numbered(struct engine *g, struct frame *f);
 int take_again(struct engine *g, struct frame *f);
 int take_voided(struct engine *g, struct frame *f);
-int out_denied(struct engine *g, const struct f_error *x);             /* -1: closing */
-struct room *room_offline(struct engine *g, const struct room_id *id); /* of the outbox */
+int out_denied(struct engine *g, const struct f_error *x); /* -1: closing */
+/* Known, or read from our disk. NULL and e */
+struct room *room_offline(struct engine *g, const struct room_id *id, struct err *e);
 
 #endif

@@ -96,11 +96,22 @@ static int cert_set(struct engine *g, const char *account, struct known_cert *x,
     if (g->conf.keep.ops->known_put(g->conf.keep.k, &k, e) < 0)
         return -1;
     x->state = state;
+    x->disk = g->turn.depth > 0 ? KNOWN_PENDING : KNOWN_KEPT;
+    g->turn.marked |= x->disk == KNOWN_PENDING;
     return 0;
 }
 
-/* The state holds for this run even when the disk refuses it. Where nothing more can be remembered
- * nobody can be told from an impostor any more: that stops us too. */
+void knowns_turned(struct engine *g, bool kept)
+{
+    for (struct known *p = g->turn.marked ? g->knowns : NULL; p != NULL; p = p->hh.next)
+        for (unsigned i = 0; i < p->certs_n; i++)
+            if (p->certs[i].disk == KNOWN_PENDING)
+                p->certs[i].disk = kept ? KNOWN_KEPT : KNOWN_LOOSE;
+}
+
+/* The state holds for this run even when the disk refuses it, and is written again when the person
+ * is met again. Where nothing more can be remembered nobody can be told from an impostor any more:
+ * that stops us too. */
 static void cert_mark(struct engine *g, const char *account, const struct hash *fp,
                       enum keep_known_state state)
 {
@@ -113,7 +124,11 @@ static void cert_mark(struct engine *g, const char *account, const struct hash *
     }
     if (cert_set(g, account, x, state, &e) < 0) {
         x->state = state;
-        event_text(g, ENGINE_NOTE, NULL, "a certificate could not be marked: %s", e.text);
+        x->disk = KNOWN_LOOSE;
+        if (g->turn.depth > 0) /* nothing of a turn is kept without the rest of it */
+            engine_fail(g, e.code, false, "%s", e.text);
+        else
+            event_text(g, ENGINE_NOTE, NULL, "a certificate could not be marked: %s", e.text);
     }
 }
 
@@ -130,6 +145,8 @@ bool known_meet(struct engine *g, const char *account, const struct hash *fp)
     const struct known *p = known_find(g, account);
     const struct known_cert *x = cert_find(p, fp);
 
+    if (x != NULL && x->disk == KNOWN_LOOSE)
+        cert_mark(g, account, fp, x->state);
     if (x != NULL && x->state != KEEP_GONE)
         return false;
     if (hash_same(fp, &g->conf.fp) || vouched(g, fp)) {
@@ -153,18 +170,19 @@ static void new_alarm(struct engine *g, const char *account, const struct hash *
                account, hex, account, account);
 }
 
-void known_author(struct engine *g, const struct author *a)
+int known_author(struct engine *g, const struct author *a)
 {
     const struct known *p = known_find(g, a->account);
     const struct known_cert *x = cert_find(p, &a->fp);
     struct err e = {0};
 
-    if (!has(p, KEEP_ACCEPTED) || (x != NULL && x->state != KEEP_GONE))
-        return;
+    if (!has(p, KEEP_ACCEPTED) || (x != NULL && x->disk != KNOWN_LOOSE && x->state != KEEP_GONE))
+        return 0;
     if (author_check(g, a, engine_now(g), &e) < 0)
-        return; /* a former device speaks out of the past only */
+        return 0; /* a former device speaks out of the past only */
     if (known_meet(g, a->account, &a->fp))
         new_alarm(g, a->account, &a->fp);
+    return g->closing ? -1 : 0;
 }
 
 /* One that is revoked before anybody accepted it stops nothing any more. */

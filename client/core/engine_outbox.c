@@ -71,8 +71,8 @@ void out_answer(struct engine *g, const struct room *r, uint64_t id, enum err_co
                                             .text = text});
 }
 
-/* A copy of what is to be sent, in order of seq behind the others. */
-static struct out *out_add(struct room *r, const struct keep_out *k)
+/* A copy of what is to be sent, in no list yet; NULL: no memory. */
+static struct out *out_new(const struct keep_out *k)
 {
     struct out *o = calloc(1, sizeof *o);
     uint8_t *data = malloc(k->line.n + k->sig.n + k->body.n + 1);
@@ -93,9 +93,43 @@ static struct out *out_add(struct room *r, const struct keep_out *k)
                       .body_n = k->body.n,
                       .data = data};
     snprintf(o->why, sizeof o->why, "%.*s", (int)k->why.n, k->why.p);
+    return o;
+}
+
+/* In order of seq behind the others. */
+static void out_add(struct room *r, struct out *o)
+{
     TAILQ_INSERT_TAIL(&r->outs, o, link);
     r->pub.queued++;
-    return o;
+}
+
+/* What waits in one room. */
+struct load_outs {
+    struct room *r;
+    struct err *e;
+};
+
+static int load_out(void *ctx, const struct keep_out *k)
+{
+    struct load_outs *l = ctx;
+    struct out *o;
+
+    if (!room_id_same(&l->r->pub.id, &k->room))
+        return 0;
+    o = out_new(k);
+    if (o == NULL)
+        return err_set(l->e, ERR_OS, "no memory for the outbox");
+    out_add(l->r, o);
+    return 0;
+}
+
+int outs_read(struct engine *g, struct room *r, struct err *e)
+{
+    struct load_outs l = {r, e};
+
+    return g->conf.keep.ops->out_each(g->conf.keep.k, load_out, &l, e) < 0
+               ? err_set(e, ERR_IO, "the outbox cannot be read")
+               : 0;
 }
 
 static void out_show(struct engine *g, struct room *r, const struct out *o)
@@ -169,29 +203,21 @@ static int load_room(void *ctx, const struct keep_out *k)
     return 0;
 }
 
-static int load_one(void *ctx, const struct keep_out *k)
-{
-    struct engine *g = ctx;
-    struct room *r = room_find(g, &k->room);
-    struct out *o = r == NULL ? NULL : out_add(r, k);
-
-    if (o == NULL)
-        return -1;
-    out_show(g, r, o);
-    return 0;
-}
-
 int outbox_load(struct engine *g, struct err *e)
 {
     const struct keep *k = &g->conf.keep;
     struct load_rooms l = {.n = 0};
     int ret = k->ops->out_each(k->k, load_room, &l, e);
 
-    for (size_t i = 0; ret == 0 && i < l.n; i++)
-        ret = room_offline(g, &l.id[i]) == NULL ? -1 : 0;
-    if (ret < 0 || k->ops->out_each(k->k, load_one, g, e) < 0)
-        return err_set(e, ERR_IO, "the outbox cannot be read");
-    return 0;
+    for (size_t i = 0; ret == 0 && i < l.n; i++) {
+        struct room *r = room_offline(g, &l.id[i], e);
+        struct out *o;
+        if (r == NULL)
+            ret = -1;
+        else
+            TAILQ_FOREACH(o, &r->outs, link) out_show(g, r, o);
+    }
+    return ret < 0 ? err_set(e, ERR_IO, "the outbox cannot be read") : 0;
 }
 
 /* In the shortest form that the relay reads. */
@@ -287,11 +313,12 @@ static int out_commit(struct engine *g, struct room *r, const struct keep_out *o
     entry_line_hash(o->line, &after.line);
     if (k->ops->begin(k->k, e) < 0)
         return -1;
-    if (k->ops->out_put(k->k, o, e) < 0 || k->ops->room_put(k->k, &after, e) < 0 ||
-        k->ops->commit(k->k, e) < 0) {
+    if (k->ops->out_put(k->k, o, e) < 0 || k->ops->room_put(k->k, &after, e) < 0) {
         k->ops->rollback(k->k);
         return -1;
     }
+    if (store_commit(g, e) < 0)
+        return -1;
     r->kept = after;
     return 0;
 }
@@ -301,6 +328,10 @@ struct out *out_make(struct engine *g, struct room *r, struct span content, stru
     struct entry_made made = {0};
     struct out *o = NULL;
 
+    if (r->stale) {
+        err_set(e, ERR_IO, "what is kept of that room cannot be read: nothing was sent");
+        goto out;
+    }
     if (entry_build(g, r, content, &made, e) < 0)
         goto out;
     const struct keep_out k = {
@@ -311,11 +342,15 @@ struct out *out_make(struct engine *g, struct room *r, struct span content, stru
         .sig = span_of(made.sig, made.sig_n),
         .body = buf_span(&made.body),
     };
-    if (out_commit(g, r, &k, e) < 0)
-        goto out;
-    o = out_add(r, &k);
-    if (o == NULL)
-        err_set(e, ERR_OS, "no memory: it is kept and will be sent at the next start");
+    o = out_new(&k);
+    if (o == NULL) {
+        err_set(e, ERR_OS, "no memory: nothing was sent");
+    } else if (out_commit(g, r, &k, e) < 0) {
+        out_free(o);
+        o = NULL;
+    } else {
+        out_add(r, o);
+    }
 out:
     entry_made_free(&made);
     return o;
@@ -370,15 +405,15 @@ static int out_done(struct engine *g, struct room *r, struct out *o)
     const struct keep *k = &g->conf.keep;
     struct err e = {0};
 
+    if (store_begin(g, r) < 0)
+        return -1;
     r->kept.acked = o->seq;
     entry_line_hash(out_line(o), &r->kept.acked_line);
-    if (k->ops->begin(k->k, &e) < 0)
-        return engine_fail(g, e.code, false, "%s", e.text);
-    if (k->ops->out_drop(k->k, &r->pub.id, o->seq, &e) < 0 || room_save(g, r) < 0 ||
-        k->ops->commit(k->k, &e) < 0) {
-        k->ops->rollback(k->k);
-        return engine_fail(g, ERR_IO, false, "%s", e.text);
-    }
+    int ret = k->ops->out_drop(k->k, &r->pub.id, o->seq, &e) < 0
+                  ? engine_fail(g, e.code, false, "%s", e.text)
+                  : room_save(g, r);
+    if (store_end(g, ret) < 0)
+        return -1; /* and o is another one by now */
     TAILQ_REMOVE(&r->outs, o, link);
     r->pub.queued--;
     return 0;
@@ -428,7 +463,8 @@ int take_numbered(struct engine *g, struct frame *f)
         members_ask(g, r);
     if (leave) {
         batches_drop(r); /* their certificates and members are no longer told us: not a lie */
-        room_gone(g, r);
+        if (room_gone(g, r) < 0)
+            return -1;
     }
     out_answer(g, r, id, ERR_NONE, NULL);
     return room_send(g, r);
@@ -472,18 +508,28 @@ int take_again(struct engine *g, struct frame *f)
     return 0;
 }
 
-/* The keep has dropped them already. */
-void outs_gone(struct engine *g, struct room *r)
+void outs_drop(struct engine *g, struct room *r, enum err_code code, const char *why)
 {
     struct out *o;
 
     while ((o = TAILQ_FIRST(&r->outs)) != NULL) {
         TAILQ_REMOVE(&r->outs, o, link);
-        state_event(g, r, o->seq, 0, 0, ENGINE_FAILED, "the room is gone");
+        out_answer(g, r, o->ask, code, why);
         out_free(o);
     }
     r->pub.queued = 0;
     r->sending = 0;
+}
+
+/* The keep has dropped them already. */
+void outs_gone(struct engine *g, struct room *r)
+{
+    static const char why[] = "the room is gone";
+    struct out *o;
+
+    TAILQ_FOREACH(o, &r->outs, link)
+    state_event(g, r, o->seq, 0, 0, ENGINE_FAILED, why);
+    outs_drop(g, r, ERR_INPUT, why);
 }
 
 /* Not a member (any more): the bytes stay, for the day on which we are one again. */

@@ -60,7 +60,7 @@ static int receipt_fill(struct gather *x)
         return err_set(x->e, ERR_LOCAL, "the name of the link is too long");
     if (x->r->witness.last.is.tree.size <= c->last)
         c->tree = x->r->witness.last.is.tree;
-    if (!head_at(x->g, x->r, c->first - 1, &c->base))
+    if (head_at(x->g, x->r, c->first - 1, &c->base, x->e) != 1)
         return err_set(x->e, ERR_DATA, "what was said before is not here");
     return previous_get(x);
 }

@@ -14,24 +14,22 @@ struct room *room_find(const struct engine *g, const struct room_id *id)
     return NULL;
 }
 
-/* A room with what our disk knows of it; NULL: no memory, too many, or the disk failed. */
-static struct room *room_new(struct engine *g, const struct room_id *id, struct err *e)
+struct room *room_read(struct engine *g, const struct room_id *id, struct err *e)
 {
-    struct room *r = g->rooms_n < ROOMS_MAX ? calloc(1, sizeof *r) : NULL;
+    struct room *r = calloc(1, sizeof *r);
 
     if (r == NULL) {
-        err_set(e, ERR_LIMIT, "more than %d rooms", ROOMS_MAX);
+        err_set(e, ERR_OS, "no memory");
         return NULL;
     }
-    if (g->conf.keep.ops->room_get(g->conf.keep.k, id, &r->kept, e) < 0) {
-        free(r);
-        return NULL;
-    }
-    r->pub.id = r->kept.id = *id;
     STAILQ_INIT(&r->guests);
-    if (ephemeral_load(g, r, e) < 0 || seats_load(g, r, e) < 0 || held_load(g, r, e) < 0) {
-        roster_free(&r->roster);
-        free(r);
+    TAILQ_INIT(&r->outs);
+    STAILQ_INIT(&r->batches);
+    int found = g->conf.keep.ops->room_get(g->conf.keep.k, id, &r->kept, e);
+    r->pub.id = r->kept.id = *id;
+    if (found < 0 || ephemeral_load(g, r, e) < 0 || seats_load(g, r, e) < 0 ||
+        held_load(g, r, e) < 0 || outs_read(g, r, e) < 0) {
+        room_free(r);
         return NULL;
     }
     nature_show(r);
@@ -39,18 +37,27 @@ static struct room *room_new(struct engine *g, const struct room_id *id, struct 
         r->pub.first = r->kept.first;
         r->pub.number = r->kept.number;
     }
-    TAILQ_INIT(&r->outs);
-    STAILQ_INIT(&r->batches);
-    g->rooms[g->rooms_n++] = r;
     return r;
 }
 
-struct room *room_offline(struct engine *g, const struct room_id *id)
+/* NULL: no memory, too many, or the disk failed. */
+static struct room *room_new(struct engine *g, const struct room_id *id, struct err *e)
 {
-    struct err e = {0};
+    if (g->rooms_n == ROOMS_MAX) {
+        err_set(e, ERR_LIMIT, "more than %d rooms", ROOMS_MAX);
+        return NULL;
+    }
+    struct room *r = room_read(g, id, e);
+    if (r != NULL)
+        g->rooms[g->rooms_n++] = r;
+    return r;
+}
+
+struct room *room_offline(struct engine *g, const struct room_id *id, struct err *e)
+{
     struct room *r = room_find(g, id);
 
-    return r != NULL ? r : room_new(g, id, &e);
+    return r != NULL ? r : room_new(g, id, e);
 }
 
 void room_free(struct room *r)
@@ -166,6 +173,7 @@ static void position_check(struct engine *g, struct room *r)
 {
     struct keep_room *k = &r->kept;
     struct hash known;
+    struct err e = {0};
 
     r->away = k->based && r->from > k->number + 1;
     if (r->away && r->from > r->pub.last + 1)
@@ -175,7 +183,8 @@ static void position_check(struct engine *g, struct room *r)
     if (k->based && r->pub.last < k->number)
         room_break(g, r, "the relay has lost messages: it ends at %llu, we verified up to %llu",
                    (unsigned long long)r->pub.last, (unsigned long long)k->number);
-    else if (k->based && r->from > 0 && head_at(g, r, r->from - 1, &known) &&
+    else if (k->based && r->from > 0 &&
+             store_found(g, head_at(g, r, r->from - 1, &known, &e), &e) &&
              !hash_same(&known, &r->from_head))
         room_break(g, r, "the relay has changed its history before number %llu",
                    (unsigned long long)r->from);
@@ -206,9 +215,11 @@ int room_away_settle(struct engine *g, struct room *r)
                    (unsigned long long)r->kept.number + 1, (unsigned long long)r->from - 1);
         return 0;
     }
+    if (store_begin(g, r) < 0)
+        return -1;
     passed_over(g, r, "you were no member then");
     base_set(g, r);
-    return room_save(g, r);
+    return store_end(g, room_save(g, r));
 }
 
 static void own_alarm(struct engine *g, struct room *r, const char *what)
@@ -313,8 +324,10 @@ void room_own_settle(struct engine *g, struct room *r)
         own_alarm(g, r, "shows a line of another device, without its signature, as one of");
         return;
     }
+    if (store_begin(g, r) < 0)
+        return;
     entry_line_hash(str_of(r->own_line), &r->kept.prev);
-    (void)!room_save(g, r);
+    (void)!store_end(g, room_save(g, r)); /* a failure shows as ENGINE_CLOSE */
 }
 
 static void room_copy(struct room *r, const struct f_room_info *info)
@@ -329,6 +342,18 @@ static void room_copy(struct room *r, const struct f_room_info *info)
     r->denied = r->caught = r->pub.broken = false;
 }
 
+/* Within a turn. */
+static int room_heard(struct engine *g, struct room *r, const struct f_room_info *info)
+{
+    room_copy(r, info);
+    if (nature_take(g, r, info) < 0)
+        return -1;
+    if (!r->pub.broken)
+        position_check(g, r);
+    own_check(g, r, info);
+    return room_save(g, r);
+}
+
 int room_take(struct engine *g, const struct f_room_info *info)
 {
     struct err e = {0};
@@ -338,13 +363,7 @@ int room_take(struct engine *g, const struct f_room_info *info)
         r = room_new(g, &info->id, &e);
     if (r == NULL)
         return engine_fail(g, e.code, false, "%s", e.text);
-    room_copy(r, info);
-    if (nature_take(g, r, info) < 0)
-        return -1;
-    if (!r->pub.broken)
-        position_check(g, r);
-    own_check(g, r, info);
-    if (room_save(g, r) < 0)
+    if (store_begin(g, r) < 0 || store_end(g, room_heard(g, r, info)) < 0)
         return -1;
     event_room(g, ENGINE_ROOM, r);
     room_own_settle(g, r);
@@ -353,13 +372,15 @@ int room_take(struct engine *g, const struct f_room_info *info)
     return room_settle(g, r);
 }
 
-void room_gone(struct engine *g, struct room *r)
+int room_gone(struct engine *g, struct room *r)
 {
     if (!r->pub.joined)
-        return;
+        return 0;
     r->pub.joined = r->is_signed = false;
-    (void)!ephemeral_left(g, r); /* a failure shows as ENGINE_CLOSE */
+    if (ephemeral_left(g, r) < 0)
+        return -1;
     event_room(g, ENGINE_ROOM, r);
+    return 0;
 }
 
 /* --- members --- */

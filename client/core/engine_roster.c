@@ -167,14 +167,14 @@ static void person_comes(struct engine *g, struct room *r, const struct verdict 
         members_ask(g, r); /* his devices */
 }
 
-static void person_goes(struct engine *g, struct room *r, const struct verdict *v)
+static int person_goes(struct engine *g, struct room *r, const struct verdict *v)
 {
     struct engine_member *m = member_by_name(r, v->by->account);
 
     if (m != NULL)
         m->left = true;
-    if (strcmp(v->by->account, g->account) == 0 && v->number > r->entered)
-        room_gone(g, r); /* said here, or on another device of ours */
+    bool ours = strcmp(v->by->account, g->account) == 0 && v->number > r->entered;
+    return ours ? room_gone(g, r) : 0; /* said here, or on another device of ours */
 }
 
 int seats_take(struct engine *g, struct room *r, const struct verdict *v)
@@ -190,8 +190,8 @@ int seats_take(struct engine *g, struct room *r, const struct verdict *v)
         return -1;
     if (v->what.kind == CONTENT_JOIN)
         person_comes(g, r, v);
-    if (v->what.kind == CONTENT_LEAVE)
-        person_goes(g, r, v);
+    if (v->what.kind == CONTENT_LEAVE && person_goes(g, r, v) < 0)
+        return -1;
     event_room(g, ENGINE_MEMBERS, r);
     return 0;
 }
@@ -311,20 +311,10 @@ static int roll_page(struct engine *g, struct room *r, const struct f_roll *x)
 /* A page is one transaction. */
 static int roll_work(struct engine *g, struct room *r, const struct f_roll *x)
 {
-    const struct keep *k = &g->conf.keep;
     uint64_t before = r->roster.upto;
-    struct err e = {0};
 
-    if (k->ops->begin(k->k, &e) < 0)
-        return engine_fail(g, e.code, false, "%s", e.text);
-    if (roll_page(g, r, x) < 0) {
-        k->ops->rollback(k->k);
+    if (store_begin(g, r) < 0 || store_end(g, roll_page(g, r, x)) < 0)
         return -1;
-    }
-    if (k->ops->commit(k->k, &e) < 0) {
-        k->ops->rollback(k->k);
-        return engine_fail(g, e.code, false, "%s", e.text);
-    }
     if (r->roster.upto == before && before < r->pub.last)
         room_break(g, r, "the relay does not tell who is a member");
     return 0;

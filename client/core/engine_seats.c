@@ -64,13 +64,10 @@ int seat_sign(struct engine *g, struct room *r)
     if (r->is_signed || r->sign_tried || out_waits(r, CONTENT_JOIN))
         return 0;
     struct out *o = seat_make(g, r, join_put, NULL, &e);
-    if (o == NULL) {
-        r->sign_tried = true;
-        out_answer(g, r, r->join_ask, e.code, e.text);
-        event_text(g, ENGINE_NOTE, r, "%s: our join could not be signed: %s", r->pub.name, e.text);
-    } else {
-        o->ask = r->join_ask;
-    }
+    if (o == NULL) /* who waits for it is answered when the connection is lost */
+        return engine_fail(g, e.code, false, "%s: our join could not be signed: %s", r->pub.name,
+                           e.text);
+    o->ask = r->join_ask;
     r->join_ask = 0;
     return 0;
 }

@@ -21,6 +21,9 @@ void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
 
 void mine_add(struct room *r, uint64_t seq, uint64_t number)
 {
+    for (unsigned i = r->mine_n; i-- > 0;)
+        if (r->mine[i].seq == seq)
+            return; /* by the relay's answer, or shown before */
     if (r->mine_n == MINE_MAX) {
         memmove(r->mine, r->mine + 1, sizeof r->mine - sizeof r->mine[0]);
         r->mine_n--;

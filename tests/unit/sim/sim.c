@@ -23,8 +23,9 @@ int main(void)
             fflush(stdout);
             failed++;
         }
-    printf("%u seeds, %u failed: %u said, %u power cuts, %u starts, %u lies told, %u noticed\n",
-           t.seeds, failed, t.said, t.cuts, t.boots, t.told, t.noticed);
+    printf("%u seeds, %u failed: %u said, %u power cuts, %u commits refused, %u starts, %u lies "
+           "told, %u noticed\n",
+           t.seeds, failed, t.said, t.cuts, t.balked, t.boots, t.told, t.noticed);
     printf("%u rooms without a disk, %u of them held only the latest; %u further certificates, %u "
            "times nothing was said to one\n",
            t.mists, t.fallen, t.enrolled, t.stopped);

@@ -176,8 +176,8 @@ bool member_boot(struct world *w, int who)
         bool was = disk_dead(m->disk);
         if (was)
             disk_reboot(m->disk);
-        m->keep = (struct keep){&keep_sqlite_ops,
-                                keep_sqlite_open(m->path, &pool_get()->keep, &w->rng, &e)};
+        m->keep =
+            (struct keep){balk_ops(w), keep_sqlite_open(m->path, &pool_get()->keep, &w->rng, &e)};
     }
     if (m->disk != NULL && disk_dead(m->disk)) {
         member_dies(w, who);

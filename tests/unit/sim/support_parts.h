@@ -79,6 +79,9 @@ int64_t relay_now(const struct world *w);
 struct moment relay_moment(const struct world *w);
 void relay_turn(struct world *w);
 
+/* support_balk.c */
+const struct keep_ops *balk_ops(struct world *w);
+
 /* support_client.c */
 void member_make(struct world *w, int who, bool on_disk);
 void member_turn(struct world *w, int who);

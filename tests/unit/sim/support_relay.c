@@ -262,7 +262,8 @@ void relay_turn(struct world *w)
         relay_tick(w);
     }
     if (core_commit(w->core, &e) < 0) {
-        if (!disk_dead(w->disk))
+        w->lost += w->lossy; /* a disk that lies may have lost anything */
+        if (!disk_dead(w->disk) && !w->lossy)
             world_fail(w, "commit: %s", e.text);
         relay_dies(w);
         return;

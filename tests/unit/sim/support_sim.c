@@ -280,8 +280,18 @@ static void stuck(struct world *w, int who)
     }
 }
 
+/* The victim of a lie is to hear it. */
+static void balks(struct world *w, bool on)
+{
+    for (int i = 0; i < PEOPLE; i++) {
+        w->m[i].balk.s = on ? w->seed * PEOPLE + (uint64_t)i : 0;
+        w->m[i].balks = on && (w->lie == LIE_NONE || i != w->victim);
+    }
+}
+
 static void heal(struct world *w)
 {
+    balks(w, false);
     disk_lies(w->disk, false);
     disk_fuse(w->disk, UINT64_MAX);
     w->delay = 50;
@@ -353,6 +363,7 @@ static void tally(struct world *w, struct sim_tally *t)
 {
     t->seeds++;
     t->cuts += w->cuts;
+    t->balked += w->balked;
     for (size_t i = 0; i < SIM_LIES; i++) {
         t->lies[i].what = plans[i].what;
         t->lies[i].silent = plans[i].notice == CANNOT;
@@ -381,6 +392,7 @@ bool sim_seed(uint64_t seed, bool loud, struct sim_tally *t)
         liar_room(w, p);
     mist(w);
     w->delay = 1 + (int64_t)dice_below(&w->dice, 400);
+    balks(w, true);
     story(w, p);
     if (world_good(w) && p == NULL)
         world_check_all(w);

@@ -11,6 +11,7 @@ enum { SIM_LIES = 30 }; /* kinds of them */
 
 struct sim_tally { /* adds up */
     unsigned seeds, cuts, said, boots, told, noticed;
+    unsigned balked;            /* commits that a client's disk refused */
     unsigned mists, fallen;     /* rooms without a disk; those that did not hold all of theirs */
     unsigned enrolled, stopped; /* seeds with a further certificate; what it kept from being said */
     struct {

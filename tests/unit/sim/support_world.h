@@ -62,9 +62,11 @@ struct member_sim {
     int64_t skew, dial_at, boot_at;
     struct link_plain *l;
     unsigned refused, alarms, notes, closes, boots;
-    bool shown_key; /* a list with the further certificate was taken in, and is on the disk */
-    bool accepted;  /* ... and a person said yes to it */
-    char why[256];  /* of the last refusal, alarm or close */
+    struct dice balk; /* of its own: what does not happen changes no story */
+    bool balks;       /* his disk refuses a commit now and then */
+    bool shown_key;   /* a list with the further certificate was taken in, and is on the disk */
+    bool accepted;    /* ... and a person said yes to it */
+    char why[256];    /* of the last refusal, alarm or close */
     uint16_t shown[ROOMS][NUMBERS]; /* in this run of the client */
 };
 
@@ -137,6 +139,7 @@ struct world {
     bool early;          /* acknowledges before the commit: must be caught */
     bool lossy;          /* losses are counted */
     unsigned lost, cuts; /* cuts: power failures of any disk */
+    unsigned balked;     /* commits that a member's disk refused */
     int64_t delay;       /* of a chunk, at most */
     enum lie lie;
     enum content_kind lie_kind; /* entries of which kind; CONTENT_UNKNOWN: of any */

@@ -61,7 +61,7 @@ static void test_every_kind_of_lie_was_told(void **state)
 static void test_rooms_and_keys_took_part(void **state)
 {
     (void)state;
-    assert_true(all.mists > 0 && all.fallen > 0);
+    assert_true(all.mists > 0 && all.fallen > 0 && all.balked > 0);
     assert_true(all.enrolled > 0 && all.stopped > 0);
 }
 
