@@ -227,23 +227,27 @@ static void audit(struct conn *c, const char *word, const struct hash *fp)
     loop_ask(c->loop, j);
 }
 
-static void gone(struct conn *c, const char *why)
+/* The core hears that it ended. false: there is no memory to say so, and it has to be said: else
+ * its member would be there for ever, and one of his connections taken. */
+static bool gone(struct conn *c, const char *why)
 {
-    struct job *j = c->session == NULL ? NULL : job_new(JOB_GONE, c->id);
+    struct str reason = str_of(why);
 
-    if (j != NULL) {
-        struct str s = str_of(why);
-
-        if (s.n >= sizeof j->reason)
-            s.n = sizeof j->reason - 1;
-        j->logout = c->logout;
-        if (str_copy(j->reason, sizeof j->reason, s) == 0)
-            loop_ask(c->loop, j);
-    }
-    session_free(c->session);
-    c->session = NULL;
     crowds_leave(c);
     classic_leave(c);
+    if (c->session == NULL)
+        return true;
+    struct job *j = job_new(JOB_GONE, c->id);
+    if (j == NULL)
+        return false;
+    if (reason.n >= sizeof j->reason)
+        reason.n = sizeof j->reason - 1;
+    memcpy(j->reason, reason.p, reason.n);
+    j->logout = c->logout;
+    loop_ask(c->loop, j);
+    session_free(c->session);
+    c->session = NULL;
+    return true;
 }
 
 static struct box *worker_of(const struct conn *c)
@@ -289,13 +293,28 @@ static void on_closed(uv_handle_t *h)
     free(c);
 }
 
+/* Until its next tick: nothing is heard of it or said to it any more. */
+static void conn_rest(struct conn *c)
+{
+    c->state = CONN_ENDING;
+    c->deadline = clock_ticks();
+    c->at_worker = c->shut = true;
+    c->full = false;
+    shutdown(c->fd, SHUT_RDWR);
+    undirty(c);
+    watch(c);
+}
+
 void conn_destroy(struct conn *c, const char *why)
 {
     if (c->state != CONN_ENDING)
         tell(c, parting(c), why);
     if (c->state == CONN_SHAKING)
         drop(c);
-    gone(c, why);
+    if (!gone(c, why)) {
+        conn_rest(c);
+        return;
+    }
     gate_leave(c->loop->env.gate, &c->source, c->proven);
     undirty(c);
     HASH_DEL(c->loop->conns, c);
@@ -310,7 +329,7 @@ void conn_end(struct conn *c, const char *why)
     tell(c, parting(c), why);
     if (c->link != NULL && seal(c, SIZE_MAX) == 0)
         link_close(c->link);
-    gone(c, why);
+    (void)gone(c, why); /* or when it is destroyed */
     c->state = CONN_ENDING;
     c->at_worker = c->held = false;
     c->deadline = clock_ticks() + LINGER_MS;
@@ -613,9 +632,11 @@ void conn_publish(struct conn *c, const struct effect *ef)
 
 static void late(struct conn *c)
 {
-    if (c->state == CONN_SHAKING)
+    bool shaking = c->state == CONN_SHAKING;
+
+    if (shaking)
         audit(c, "timeout", NULL);
-    conn_destroy(c, "handshake took too long");
+    conn_destroy(c, shaking ? "handshake took too long" : "no memory");
 }
 
 void conn_tick(struct conn *c, int64_t now, int64_t ticks)

@@ -21,17 +21,22 @@ struct joining {
     struct store_chain chain;
 };
 
+/* Nothing more can be asked on a connection that was for this. */
+static void join_end(struct joining *g, enum proto_code code, const char *text, const char *reason)
+{
+    core_error(g->c, g->j->conn, g->f->id, code, text);
+    effect_add(g->c, EFFECT_CLOSE, g->j->conn)->reason = reason;
+}
+
 static void join_error(struct joining *g, enum proto_code code, const char *text,
                        const char *reason)
 {
     struct audit_note n = {"join-refused", reason, g->j->source, NULL, NULL, true};
 
     core_audit(g->c, &n);
-    core_error(g->c, g->j->conn, g->f->id, code, text);
-    if (code == CODE_AUTH) {
+    if (code == CODE_AUTH)
         penalty_add(g->c, NULL, g->j->source);
-        effect_add(g->c, EFFECT_CLOSE, g->j->conn)->reason = reason;
-    }
+    join_end(g, code, text, reason);
 }
 
 static void join_answer(struct joining *g, const struct account *a)
@@ -283,7 +288,7 @@ void ask_join(struct core *c, struct job *j)
     *g = (struct joining){.c = c, .j = j, .f = &j->frame.u.join};
     sha256(span_of(j->csr.spki, j->csr.spki_n), &g->key);
     if (penalty_due(c, NULL, j->source))
-        core_error(c, j->conn, g->f->id, CODE_BUSY, "too many failures: try again later");
+        join_end(g, CODE_BUSY, "too many failures: try again later", "too-many-failures");
     else if (invite_check(g) && (g->invite.bound ? name_match(g) : name_reserve(g)) &&
              email_take(g) && device_name_check(g) && c->failed.code == ERR_NONE && join_issue(g))
         join_store(g);

@@ -393,6 +393,11 @@ static void root_as_leaf(struct scene *s)
     s->levels = 1;
     s->send[0] = true;
 }
+static void root_as_intermediate(struct scene *s)
+{
+    root_as_leaf(s);
+    s->ask.role = CERT_INTERMEDIATE;
+}
 static void device_with_ec_key(struct scene *s)
 {
     LEAF.spki = span_of(spkis[2], spki_n[2]);
@@ -746,6 +751,7 @@ static const struct row {
     {scene_relay, leaf_is_ca, CERT_IS_CA, "a CA with a leaf's names"},
     {scene_relay, intermediate_as_leaf, CERT_IS_CA, "the intermediate as relay"},
     {scene_relay, root_as_leaf, CERT_IS_CA, "the root as relay"},
+    {scene_relay, root_as_intermediate, CERT_WRONG_ROLE, "the root as a CA below it"},
     {scene_device, device_with_ec_key, CERT_WEAK_KEY, "a device without RSA cannot sign entries"},
     {scene_relay, no_san, CERT_NO_SAN, "only a CN, and it matches"},
     {scene_device, no_san, CERT_NO_SAN, "device without SAN"},

@@ -455,6 +455,33 @@ static void a_strange_mbedtls_is_not_trusted(void **state)
     }
 }
 
+/* Whatever mbedTLS says of its handshake: when our own check of the relay's certificates was never
+ * run, nothing goes on. */
+static void a_handshake_without_our_check_is_none(void **state)
+{
+    struct err e = {0};
+
+    (void)state;
+    for (int checked = 1; checked >= 0; checked--) {
+        struct bare b;
+        size_t used;
+        memset(&b, 0, sizeof b);
+        pair_conf(&b.p, w);
+        b.p.end[ROLE_RELAY] = link_new(ROLE_RELAY, &b.p.conf[ROLE_RELAY], &e);
+        assert_non_null(b.p.end[ROLE_RELAY]);
+        bare_start(&b, MUTUAL, NULL);
+        struct span s = tls_out(b.tls);
+        assert_int_equal(link_feed(b.p.end[ROLE_RELAY], s.p, s.n), 0);
+        s = link_out(b.p.end[ROLE_RELAY]);
+        bare_feed(&b, s.p, s.n - 1);
+        assert_true(b.tls->checked);
+        b.tls->checked = checked;
+        assert_int_equal(tls_shake(b.tls, s.p + s.n - 1, 1, &used), checked ? 0 : -1);
+        assert_int_equal(tls_open(b.tls), checked);
+        bare_free(&b);
+    }
+}
+
 static void nothing_is_handed_over_too_early_or_twice(void **state)
 {
     struct tls_handover h;
@@ -561,6 +588,7 @@ int main(void)
         cmocka_unit_test(secrets_prove_nothing),
         cmocka_unit_test(bytes_inside_the_record_of_finished_are_refused),
         cmocka_unit_test(a_strange_mbedtls_is_not_trusted),
+        cmocka_unit_test(a_handshake_without_our_check_is_none),
         cmocka_unit_test(nothing_is_handed_over_too_early_or_twice),
         cmocka_unit_test(a_link_answers_a_key_update),
         cmocka_unit_test(keys_change_on_command),

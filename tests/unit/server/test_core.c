@@ -374,22 +374,27 @@ static void test_join_refused(void **state)
     (void)state;
     client_join(c, wrong, "alice", "laptop", 0);
     client_error(c, CODE_AUTH);
+    assert_true(c->closed);
     relay_invite(r, &(struct operator_invite){.life = 1000}, token);
     r->now += 1000;
     c = client_stranger(r);
     client_join(c, token, "alice", "laptop", 0);
     client_error(c, CODE_AUTH);
+    assert_true(c->closed);
     relay_invite(r, &(struct operator_invite){0}, token);
     c = client_stranger(r);
     client_join(c, token, "al ice", "laptop", 0);
     client_error(c, CODE_BAD_NAME);
+    assert_true(c->closed);
     c = client_stranger(r);
     client_join(c, token, "alice", "lap/top", 0);
     client_error(c, CODE_BAD_NAME);
+    assert_true(c->closed);
     r->issue_fails = true;
     c = client_stranger(r);
     client_join(c, token, "alice", "laptop", 0);
     client_error(c, CODE_BUSY);
+    assert_true(c->closed);
     r->issue_fails = false;
     c = client_stranger(r);
     client_join(c, token, "alice", "laptop", 0); /* none of these burnt it */

@@ -3,7 +3,10 @@
  * fail (Makefile: malloc, calloc and realloc are stood in front of). */
 #include "tests/unit/server/support_relay.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "server/conn.h"
 #include "server/core/store_window.h"
@@ -11,12 +14,13 @@
 #include "server/roll.h"
 
 static unsigned long left = ULONG_MAX; /* allocations that still succeed */
+static bool once;                      /* then one fails, else all */
 
 static bool denied(void)
 {
     if (left == ULONG_MAX || left-- > 0)
         return false;
-    left = 0;
+    left = once ? ULONG_MAX : 0;
     return true;
 }
 
@@ -41,9 +45,11 @@ void *__wrap_realloc(void *p, size_t n)
     return denied() ? NULL : __real_realloc(p, n);
 }
 
-static void memory_for(unsigned long n)
+/* The try of that number: after half as many allocations one fails, or all that follow. */
+static void memory_for(unsigned long try)
 {
-    left = n;
+    left = try / 2;
+    once = try % 2 != 0;
 }
 
 static void memory_back(void)
@@ -51,7 +57,8 @@ static void memory_back(void)
     left = ULONG_MAX;
 }
 
-enum { ITEM_AND_TABLE = 3 }; /* what the first one in a table takes: itself, table, buckets */
+/* Tries that fail for the first one in a table: itself, the table, its buckets. */
+enum { ITEM_AND_TABLE = 2 * 3 };
 
 /* --- the shell's tables --- */
 
@@ -140,6 +147,67 @@ static void an_ephemeral_entry_is_not_kept(void **state)
         assert_int_equal(store_window_bytes(w) == 0, ret < 0);
     }
     ops->close(w);
+}
+
+/* --- who leaves while there is no memory to say so --- */
+
+static struct session *session_of_guest(void)
+{
+    const struct session_conf conf = {
+        .conn = 1, .relay = "relay.example", .source = "192.0.2.1", .join = true};
+    struct err e = {0};
+    struct session *s = session_new(&conf, moment(0), &e);
+
+    assert_non_null(s);
+    return s;
+}
+
+/* The core hears of it when there is: else that member would be there for ever. */
+static void an_end_is_told_later(void **state)
+{
+    const struct gate_limits limits = {10, 10, 10};
+    _Atomic uint64_t newcomer_ms = 30000, out_max = LINK_OUT_MAX;
+    struct rng rng = rng_system();
+    struct loop *l = calloc(1, sizeof *l);
+    struct guest g = {.source = {{1}}, .text = "192.0.2.1"};
+    struct gate_counts counts;
+    int fds[2];
+    char byte;
+    (void)state;
+
+    l->env = (struct loop_env){.gate = gate_new(&limits, &rng),
+                               .log = log_new(open("/dev/null", O_WRONLY)),
+                               .newcomer_ms = &newcomer_ms,
+                               .out_max = &out_max};
+    assert_int_equal(uv_loop_init(&l->uv), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    g.fd = fds[0];
+    assert_int_equal(gate_enter(l->env.gate, &g.source), GATE_IN);
+    conn_welcome(l, 7, &g);
+    struct conn *c = l->conns;
+    assert_non_null(c);
+    c->session = session_of_guest();
+    memory_for(0);
+    conn_destroy(c, "cut");
+    conn_tick(c, 0, clock_ticks()); /* nor now */
+    memory_back();
+    assert_int_equal(l->jobs.n, 0);
+    assert_ptr_equal(l->conns, c);
+    assert_int_equal(read(fds[1], &byte, 1), 0); /* the peer knows */
+    conn_tick(c, 0, clock_ticks());
+    assert_null(l->conns);
+    assert_int_equal(l->jobs.n, 1);
+    assert_int_equal(l->jobs.first->kind, JOB_GONE);
+    assert_int_equal(l->jobs.first->conn, 7);
+    gate_counts(l->env.gate, &counts);
+    assert_int_equal(counts.conns, 0);
+    jobs_free(&l->jobs);
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&l->uv), 0);
+    log_free(l->env.log);
+    gate_free(l->env.gate);
+    close(fds[1]);
+    free(l);
 }
 
 /* --- the core: it says why it ends, and what it was at has not happened --- */
@@ -296,7 +364,7 @@ static void a_checkpoint_is_not_signed(void **state)
         core_tick(r->core);
         memory_back();
         ret = core_commit(r->core, &e);
-        assert_true(n >= ITEM_AND_TABLE + 1 || ret < 0); /* what is signed is kept, in a table */
+        assert_true(n >= ITEM_AND_TABLE + 2 || ret < 0); /* what is signed is kept, in a table */
         core_counts(r->core, &counts);
         assert_int_equal(counts.signings, ret == 0);
     }
@@ -311,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_device_is_not_known),
         cmocka_unit_test(a_room_is_not_entered),
         cmocka_unit_test(an_ephemeral_entry_is_not_kept),
+        cmocka_unit_test(an_end_is_told_later),
         TEST(a_core_does_not_start),
         TEST(a_stranger_ends_nobody),
         TEST(an_entry_is_not_numbered),

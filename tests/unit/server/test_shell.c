@@ -377,6 +377,35 @@ static void mail_keeps_its_order(void **state)
     box_free(b);
 }
 
+static void jobs_add_new(struct jobs *l, uint64_t conn)
+{
+    jobs_add(l, job_new(JOB_GONE, conn));
+}
+
+/* One author's entries are jobs of several turns: they are done in the order in which they came. */
+static void jobs_keep_their_order(void **state)
+{
+    struct jobs turn = {0}, all = {0};
+    uint64_t n = 0;
+    (void)state;
+
+    for (uint64_t i = 1; i <= 9; i++) {
+        jobs_add_new(&turn, i);
+        if (i % 3 == 0)
+            jobs_move(&all, &turn);
+    }
+    jobs_move(&all, &turn); /* nothing more */
+    assert_null(turn.first);
+    assert_int_equal(all.n, 9);
+    for (struct job *j; (j = jobs_next(&all)) != NULL; job_free(j)) {
+        assert_int_equal(j->conn, ++n);
+        if (n == 5)
+            jobs_add_new(&all, 10);
+    }
+    assert_int_equal(n, 10);
+    assert_int_equal(all.n, 0);
+}
+
 static void ids_name_their_loop(void **state)
 {
     (void)state;
@@ -471,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_network_is_one_source_of_the_log),
         cmocka_unit_test(the_roll_judges),
         cmocka_unit_test(mail_keeps_its_order),
+        cmocka_unit_test(jobs_keep_their_order),
         cmocka_unit_test(ids_name_their_loop),
         cmocka_unit_test(names_and_ports),
         cmocka_unit_test(names_of_the_certificate),
