@@ -156,7 +156,9 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(INVITE_EACH, "SELECT " INVITE " ORDER BY made")                                              \
     X(AUDIT_ADD, "INSERT INTO audit_log VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"                          \
                  " ON CONFLICT (event, reason, address, time) WHERE folded"                        \
-                 " DO UPDATE SET count = count + excluded.count")                                  \
+                 " DO UPDATE SET count = count + excluded.count,"                                  \
+                 " account = iif(account = excluded.account, account, ''),"                        \
+                 " fingerprint = iif(fingerprint = excluded.fingerprint, fingerprint, '')")        \
     X(AUDIT_EACH, "SELECT event, account, fingerprint, reason, address, time, count, folded"       \
                   " FROM audit_log WHERE time >= ?1 ORDER BY time, rowid")
 

@@ -145,7 +145,9 @@ struct store_audit {
     struct str event, account, fp, reason, address;
     int64_t time;
     uint64_t count;
-    bool folded; /* one row per event, reason, address and minute: time is cut, count adds up */
+    /* One row per event, reason, address and minute: time is cut, count adds up, and account and fp
+     * are empty unless they were the same each time. */
+    bool folded;
 };
 
 typedef int store_each_user(void *ctx, const struct store_user *row);

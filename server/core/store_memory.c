@@ -921,8 +921,10 @@ static int memory_audit_add(void *db, const struct store_audit *row, struct err 
             str_same(a->reason, r.reason) && str_same(a->address, r.address)) {
             at = a_at;
             r.count += a->count;
-            r.account = a->account;
-            r.fp = a->fp;
+            if (!str_same(a->account, r.account))
+                r.account = str_of("");
+            if (!str_same(a->fp, r.fp))
+                r.fp = str_of("");
         }
     }
     struct store_audit *c = audit_copy(&r);

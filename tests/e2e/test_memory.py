@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from relay import BUILD, CLIENT, PASSWORD, SECONDS, Relay, messages
+from relay import BUILD, CLIENT, PASSWORD, RELAY, SECONDS, Relay, messages, template
 
 NOMEM = os.path.join(BUILD, "nomem.so")
 FOREVER = 10 ** 9
@@ -201,16 +201,46 @@ def test_no_core_and_no_look_from_outside(relay):
         look_from_outside(shutil.copy(CLIENT, reach), as_nobody)
 
 
+@plain
+def test_no_look_at_a_relay_from_outside():
+    """F14: nor at a relay that runs as somebody who is not root."""
+    as_nobody = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as reach:
+        os.chmod(reach, 0o755)
+        shutil.copytree(template(), f"{reach}/relay")
+        if as_nobody:
+            for where, _, names in os.walk(f"{reach}/relay"):
+                for path in where, *(f"{where}/{n}" for n in names):
+                    os.chown(path, 65534, 65534)
+        with subprocess.Popen([shutil.copy(RELAY, reach), "run", "--dir", f"{reach}/relay"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True,
+                              stderr=subprocess.PIPE, cwd="/", env={}, **as_nobody) as p:
+            log = []
+            try:
+                while not log or "event=listening" not in log[-1]:
+                    log.append(p.stderr.readline())
+                    assert log[-1], log
+                hidden_from(p.pid, as_nobody)
+            finally:
+                p.kill()
+
+
+def hidden_from(pid, somebody):
+    for name in "mem", "environ", "maps":
+        look = subprocess.run(["cat", f"/proc/{pid}/{name}"], capture_output=True, cwd="/",
+                              check=False, **somebody)
+        assert look.returncode != 0 and look.stdout == b"", name
+
+
 def look_from_outside(client, as_nobody):
     with subprocess.Popen([client, "--no-open", "join", "-"], stdin=subprocess.PIPE,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
                           env={"HOME": "/nonexistent"}, **as_nobody) as p:
-        settled(p.pid)
-        for name in "mem", "environ", "maps":
-            look = subprocess.run(["cat", f"/proc/{p.pid}/{name}"], capture_output=True,
-                                  cwd="/", check=False, **as_nobody)
-            assert look.returncode != 0 and look.stdout == b"", name
-        p.kill()
+        try:
+            settled(p.pid)
+            hidden_from(p.pid, as_nobody)
+        finally:
+            p.kill()
 
 
 def settled(pid):

@@ -333,6 +333,13 @@ static void directories_belong_to_us_alone(void **state)
         assert_int_equal(dir_make(deep, &here), -1);
         assert_non_null(strstr(here.text, "chmod go-w"));
     }
+    if (geteuid() == 0) {
+        struct err here = {0};
+        assert_int_equal(chmod(deep, 0700), 0);
+        assert_int_equal(chown(deep, 12345, (gid_t)-1), 0);
+        assert_int_equal(dir_make(deep, &here), -1);
+        assert_non_null(strstr(here.text, "belongs to user 12345"));
+    }
     assert_int_equal(file_create(path, FILE_PUBLIC, text(""), &e), 0);
     assert_int_equal(dir_make(path, &e), -1);
     snprintf(deep, sizeof deep, "rm -rf %s/x", dir);

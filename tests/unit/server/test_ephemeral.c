@@ -553,7 +553,8 @@ static void all_rooms_share_one_bound(void **state)
         }
     assert_true(store_window_bytes(w) <= EPHEMERAL_BYTES + EPHEMERAL_BYTES / 2 + WINDOW_BYTES);
     assert_true(store_window_full(w, &(struct room_id){{0xff}}));
-    assert_true(store_window_full(w, &(struct room_id){{0, 0, 0, 0, 1}})); /* nothing was said yet */
+    assert_true(
+        store_window_full(w, &(struct room_id){{0, 0, 0, 0, 1}})); /* nothing was said yet */
     store_window.close(w);
 }
 

@@ -470,8 +470,10 @@ static int audit_sum(void *ctx, const struct store_audit *row)
 {
     uint64_t *sum = ctx;
     *sum = *sum * 100 + row->count;
-    if (row->folded)
-        assert_true(str_is(row->account, "first"));
+    if (row->folded) { /* one name for all that was counted, or none */
+        assert_true(str_is(row->account, row->count == 5 ? "" : "first"));
+        assert_true(str_is(row->fp, row->count == 5 ? "" : "aa"));
+    }
     return 0;
 }
 
@@ -479,6 +481,7 @@ static void test_audit(void **state)
 {
     struct store_audit a = {.event = str_of("refused"),
                             .account = str_of("first"),
+                            .fp = str_of("aa"),
                             .reason = str_of("expired"),
                             .address = str_of("192.0.2.1"),
                             .time = 120000,
@@ -488,18 +491,19 @@ static void test_audit(void **state)
     (void)state;
     for (int i = 0; i < 5; i++) {
         assert_int_equal(OP(audit_add, &a), 0);
-        a.time += 7000; /* the same minute */
-        a.account = str_of("later");
+        a.time += 7000;                                 /* the same minute */
+        a.account = str_of(i == 0 ? "later" : "first"); /* the second one alone differs */
+        a.fp = str_of(i == 0 ? "bb" : "aa");
     }
-    a.account = str_of("first");
     a.time = 180000; /* the next */
+    assert_int_equal(OP(audit_add, &a), 0);
     assert_int_equal(OP(audit_add, &a), 0);
     a.time = 240000;
     a.folded = false;
     assert_int_equal(OP(audit_add, &a), 0);
     assert_int_equal(OP(audit_add, &a), 0);
     assert_int_equal(st.ops->audit_each(st.db, 0, audit_sum, &sum, &e), 0);
-    assert_int_equal(sum, 5010101);
+    assert_int_equal(sum, 5020101);
     sum = 0;
     assert_int_equal(st.ops->audit_each(st.db, 200000, audit_sum, &sum, &e), 0);
     assert_int_equal(sum, 101);
@@ -663,6 +667,25 @@ static void test_file_refused_open_to_others(void **state)
     store_close(&st);
     assert_int_equal(chmod(path, 0644), 0);
     refused(ERR_CONFIG, "chmod 600");
+}
+
+/* Whoever may write into the directory could put anything there; nothing of it is opened. */
+static void test_file_refused_no_file(void **state)
+{
+    char other[sizeof path + 8];
+    (void)state;
+
+    store_close(&st);
+    snprintf(other, sizeof other, "%s-other", path);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+    refused(ERR_INPUT, "no regular file");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    e = (struct err){0};
+    refused(ERR_INPUT, "no regular file");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rename(other, path), 0);
 }
 
 /* What versions 4, 3 and 2 added. */
@@ -860,6 +883,7 @@ int main(void)
         FILE_TEST(test_file_refused_empty),
         FILE_TEST(test_file_refused_damaged),
         FILE_TEST(test_file_refused_open_to_others),
+        FILE_TEST(test_file_refused_no_file),
         FILE_TEST(test_file_older_is_renewed),
         FILE_TEST(test_file_of_before_signed_joins),
         FILE_TEST(test_file_of_before_trees),
