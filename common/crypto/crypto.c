@@ -299,6 +299,13 @@ static const struct aead {
     [AEAD_XCHACHA20_POLY1305] = {24, xchacha_seal, xchacha_open},
 };
 
+void aead_nonce(uint8_t nonce[AEAD_IV_LEN], const uint8_t iv[AEAD_IV_LEN], uint64_t seq)
+{
+    memcpy(nonce, iv, AEAD_IV_LEN);
+    for (size_t i = 0; i < sizeof seq; i++)
+        nonce[AEAD_IV_LEN - 1 - i] ^= (uint8_t)(seq >> 8 * i);
+}
+
 size_t aead_nonce_len(enum aead_kind kind)
 {
     return aeads[kind].nonce_len;

@@ -103,6 +103,9 @@ enum { AEAD_TAG_LEN = 16, AEAD_NONCE_MAX = 24 };
 size_t aead_nonce_len(enum aead_kind kind);
 bool aead_fast(enum aead_kind kind); /* in hardware, or fast and constant-time without */
 
+/* The nonce of record number seq under one key: its fixed iv XOR the number (RFC 8446 5.3). */
+enum { AEAD_IV_LEN = 12 };
+void aead_nonce(uint8_t nonce[AEAD_IV_LEN], const uint8_t iv[AEAD_IV_LEN], uint64_t seq);
 /* out gets n + AEAD_TAG_LEN bytes; out may be where the plaintext is. 0 or -1. */
 int aead_seal(enum aead_kind kind, const struct key *k, const uint8_t *nonce, struct span aad,
               struct span plain, uint8_t *out) MUST_USE;

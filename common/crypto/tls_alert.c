@@ -73,12 +73,12 @@ static int alert_sealed(struct tls *t, const struct traffic *s, const uint8_t al
     uint8_t rec[RECORD_HEAD + 3 + AEAD_TAG_LEN] = {RECORD_DATA, 3, 3, 0, 3 + AEAD_TAG_LEN};
     uint8_t plain[3] = {alert[0], alert[1], RECORD_ALERT};
     struct record_key k = {0};
-    uint8_t nonce[IV_LEN];
+    uint8_t nonce[AEAD_IV_LEN];
     int ret = -1;
 
     if (record_key_make(&k, s) < 0)
         goto out;
-    record_nonce(&k, 0, nonce);
+    aead_nonce(nonce, k.iv, 0);
     if (aead_seal(k.aead, &k.key, nonce, span_of(rec, RECORD_HEAD), span_of(plain, sizeof plain),
                   rec + RECORD_HEAD) == 0)
         ret = buf_add(&t->out, rec, sizeof rec);

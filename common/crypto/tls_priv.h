@@ -11,7 +11,6 @@
 #include "common/crypto/tls.h"
 
 enum {
-    IV_LEN = 12,
     FACTS_MAX = 16,
     ALPN_MAX = 4,
 };
@@ -44,7 +43,7 @@ enum secret_id { CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_DATA, SERVER_DATA, S
 struct record_key {
     enum aead_kind aead;
     struct key key;
-    uint8_t iv[IV_LEN];
+    uint8_t iv[AEAD_IV_LEN];
 };
 
 /* What we see of one direction while the handshake lasts. */
@@ -112,7 +111,6 @@ bool tap_certificate_long(const struct tls *t);
 /* The alert number inside the record that mbedTLS took for an alert, or ALERT_NONE. */
 unsigned tap_data_alert(struct tls *t, struct span rec);
 int record_key_make(struct record_key *k, const struct traffic *s) MUST_USE;
-void record_nonce(const struct record_key *k, uint64_t seq, uint8_t nonce[IV_LEN]);
 
 /* tls_alert.c */
 /* Puts an alert behind what waits to be sent: sealed as the first record under s, or plain. */

@@ -183,27 +183,20 @@ int record_key_make(struct record_key *k, const struct traffic *s)
     return hkdf_expand_label(hash, secret, "iv", none, k->iv, sizeof k->iv);
 }
 
-void record_nonce(const struct record_key *k, uint64_t seq, uint8_t nonce[IV_LEN])
-{
-    memcpy(nonce, k->iv, IV_LEN);
-    for (size_t i = 0; i < 8; i++)
-        nonce[IV_LEN - 1 - i] ^= (uint8_t)(seq >> 8 * i);
-}
-
 /* Opens a sealed record behind what is in b. Returns the content type, or -1 with b as it was. */
 static int record_open(const struct traffic *s, uint64_t seq, struct span rec, struct buf *b)
 {
     struct span head = span_of(rec.p, RECORD_HEAD);
     struct span body = span_of(rec.p + RECORD_HEAD, rec.n - RECORD_HEAD);
     struct record_key k = {0};
-    uint8_t nonce[IV_LEN];
+    uint8_t nonce[AEAD_IV_LEN];
     size_t before = b->len, n = body.n;
     int type = -1;
 
     uint8_t *to = n > AEAD_TAG_LEN ? buf_room(b, n) : NULL;
     if (to == NULL || record_key_make(&k, s) < 0)
         goto out;
-    record_nonce(&k, seq, nonce);
+    aead_nonce(nonce, k.iv, seq);
     if (aead_open(k.aead, &k.key, nonce, head, body, to) < 0)
         goto out;
     n -= AEAD_TAG_LEN;

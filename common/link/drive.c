@@ -10,12 +10,12 @@
 #include "common/link/drive_priv.h"
 #include "common/util/email.h"
 
-static enum role other(enum role r)
+enum role drive_other(enum role r)
 {
     return r == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
 }
 
-static const char *peer_of(const struct drive *d)
+const char *drive_peer(const struct drive *d)
 {
     return d->role == ROLE_RELAY ? "client" : "relay";
 }
@@ -487,10 +487,10 @@ static int step_take(struct drive *d, struct span head, uint8_t *payload, size_t
 static int result_take(struct drive *d, const struct drive_result *r)
 {
     struct record_conf c = {
-        .peer = peer_of(d),
+        .peer = drive_peer(d),
         .hash = HASH_SHA256,
         .aead = r->aead,
-        .secret_in = span_of(r->secret[other(d->role)].b, sizeof r->secret[0].b),
+        .secret_in = span_of(r->secret[drive_other(d->role)].b, sizeof r->secret[0].b),
         .secret_out = span_of(r->secret[d->role].b, sizeof r->secret[0].b),
         .before = buf_span(&d->out),
         .ratchet = r->ratchet,
@@ -565,7 +565,7 @@ static int refusal_take(struct drive *d, struct span text)
         return drive_fail(d, ERR_PEER, "a refusal in words we do not know");
     }
     d->refused_by_peer = true;
-    return drive_fail(d, ERR_PEER, "the %s refused, at %s, %s", peer_of(d), drive_row(d)->name,
+    return drive_fail(d, ERR_PEER, "the %s refused, at %s, %s", drive_peer(d), drive_row(d)->name,
                       why);
 }
 
@@ -584,7 +584,7 @@ static int head_judge(struct drive *d, uint8_t type, size_t n)
     d->shake->early += d->shake->lead + DRIVE_HEAD + n;
     if (!d->info.proven && d->shake->early > LINK_SHAKE_MAX)
         return drive_fail(d, ERR_LIMIT, "%s: too much from a %s not yet proven", drive_row(d)->name,
-                          peer_of(d));
+                          drive_peer(d));
     return stage_fits(d);
 }
 
@@ -696,7 +696,7 @@ int drive_eof(void *end)
 
     if (d->record != NULL)
         return record_eof(d->record);
-    return drive_fail(d, ERR_IO, "cut: the %s's stream ended within the handshake", peer_of(d));
+    return drive_fail(d, ERR_IO, "cut: the %s's stream ended within the handshake", drive_peer(d));
 }
 
 /* --- out, and what is known --- */

@@ -61,6 +61,19 @@ struct drive_proto {
     void (*info)(const struct drive *d, struct link_info *out); /* suite and group, if known */
 };
 
+/* A protocol's step list (steps_*.h) becomes its rows by the first pair and its steps by the
+ * second:
+ *
+ *     static const struct link_row rows[] = {STEPS_ECDHE(DRIVE_ROW, DRIVE_ROW_LOCAL)};
+ *     static const struct drive_step steps[] = {STEPS_ECDHE(DRIVE_STEP, DRIVE_STEP_LOCAL)}; */
+#define DRIVE_ROW(id, who, stage, max, label, on_wire, what, fn)                                   \
+    {.name = label, .wire = on_wire, .client_writes = who == ROLE_CLIENT, .proves = what},
+#define DRIVE_ROW_LOCAL(id, label, what, fn)                                                       \
+    {.name = label, .wire = "", .local = true, .proves = what},
+#define DRIVE_STEP(id, who, stage, max, label, on_wire, what, fn)                                  \
+    {stage, max, fn##_build, fn##_take, NULL, fn##_tell},
+#define DRIVE_STEP_LOCAL(id, label, what, fn) {0, 0, NULL, NULL, fn##_work, fn##_tell},
+
 /* Everything of a struct link_proto but rows and drive. */
 #define DRIVEN                                                                                     \
     .ready_new = drive_ready_new, .ready_free = drive_ready_free, .open = drive_open,              \

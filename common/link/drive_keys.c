@@ -101,12 +101,9 @@ out:
 }
 
 /* A nonce is the frame's number under this key: a handshake has few frames. */
-static void nonce_make(struct drive_side *s, uint8_t nonce[DRIVE_IV])
+static void nonce_make(struct drive_side *s, uint8_t nonce[AEAD_IV_LEN])
 {
-    memcpy(nonce, s->iv, DRIVE_IV);
-    for (size_t i = 0; i < 8; i++)
-        nonce[DRIVE_IV - 1 - i] ^= (uint8_t)(s->seq >> 8 * i);
-    s->seq++;
+    aead_nonce(nonce, s->iv, s->seq++);
 }
 
 static bool clear(const struct drive *d)
@@ -129,7 +126,7 @@ size_t drive_lead(const struct drive *d)
 int drive_seal(struct drive *d, struct span head, uint8_t *payload, size_t n)
 {
     struct drive_side *s = &d->shake->sides[d->role];
-    uint8_t nonce[DRIVE_IV];
+    uint8_t nonce[AEAD_IV_LEN];
 
     if (clear(d))
         return 0;
@@ -141,9 +138,9 @@ int drive_seal(struct drive *d, struct span head, uint8_t *payload, size_t n)
 
 int drive_unseal(struct drive *d, struct span head, uint8_t *payload, size_t n, struct span *plain)
 {
-    struct drive_side *s = &d->shake->sides[d->role == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT];
+    struct drive_side *s = &d->shake->sides[drive_other(d->role)];
     struct span sealed = span_of(payload, n);
-    uint8_t nonce[DRIVE_IV];
+    uint8_t nonce[AEAD_IV_LEN];
 
     *plain = span_of(payload + drive_lead(d), n);
     if (clear(d))

@@ -8,7 +8,7 @@
 #include "common/link/drive.h"
 #include "common/link/record.h"
 
-enum { DRIVE_IV = 12, CONTEXT_MAX = 128 };
+enum { CONTEXT_MAX = 128 };
 
 /* Parsed keys and rules of one thread, kept alive by the handshakes that use them. */
 struct drive_ready {
@@ -31,7 +31,7 @@ struct drive_ready {
 
 struct drive_side {
     struct key key;
-    uint8_t iv[DRIVE_IV];
+    uint8_t iv[AEAD_IV_LEN];
     uint64_t seq;
 };
 
@@ -76,6 +76,9 @@ struct drive {
 const struct link_row *drive_row(const struct drive *d);    /* of the step that is due */
 const struct drive_step *drive_due(const struct drive *d);  /* NULL: none is left */
 struct drive_ready *drive_ready_ref(struct drive_ready *r); /* any thread */
+
+enum role drive_other(enum role r);
+const char *drive_peer(const struct drive *d); /* what the other end is called in a sentence */
 
 /* drive_keys.c */
 /* "countersign|ecdhe 1|relay|ServerHello|signature", NUL, and the hash; *n bytes of out. */

@@ -5,11 +5,6 @@
 #include "common/link/drive_priv.h"
 #include "common/util/text.h"
 
-static const char *peer_of(const struct drive *d)
-{
-    return d->role == ROLE_RELAY ? "client" : "relay";
-}
-
 /* The context of the step that is due, over everything up to here. */
 static int context_here(const struct drive *d, const char *kind, struct span so_far,
                         uint8_t out[CONTEXT_MAX + sizeof(struct hash)], size_t *n)
@@ -42,7 +37,7 @@ void drive_chain_put(struct drive *d, struct wr *out)
 static int chain_refuse(struct drive *d, enum cert_fault f, const char *why)
 {
     d->refused = cert_fault_word(f);
-    return drive_fail(d, ERR_AUTH, "the %s's certificate is refused: %s", peer_of(d), why);
+    return drive_fail(d, ERR_AUTH, "the %s's certificate is refused: %s", drive_peer(d), why);
 }
 
 /* The frame goes, the chain stays: it is shown, and logged, also when it is refused. */
@@ -155,7 +150,7 @@ int drive_verify_over(struct drive *d, struct span here, struct rd *in)
         return drive_fail(d, ERR_LOCAL, "nothing to verify with");
     if (!pubkey_verify(d->shake->peer_key, span_of(said, said_n), sig))
         return drive_fail(d, ERR_AUTH, "%s: the %s's signature is not over what we saw",
-                          drive_row(d)->name, peer_of(d));
+                          drive_row(d)->name, drive_peer(d));
     d->info.proven = true;
     return 0;
 }
@@ -226,6 +221,6 @@ int drive_mac_take(struct drive *d, const struct key *k, struct rd *in)
     const uint8_t *theirs = rd_take(in, sizeof mac.b);
     if (theirs == NULL || !secret_same(theirs, mac.b, sizeof mac.b))
         return drive_fail(d, ERR_AUTH, "%s: the %s saw another handshake than we did",
-                          drive_row(d)->name, peer_of(d));
+                          drive_row(d)->name, drive_peer(d));
     return 0;
 }

@@ -427,20 +427,9 @@ static void info(const struct drive *d, struct link_info *out)
     out->group = "RFC 3526 group 14";
 }
 
-#define FRAME(id, who, stage, max, label, on_wire, what, fn)                                       \
-    {.name = label, .wire = on_wire, .client_writes = who == ROLE_CLIENT, .proves = what},
-#define LOCAL(id, label, what, fn) {.name = label, .wire = "", .local = true, .proves = what},
-static const struct link_row rows[] = {STEPS_CIANR(FRAME, LOCAL)};
+static const struct link_row rows[] = {STEPS_CIANR(DRIVE_ROW, DRIVE_ROW_LOCAL)};
 static_assert(COUNT(rows) <= DRIVE_STEPS_MAX, "the driver has a place for every step");
-#undef FRAME
-#undef LOCAL
-
-#define FRAME(id, who, stage, max, label, on_wire, what, fn)                                       \
-    {stage, max, fn##_build, fn##_take, NULL, fn##_tell},
-#define LOCAL(id, label, what, fn) {0, 0, NULL, NULL, fn##_work, fn##_tell},
-static const struct drive_step steps[] = {STEPS_CIANR(FRAME, LOCAL)};
-#undef FRAME
-#undef LOCAL
+static const struct drive_step steps[] = {STEPS_CIANR(DRIVE_STEP, DRIVE_STEP_LOCAL)};
 
 static const struct drive_proto cianr = {
     .version = "cianr 1",

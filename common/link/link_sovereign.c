@@ -412,7 +412,7 @@ static void info(const struct drive *d, struct link_info *out)
 }
 
 #define X(id, who, stage, max, label, on_wire, what, fn, after)                                    \
-    {.name = label, .wire = on_wire, .client_writes = who == ROLE_CLIENT, .proves = what},
+    DRIVE_ROW(id, who, stage, max, label, on_wire, what, fn)
 static const struct link_row rows[] = {STEPS_SOVEREIGN(X)};
 static_assert(COUNT(rows) <= DRIVE_STEPS_MAX, "the driver has a place for every step");
 #undef X

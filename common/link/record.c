@@ -91,13 +91,11 @@ static int side_spent(const struct record *r, struct record_side *s)
 }
 
 /* A counter that came to its end gives no nonce: none is ever used twice. */
-static int side_nonce(const struct record_side *s, uint8_t nonce[RECORD_IV])
+static int side_nonce(const struct record_side *s, uint8_t nonce[AEAD_IV_LEN])
 {
     if (s->seq == UINT64_MAX)
         return -1;
-    memcpy(nonce, s->iv, RECORD_IV);
-    for (size_t i = 0; i < 8; i++)
-        nonce[RECORD_IV - 1 - i] ^= (uint8_t)(s->seq >> 8 * i);
+    aead_nonce(nonce, s->iv, s->seq);
     return 0;
 }
 
@@ -145,7 +143,7 @@ struct record *record_new(const struct record_conf *c, struct err *e)
     buf_init(&r->hand, MSG_HEAD + LINK_MESSAGE_MAX);
     buf_init(&r->plain, LINK_IN_MAX);
     buf_init(&r->out, LINK_OUT_MAX + OUT_SPARE);
-    if (aead_nonce_len(r->aead) != RECORD_IV || side_start(r, &r->sides[IN], c->secret_in) < 0 ||
+    if (aead_nonce_len(r->aead) != AEAD_IV_LEN || side_start(r, &r->sides[IN], c->secret_in) < 0 ||
         side_start(r, &r->sides[OUT], c->secret_out) < 0 ||
         buf_add(&r->out, c->before.p, c->before.n) < 0) {
         err_set(e, ERR_LOCAL, "these secrets do not fit this suite");
@@ -213,7 +211,7 @@ static void head_put(uint8_t head[RECORD_HEAD], size_t n)
 static int seal_aead(struct record *r, uint8_t *rec, size_t n)
 {
     struct record_side *s = &r->sides[OUT];
-    uint8_t nonce[RECORD_IV], *content = rec + RECORD_HEAD;
+    uint8_t nonce[AEAD_IV_LEN], *content = rec + RECORD_HEAD;
 
     if (side_nonce(s, nonce) < 0)
         return fail(r, ERR_LIMIT, "the key of this direction is used up");
@@ -535,7 +533,7 @@ static int open_aead(struct record *r, struct span rec, uint8_t *to, size_t *n)
 {
     struct record_side *s = &r->sides[IN];
     struct span body = span_of(rec.p + RECORD_HEAD, rec.n - RECORD_HEAD);
-    uint8_t nonce[RECORD_IV];
+    uint8_t nonce[AEAD_IV_LEN];
 
     *n = inner_size(r, rec.n);
     if (side_nonce(s, nonce) < 0)

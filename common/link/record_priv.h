@@ -5,13 +5,11 @@
 
 #include "common/link/record.h"
 
-enum { RECORD_IV = 12 };
-
 /* One direction under its present secret. */
 struct record_side {
     uint8_t secret[SHA384_LEN];
     struct key key;
-    uint8_t iv[RECORD_IV];
+    uint8_t iv[AEAD_IV_LEN];
     uint64_t seq; /* records under this key: the nonce */
 };
 

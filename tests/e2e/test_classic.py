@@ -239,4 +239,4 @@ def test_nothing_else_decrypts_with_rsa():
 
     assert not who(r"mbedtls_rsa_\w*decrypt|mbedtls_pk_decrypt|psa_asymmetric_decrypt")
     assert who(r"^mbedtls_rsa_private$") == {"common/crypto/textbook.o"}
-    assert who(r"^textbook_lower$") == {"common/link/link_classic.o", "client/lab_offer.o"}
+    assert who(r"^textbook_lower$") == {"common/link/classic_shake.o", "client/lab_offer.o"}

@@ -78,7 +78,7 @@ static void craft(struct play *p, int from, struct span content)
 {
     struct record *r = p->end[from];
     struct record_side *s = &r->sides[true];
-    uint8_t rec[RECORD_HEAD + 300 + AEAD_TAG_LEN] = {RECORD_DATA, 3, 3}, nonce[RECORD_IV];
+    uint8_t rec[RECORD_HEAD + 300 + AEAD_TAG_LEN] = {RECORD_DATA, 3, 3}, nonce[AEAD_IV_LEN];
     size_t len = content.n + AEAD_TAG_LEN;
 
     if (record_out(r).n > 0 || r->failed)
@@ -87,7 +87,7 @@ static void craft(struct play *p, int from, struct span content)
     rec[4] = (uint8_t)len;
     memcpy(nonce, s->iv, sizeof nonce);
     for (size_t i = 0; i < 8; i++)
-        nonce[RECORD_IV - 1 - i] ^= (uint8_t)(s->seq >> 8 * i);
+        nonce[AEAD_IV_LEN - 1 - i] ^= (uint8_t)(s->seq >> 8 * i);
     need(aead_seal(r->aead, &s->key, nonce, span_of(rec, RECORD_HEAD), content,
                    rec + RECORD_HEAD) == 0);
     s->seq++;

@@ -101,7 +101,7 @@ static size_t craft(struct record *from, uint8_t *out, unsigned type, const void
 {
     struct record_side *s = &from->sides[OUT];
     size_t len = n + 1 + zeros + AEAD_TAG_LEN;
-    uint8_t nonce[RECORD_IV];
+    uint8_t nonce[AEAD_IV_LEN];
 
     memcpy(nonce, s->iv, sizeof nonce);
     for (size_t i = 0; i < 8; i++)

@@ -115,7 +115,7 @@ static void assert_stage(struct drive *d, const struct key *from, const struct h
         snprintf(name, sizeof name, "%s_key%c", who[r], n);
         assert_vector(d->shake->sides[r].key.b, 32, name);
         snprintf(name, sizeof name, "%s_iv%c", who[r], n);
-        assert_vector(d->shake->sides[r].iv, DRIVE_IV, name);
+        assert_vector(d->shake->sides[r].iv, AEAD_IV_LEN, name);
     }
 }
 
@@ -553,7 +553,7 @@ static void keys_of_records_match_the_vectors(void **state)
         snprintf(name, sizeof name, "ratchet_key_%d", n);
         assert_vector(r->sides[1].key.b, 32, name);
         snprintf(name, sizeof name, "ratchet_iv_%d", n);
-        assert_vector(r->sides[1].iv, RECORD_IV, name);
+        assert_vector(r->sides[1].iv, AEAD_IV_LEN, name);
         assert_int_equal(r->sides[1].seq, 0);
         record_one(r, &wire, 'x');
     }
