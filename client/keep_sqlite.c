@@ -47,6 +47,9 @@ static const char *const migrations[] = {
     "ALTER TABLE room ADD COLUMN kind INT NOT NULL DEFAULT 0;"
     "ALTER TABLE room ADD COLUMN ephemeral INT NOT NULL DEFAULT 0;"
     "ALTER TABLE room ADD COLUMN partner BLOB NOT NULL DEFAULT X'';",
+    /* 4: its name, likewise, and whether we asked to be in it: rooms of before were entered */
+    "ALTER TABLE room ADD COLUMN name TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE room ADD COLUMN wanted INT NOT NULL DEFAULT 1;",
 };
 
 enum { STORE_VERSION = COUNT(migrations) };
@@ -64,7 +67,7 @@ enum { STORE_VERSION = COUNT(migrations) };
     X(VALUE_PUT, "INSERT OR REPLACE INTO value VALUES (?1, ?2)")                                   \
     X(ROOM_GET, "SELECT * FROM room WHERE id = ?1")                                                \
     X(ROOM_PUT, "INSERT OR REPLACE INTO room VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"      \
-                "?13,?14,?15,?16)")                                                                \
+                "?13,?14,?15,?16,?17,?18)")                                                        \
     X(ROSTER_PUT, "INSERT OR REPLACE INTO roster VALUES (?1,?2,?3)")                               \
     X(ROSTER_DROP, "DELETE FROM roster WHERE room = ?1 AND number = ?2")                           \
     X(ROSTER_EACH, "SELECT number, box FROM roster WHERE room = ?1 ORDER BY number")               \
@@ -361,7 +364,12 @@ static int disk_room_get(void *k, const struct room_id *id, struct keep_room *ou
             .kind = (enum keep_kind)col_u64(s, 13),
             .ephemeral = col_u64(s, 14) != 0,
             .with = col_account(s, 15),
+            .wanted = col_u64(s, 17) != 0,
         };
+    if (found == 1)
+        found = str_copy(out->name, sizeof out->name, col_str(s, 16)) < 0
+                    ? err_set(e, ERR_DATA, "the store: a room's name is too long")
+                    : 1;
     sqlite3_reset(s);
     return found;
 }
@@ -386,6 +394,8 @@ static int disk_room_put(void *k, const struct keep_room *r, struct err *e)
     bind_u64(s, 14, r->kind);
     bind_u64(s, 15, r->ephemeral);
     bind_span(s, 16, span_of(r->with.b, sizeof r->with.b));
+    bind_str(s, 17, str_of(r->name));
+    bind_u64(s, 18, r->wanted);
     return run(k, s, e);
 }
 

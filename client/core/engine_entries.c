@@ -562,7 +562,7 @@ static int room_catch(struct engine *g, struct room *r)
     if (check_room(g, r, true) < 0)
         return -1;
     if (seats_known(r) && roster_member(&r->roster, g->account, r->roster.upto) == NULL)
-        r->is_signed = false; /* the relay says that our join is there: it is not */
+        seat_missing(g, r);
     return room_send(g, r);
 }
 

@@ -95,11 +95,7 @@ static int forget(struct engine *g, struct room *r)
 
 int ephemeral_left(struct engine *g, struct room *r)
 {
-    if (!r->pub.ephemeral)
-        return 0;
-    if (store_begin(g, r) < 0)
-        return -1;
-    return store_end(g, forget(g, r) < 0 ? -1 : list_write(g));
+    return forget(g, r) < 0 ? -1 : list_write(g);
 }
 
 int ephemeral_settle(struct engine *g)

@@ -55,8 +55,10 @@ struct ask {
     enum frame_type type;
     struct room_id room;
     struct hash fp;
-    bool quiet; /* asked by the engine itself: no ENGINE_ANSWER */
-    bool bare;  /* members: the list alone, whatever bears it out */
+    char name[NAME_MAX_LEN + 1]; /* a room is asked for: its name, or the person's */
+    unsigned what;               /* ... to be made like that */
+    bool quiet;                  /* asked by the engine itself: no ENGINE_ANSWER */
+    bool bare;                   /* members: the list alone, whatever bears it out */
 };
 
 /* Entries that wait for certificates, in the order in which they came. */
@@ -236,7 +238,9 @@ int crl_check(struct engine *g); /* is a valid list here? -1: closing */
 struct room *room_find(const struct engine *g, const struct room_id *id);
 /* As our disk has it, with its outbox, in no list yet. NULL and e */
 struct room *room_read(struct engine *g, const struct room_id *id, struct err *e);
-int room_take(struct engine *g, const struct f_room_info *info); /* -1: closing */
+/* asked: somebody here wants to be in it. One that nobody asked for, and that no join of ours is
+ * said to be in, is not taken but told. -1: closing */
+int room_take(struct engine *g, const struct f_room_info *info, bool asked);
 void room_free(struct room *r);
 void batches_drop(struct room *r); /* what waits; it is fetched again */
 void room_lost(struct engine *g, struct room *r);
@@ -330,8 +334,9 @@ void seats_lost(struct room *r);
 int take_roll(struct engine *g, struct frame *f);
 
 /* engine_seats.c */
-int seat_sign(struct engine *g, struct room *r); /* our join, when it is due */
-void seat_asked(struct room *r, uint64_t id);    /* this request is answered when our join is in */
+int seat_sign(struct engine *g, struct room *r);     /* our join, when it is due */
+void seat_missing(struct engine *g, struct room *r); /* the relay says that it is there */
+void seat_asked(struct room *r, uint64_t id); /* this request is answered when our join is in */
 void seat_invite(struct engine *g, struct room *r);
 void guests_drop(struct engine *g, struct room *r, enum err_code code, const char *why);
 

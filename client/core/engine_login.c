@@ -203,7 +203,7 @@ int login_welcome(struct engine *g, struct frame *f)
     for (size_t i = 0; i < g->rooms_n; i++)
         g->rooms[i]->pub.joined = false;
     for (size_t i = 0; i < w->rooms_n; i++)
-        if (room_take(g, w->rooms + i) < 0)
+        if (room_take(g, w->rooms + i, false) < 0)
             return -1;
     for (size_t i = 0; i < g->rooms_n; i++)
         if (!g->rooms[i]->pub.joined && g->rooms[i]->pub.name[0] != '\0')

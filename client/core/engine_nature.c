@@ -1,6 +1,9 @@
-/* engine_nature.c -- what a room is: public, private or direct, with whom, stored by the relay or
- * not. It is what it was when we first heard of it: which checks apply, and what may be forgotten,
- * hangs on it, so the relay has no second word in it. */
+/* engine_nature.c -- what a room is: its name, public, private or direct, with whom, stored by the
+ * relay or not. It is what it was when we first heard of it: which checks apply, and what may be
+ * forgotten, hangs on it, so the relay has no second word in it. */
+#include <stdio.h>
+#include <string.h>
+
 #include "client/core/engine_inner.h"
 
 static const enum keep_kind kept_kinds[] = {
@@ -18,6 +21,7 @@ void nature_show(struct room *r)
         [KEEP_DIRECT] = ENGINE_DIRECT,
     };
 
+    memcpy(r->pub.name, r->kept.name, sizeof r->pub.name);
     r->pub.kind = kinds[r->kept.kind];
     r->pub.ephemeral = r->kept.ephemeral;
 }
@@ -31,6 +35,13 @@ static void first_heard(struct room *r, const struct f_room_info *info)
         k->ephemeral = info->ephemeral;
     k->kind = kept_kinds[info->kind];
     k->with = info->has_with ? info->with : (struct account_id){{0}};
+    nature_show(r);
+}
+
+/* Or for the first time since names are kept. */
+static void name_heard(struct room *r, const struct f_room_info *info)
+{
+    snprintf(r->kept.name, sizeof r->kept.name, "%.*s", (int)info->name.n, info->name.p);
     nature_show(r);
 }
 
@@ -59,10 +70,14 @@ static void compare(struct engine *g, struct room *r, const struct f_room_info *
                                 : "the relay says that it is ephemeral, and it was stored");
     else if (k->kind == KEEP_DIRECT && !account_id_same(&info->with, &k->with))
         room_break(g, r, "the relay says that it is with somebody else than before");
+    else if (!str_is(info->name, k->name))
+        room_break(g, r, "the relay calls it %.*s now", (int)info->name.n, info->name.p);
 }
 
 int nature_take(struct engine *g, struct room *r, const struct f_room_info *info)
 {
+    if (r->kept.name[0] == '\0')
+        name_heard(r, info);
     if (r->kept.kind == KEEP_UNHEARD)
         first_heard(r, info);
     else

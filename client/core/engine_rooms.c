@@ -40,16 +40,23 @@ struct room *room_read(struct engine *g, const struct room_id *id, struct err *e
     return r;
 }
 
+static int room_add(struct engine *g, struct room *r, struct err *e)
+{
+    if (g->rooms_n == ROOMS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d rooms", ROOMS_MAX);
+    g->rooms[g->rooms_n++] = r;
+    return 0;
+}
+
 /* NULL: no memory, too many, or the disk failed. */
 static struct room *room_new(struct engine *g, const struct room_id *id, struct err *e)
 {
-    if (g->rooms_n == ROOMS_MAX) {
-        err_set(e, ERR_LIMIT, "more than %d rooms", ROOMS_MAX);
+    struct room *r = room_read(g, id, e);
+
+    if (r != NULL && room_add(g, r, e) < 0) {
+        room_free(r);
         return NULL;
     }
-    struct room *r = room_read(g, id, e);
-    if (r != NULL)
-        g->rooms[g->rooms_n++] = r;
     return r;
 }
 
@@ -332,7 +339,6 @@ void room_own_settle(struct engine *g, struct room *r)
 
 static void room_copy(struct room *r, const struct f_room_info *info)
 {
-    snprintf(r->pub.name, sizeof r->pub.name, "%.*s", (int)info->name.n, info->name.p);
     snprintf(r->pub.topic, sizeof r->pub.topic, "%.*s", (int)info->topic.n, info->topic.p);
     r->pub.joined = true;
     r->pub.last = r->entered = info->number;
@@ -345,6 +351,7 @@ static void room_copy(struct room *r, const struct f_room_info *info)
 /* Within a turn. */
 static int room_heard(struct engine *g, struct room *r, const struct f_room_info *info)
 {
+    r->kept.wanted |= !info->is_signed; /* else it had not been taken */
     room_copy(r, info);
     if (nature_take(g, r, info) < 0)
         return -1;
@@ -354,15 +361,55 @@ static int room_heard(struct engine *g, struct room *r, const struct f_room_info
     return room_save(g, r);
 }
 
-int room_take(struct engine *g, const struct f_room_info *info)
+/* A chat that its other member opened, and we have none with him. Nothing proves that he did: all
+ * that we sign without being asked is that we are in one with somebody of that name. */
+static bool pair_offered(const struct engine *g, const struct f_room_info *info)
+{
+    if (info->kind != ROOM_DIRECT || account_id_same(&info->with, &g->id))
+        return false;
+    for (size_t i = 0; i < g->rooms_n; i++) {
+        const struct keep_room *k = &g->rooms[i]->kept;
+        if (k->kind == KEEP_DIRECT && !room_id_same(&k->id, &info->id) &&
+            (account_id_same(&k->with, &info->with) || str_is(info->name, k->name)))
+            return false;
+    }
+    return true;
+}
+
+/* Our signature that we are in a room is given to who asked here, not to the relay. */
+static bool room_wanted(const struct engine *g, const struct room *r,
+                        const struct f_room_info *info, bool asked)
+{
+    return asked || r->kept.wanted || info->is_signed || pair_offered(g, info);
+}
+
+static int room_offered(struct engine *g, struct room *r, const struct f_room_info *info)
+{
+    event_text(g, ENGINE_NOTE, NULL,
+               "the relay puts you into %.*s, and nobody here asked for it: nothing was signed; "
+               "/join %.*s if it is right",
+               (int)info->name.n, info->name.p, (int)info->name.n, info->name.p);
+    if (room_find(g, &info->id) == NULL)
+        room_free(r);
+    return 0;
+}
+
+int room_take(struct engine *g, const struct f_room_info *info, bool asked)
 {
     struct err e = {0};
     struct room *r = room_find(g, &info->id);
+    bool here = r != NULL;
 
-    if (r == NULL)
-        r = room_new(g, &info->id, &e);
+    if (!here)
+        r = room_read(g, &info->id, &e);
     if (r == NULL)
         return engine_fail(g, e.code, false, "%s", e.text);
+    if (!room_wanted(g, r, info, asked))
+        return room_offered(g, r, info);
+    if (!here && room_add(g, r, &e) < 0) {
+        room_free(r);
+        return engine_fail(g, e.code, false, "%s", e.text);
+    }
     if (store_begin(g, r) < 0 || store_end(g, room_heard(g, r, info)) < 0)
         return -1;
     event_room(g, ENGINE_ROOM, r);
@@ -377,7 +424,10 @@ int room_gone(struct engine *g, struct room *r)
     if (!r->pub.joined)
         return 0;
     r->pub.joined = r->is_signed = false;
-    if (ephemeral_left(g, r) < 0)
+    if (store_begin(g, r) < 0)
+        return -1;
+    r->kept.wanted = false;
+    if (store_end(g, r->pub.ephemeral ? ephemeral_left(g, r) : room_save(g, r)) < 0)
         return -1;
     event_room(g, ENGINE_ROOM, r);
     return 0;
@@ -552,6 +602,34 @@ int take_device(struct engine *g, struct frame *f)
 
 static const enum frame_type room_asks[] = {F_ROOM_CREATE, F_ROOM_JOIN, F_ROOM_OPEN};
 
+static bool name_same(const char *a, struct str b)
+{
+    char x[NAME_KEY_MAX], y[NAME_KEY_MAX];
+
+    return name_canonical(x, str_of(a)) == 0 && name_canonical(y, b) == 0 && strcmp(x, y) == 0;
+}
+
+/* Is it the room that was asked for? */
+static bool answers(const struct ask *a, const struct f_room_info *x)
+{
+    if ((x->kind == ROOM_DIRECT) != (a->type == F_ROOM_OPEN) || !name_same(a->name, x->name))
+        return false;
+    return a->type != F_ROOM_CREATE ||
+           ((x->kind == ROOM_PRIVATE) == ((a->what & ENGINE_CREATE_PRIVATE) != 0) &&
+            (x->history == HISTORY_ALL) == ((a->what & ENGINE_CREATE_HISTORY) != 0) &&
+            x->ephemeral == ((a->what & ENGINE_CREATE_EPHEMERAL) != 0));
+}
+
+static int another_room(struct engine *g, struct ask *a, const struct f_room_info *x)
+{
+    event_text(g, ENGINE_ALARM, NULL,
+               "the relay answers with another room than you asked for, %.*s for %s: nothing was "
+               "signed there",
+               (int)x->name.n, x->name.p, a->name);
+    ask_done(g, a, ERR_PEER, "the relay answers with another room than was asked for");
+    return 0;
+}
+
 /* An invitation makes no member: nothing is read or sent there before room-join is answered. */
 static bool invitation(struct engine *g, const struct f_room *x)
 {
@@ -575,9 +653,13 @@ int take_room(struct engine *g, struct frame *f)
                    x->room.name.p);
         return 0;
     }
-    if (room_take(g, &x->room) < 0)
+    if (a != NULL && !answers(a, &x->room))
+        return another_room(g, a, &x->room);
+    if (room_take(g, &x->room, a != NULL) < 0)
         return -1;
     struct room *r = room_find(g, &x->room.id);
+    if (r == NULL || !r->pub.joined)
+        return 0; /* nobody asked for it */
     if (a == NULL) {
         if (x->by.n > 0)
             event_text(g, ENGINE_NOTE, r, "%.*s %s%s", (int)x->by.n, x->by.p,
@@ -738,13 +820,27 @@ struct str unsigned_name(struct str name, char sign)
     return name.n > 0 && name.p[0] == sign ? str_from(name.p + 1, name.n - 1) : name;
 }
 
+/* A request for a room of a name. */
+static struct ask *ask_named(struct engine *g, enum frame_type type, struct str name, struct err *e)
+{
+    struct ask *a = name.n > NAME_MAX_LEN ? NULL : ask_new(g, type, e);
+
+    if (name.n > NAME_MAX_LEN)
+        err_set(e, ERR_DATA, "nothing has a name that long");
+    if (a != NULL)
+        (void)!str_copy(a->name, sizeof a->name, name);
+    return a;
+}
+
 uint64_t engine_room_create(struct engine *g, struct str name, unsigned what, struct err *e)
 {
     name = unsigned_name(name, '#');
-    struct ask *a = name_check(name, NAME_ROOM, e) < 0 ? NULL : ask_new(g, F_ROOM_CREATE, e);
+    struct ask *a =
+        name_check(name, NAME_ROOM, e) < 0 ? NULL : ask_named(g, F_ROOM_CREATE, name, e);
 
     if (a == NULL)
         return 0;
+    a->what = what;
     const struct f_room_create f = {
         .id = a->id,
         .name = name,
@@ -767,11 +863,12 @@ uint64_t engine_room_list(struct engine *g, struct err *e)
 
 uint64_t engine_room_join(struct engine *g, struct str name, struct err *e)
 {
-    struct ask *a = ask_new(g, F_ROOM_JOIN, e);
+    name = unsigned_name(name, '#');
+    struct ask *a = ask_named(g, F_ROOM_JOIN, name, e);
 
     if (a == NULL)
         return 0;
-    const struct f_room_join f = {a->id, unsigned_name(name, '#')};
+    const struct f_room_join f = {a->id, name};
     return ask_put(g, a, &f, e);
 }
 
@@ -798,11 +895,12 @@ uint64_t engine_room_topic(struct engine *g, const struct room_id *room, struct 
 
 uint64_t engine_room_direct(struct engine *g, struct str person, struct err *e)
 {
-    struct ask *a = ask_new(g, F_ROOM_OPEN, e);
+    person = unsigned_name(person, '@');
+    struct ask *a = ask_named(g, F_ROOM_OPEN, person, e);
 
     if (a == NULL)
         return 0;
-    const struct f_room_open f = {a->id, unsigned_name(person, '@')};
+    const struct f_room_open f = {a->id, person};
     return ask_put(g, a, &f, e);
 }
 

@@ -56,12 +56,12 @@ static struct out *seat_make(struct engine *g, struct room *r, content_put *put,
 /* --- joining --- */
 
 /* A member who has no join in force signs one: in a room he enters, in one of before members
- * signed, and after a crash in between. */
+ * signed, and after a crash in between; nobody does whom the relay alone puts there. */
 int seat_sign(struct engine *g, struct room *r)
 {
     struct err e = {0};
 
-    if (r->is_signed || r->sign_tried || out_waits(r, CONTENT_JOIN))
+    if (r->is_signed || !r->kept.wanted || r->sign_tried || out_waits(r, CONTENT_JOIN))
         return 0;
     struct out *o = seat_make(g, r, join_put, NULL, &e);
     if (o == NULL) /* who waits for it is answered when the connection is lost */
@@ -70,6 +70,16 @@ int seat_sign(struct engine *g, struct room *r)
     o->ask = r->join_ask;
     r->join_ask = 0;
     return 0;
+}
+
+void seat_missing(struct engine *g, struct room *r)
+{
+    r->is_signed = false;
+    if (!r->kept.wanted)
+        event_text(g, ENGINE_ALARM, r,
+                   "%s: the relay says that you are a member, and no join of yours is there; "
+                   "nobody here asked for it: nothing was signed",
+                   r->pub.name);
 }
 
 void seat_asked(struct room *r, uint64_t id)

@@ -42,7 +42,9 @@ struct keep_room {
     uint64_t since, upto; /* of the roster */
     enum keep_kind kind;
     bool ephemeral;
-    struct account_id with; /* direct: the other's account; else 0 */
+    struct account_id with;      /* direct: the other's account; else 0 */
+    char name[NAME_MAX_LEN + 1]; /* "": kept before names were */
+    bool wanted;                 /* somebody here asked to be in it: our join may be signed */
 };
 
 /* A verified or refused entry under its number. Spans are borrowed: for the call in keep_entry_put,

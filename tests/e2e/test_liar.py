@@ -175,6 +175,26 @@ def test_a_seat_that_nobody_signed(stage):
         assert "the relay alone says that carol is a member" in told, told
 
 
+def test_nobody_signs_a_seat_that_he_did_not_ask_for(stage):
+    """The operator admits carol to a private room: her client would have signed that she is in it."""
+    stage.lie(("insert into members select room, ?, 3, role, from_number, delivered, since, invited, "
+               "joined from members where account = ? and room = ?", account(stage, "carol"),
+               account(stage, "bob"), stage.room("cellar")))
+    before = len(stage.rows())
+    status, texts, told = heard(stage.carol)
+    assert status == 0 and texts == ["one", "two"], told
+    assert len(stage.rows()) == before
+    stage.carol("room", "join", "cellar")  # she asked now, and signs; nobody has invited her
+    assert len(stage.rows()) == before + 1
+
+
+def test_a_room_keeps_its_name(stage):
+    stage.carol("recv")
+    stage.lie(("update rooms set name = 'opera' where name = 'ops'",))
+    told = heard(stage.carol)[2]
+    assert "ops: the relay calls it opera now" in told, told
+
+
 def test_a_private_room_is_not_called_public(stage):
     """Which would make a member by the relay's word one like any other."""
     dora = stage.relay.member("dora")

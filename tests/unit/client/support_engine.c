@@ -133,6 +133,16 @@ static int64_t stage_mono(void *ctx)
     return ((struct stage *)ctx)->mono;
 }
 
+/* Somebody here asked to be in the room, at another time; no more is known of it. */
+static void stage_wants(struct stage *s)
+{
+    struct keep_room r = {.id = s->room, .wanted = true};
+    struct err e = {0};
+
+    if (!s->unasked && s->keep.ops->room_get(s->keep.k, &s->room, &r, &e) == 0)
+        assert_int_equal(s->keep.ops->room_put(s->keep.k, &r, &e), 0);
+}
+
 struct engine *stage_engine(struct stage *s)
 {
     struct err e = {0};
@@ -159,6 +169,7 @@ struct engine *stage_engine(struct stage *s)
         conf.root = span_of(s->root.b, s->root.n);
         conf.host = "relay.test";
     }
+    stage_wants(s);
     engine_free(s->g);
     frames_free(&s->in);
     frames_init(&s->in, FRAME_MAX);
@@ -588,13 +599,14 @@ static bool own_of(const struct stage *s, struct f_own *own)
     return false;
 }
 
-void stage_welcome(struct stage *s, uint64_t re, bool proof)
+static void room_info(struct stage *s, struct f_room_info *out)
 {
-    struct account_record rec;
-    struct f_room_info room = {
+    *out = (struct f_room_info){
         .ephemeral = s->ephemeral,
         .id = s->room,
-        .name = str_of(s->kind == ROOM_DIRECT ? "bob" : "ops"),
+        .name = str_of(s->called != NULL        ? s->called
+                       : s->kind == ROOM_DIRECT ? "bob"
+                                                : "ops"),
         .kind = s->kind,
         .is_signed = s->is_signed,
         .has_with = s->kind == ROOM_DIRECT,
@@ -606,6 +618,23 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
         .has_own = s->has_own,
         .own = s->own,
     };
+    if (!s->has_own && !s->lie_own)
+        out->has_own = own_of(s, &out->own);
+    stage_head(s, s->from - 1, &out->head);
+}
+
+void stage_offer(struct stage *s, uint64_t re, const char *by)
+{
+    struct f_room f = {.re = re, .by = str_of(by)};
+
+    room_info(s, &f.room);
+    feed_raw(s, F_ROOM, &f);
+}
+
+void stage_welcome(struct stage *s, uint64_t re, bool proof)
+{
+    struct account_record rec;
+    struct f_room_info room;
     struct f_welcome w = {
         .re = re,
         .has_proof = proof,
@@ -619,9 +648,7 @@ void stage_welcome(struct stage *s, uint64_t re, bool proof)
     stage_crl(s, PEOPLE, 0, &crl);
     if (!s->lie_crl)
         w.crl = buf_span(&crl);
-    if (!s->has_own && !s->lie_own)
-        room.has_own = own_of(s, &room.own);
-    stage_head(s, s->from - 1, &room.head);
+    room_info(s, &room);
     account_record(&rec, &s->salted);
     if (proof)
         account_relay_proof(&w.proof, &rec, &last_auth);
@@ -836,6 +863,9 @@ static void serve(struct stage *s, const struct frame *f)
         break;
     case F_CERT_ASK: serve_cert(s, f); break;
     case F_PERSON_ASK: serve_person(s, f); break;
+    case F_ROOM_CREATE:
+    case F_ROOM_JOIN:
+    case F_ROOM_OPEN: stage_offer(s, frame_id(f), NULL); break;
     case F_MEMBERS_ASK: serve_members(s, f); break;
     case F_ROLL_ASK: serve_roll(s, f); break;
     case F_HISTORY_ASK: serve_history(s, f); break;

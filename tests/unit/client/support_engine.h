@@ -94,6 +94,8 @@ struct stage {
     struct hash seat_roster; /* and what it said */
     uint64_t seat_at;
     bool seat_with;
+    const char *called;      /* the room, in what the relay says of it; NULL: by its kind */
+    bool unasked;            /* nobody here ever asked to be in the room */
     bool paged;              /* the engine reads the last page of a new room first */
     bool answers_lost;       /* of joins, leaves, invitations: the relay has them all the same */
     bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
@@ -139,6 +141,8 @@ struct engine *stage_engine(struct stage *s); /* a new engine on the same keep *
 void stage_login(struct stage *s);            /* to READY, through password or token */
 void stage_link(struct stage *s);             /* linked and hello only */
 void stage_welcome(struct stage *s, uint64_t re, bool proof);
+/* The room, as an answer or (re 0) unasked; by: who invited, or NULL. */
+void stage_offer(struct stage *s, uint64_t re, const char *by);
 void stage_lost(struct stage *s);
 
 /* Honest content of the next entry of a person; not in the log yet. */

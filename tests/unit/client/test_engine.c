@@ -682,6 +682,19 @@ static void leave(struct stage *s)
     stage_lost(s);
 }
 
+/* She comes again, and asks for the room. */
+static void rejoin(struct stage *s)
+{
+    struct err e = {0};
+
+    s->gone = true;
+    memset(&s->told, 0, sizeof s->told);
+    stage_login(s);
+    s->gone = false;
+    assert_true(engine_room_join(s->g, str_of("ops"), &e) != 0);
+    stage_serve(s);
+}
+
 /* Who was away does not know what an honest author counted meanwhile. */
 static void test_rejoined(void **state)
 {
@@ -693,8 +706,7 @@ static void test_rejoined(void **state)
     stage_log(s, stage_write(s, BOB, "not for her"));
     stage_log(s, stage_write(s, BOB, "nor this"));
     s->from = 7;
-    memset(&s->told, 0, sizeof s->told);
-    stage_login(s);
+    rejoin(s);
     assert_int_equal(s->told.notes, 1); /* that 5 to 6 are missing is said */
     stage_push(s, stage_write(s, BOB, "after"));
     stage_push(s, stage_write(s, BOB, "and on"));
@@ -753,7 +765,7 @@ static void test_away_before(void **state)
     leave(s);
     stage_log(s, stage_write(s, BOB, "not for her"));
     s->from = 5;
-    stage_login(s);
+    rejoin(s);
     assert_int_equal(s->told.alarms, 0);
     stage_lost(s);
     stage_log(s, stage_write(s, BOB, "hidden"));
@@ -787,8 +799,7 @@ static void test_rejoined_older(void **state)
     s->from = 65;
     for (int i = 0; i < 3; i++)
         stage_log(s, stage_write(s, BOB, "after"));
-    memset(&s->told, 0, sizeof s->told);
-    stage_login(s);
+    rejoin(s);
     assert_int_equal(s->told.good, 3);
     assert_true(engine_room_get(s->g, &s->room)->begun);
     assert_true(engine_older(s->g, &s->room, 100, &e) != 0);

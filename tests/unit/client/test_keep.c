@@ -193,7 +193,9 @@ static void suite_room(struct keep k)
                              .upto = 11,
                              .kind = KEEP_DIRECT,
                              .ephemeral = true,
-                             .with = {{7, 1}}};
+                             .with = {{7, 1}},
+                             .name = "bob",
+                             .wanted = true};
     struct keep_room back = {0};
 
     assert_int_equal(k.ops->room_get(k.k, &room.id, &back, &e), 0);
@@ -204,7 +206,8 @@ static void suite_room(struct keep k)
     assert_true(back.based && back.first == 3 && back.number == 10 && back.seq == 4 &&
                 back.acked == 2 && back.since == 4 && back.upto == 11);
     assert_true(back.kind == KEEP_DIRECT && back.ephemeral &&
-                account_id_same(&back.with, &room.with));
+                account_id_same(&back.with, &room.with) && back.wanted &&
+                strcmp(back.name, "bob") == 0);
     assert_true(hash_same(&back.base, &room.base) && hash_same(&back.head, &room.head) &&
                 hash_same(&back.line, &room.line) && hash_same(&back.prev, &room.prev) &&
                 hash_same(&back.acked_line, &room.acked_line));
@@ -477,9 +480,9 @@ static void test_refused(void **state)
     (void)state;
     scratch_make(&t);
     keep_sqlite_ops.close(scratch_open(&t));
-    sql(t.path, "pragma user_version = 5");
+    sql(t.path, "pragma user_version = 6");
     expect_refused(&t, "newer");
-    sql(t.path, "pragma user_version = 4; pragma application_id = 7");
+    sql(t.path, "pragma user_version = 5; pragma application_id = 7");
     expect_refused(&t, "another program");
     sql(t.path, "pragma application_id = 1129534531");
     assert_int_equal(chmod(t.path, 0644), 0);
@@ -515,11 +518,13 @@ static void test_former_version(void **state)
     sql(t.path, "drop table roster; drop table known; alter table room drop column since;"
                 "alter table room drop column upto; alter table room drop column kind;"
                 "alter table room drop column ephemeral; alter table room drop column partner;"
+                "alter table room drop column name; alter table room drop column wanted;"
                 "pragma user_version = 1");
     k.k = scratch_open(&t);
     assert_int_equal(k.ops->room_get(k.k, &room.id, &back, &e), 1);
     assert_true(back.based && back.number == 8 && back.since == 0 && back.upto == 0);
     assert_true(back.kind == KEEP_UNHEARD && !back.ephemeral);
+    assert_true(back.wanted && back.name[0] == '\0');
     assert_int_equal(k.ops->entry_get(k.k, &entry.room, 1, &out, &e), 1);
     assert_int_equal(k.ops->roster_each(k.k, &room.id, row_see, &last, &e), 0);
     k.ops->close(k.k);
@@ -548,6 +553,7 @@ static void test_former_known(void **state)
     sql(t.path, "drop table known; create table known (fp blob primary key, box blob not null) "
                 "without rowid; alter table room drop column kind;"
                 "alter table room drop column ephemeral; alter table room drop column partner;"
+                "alter table room drop column name; alter table room drop column wanted;"
                 "pragma user_version = 2");
     struct keep k = {&keep_sqlite_ops, scratch_open(&t)};
     assert_int_equal(k.ops->known_each(k.k, no_known, NULL, &e), 0);

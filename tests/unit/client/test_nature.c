@@ -182,6 +182,173 @@ static void test_partner_stays(void **state)
     }
 }
 
+static void test_name_stays(void **state)
+{
+    for (unsigned anew = 0; anew < 2; anew++) {
+        struct stage *s = read_room(state, anew ? ROOM_DIRECT : ROOM_PUBLIC, false);
+        const char *name = anew ? "bob" : "ops";
+        s->called = "boss";
+        again(s, anew);
+        expect_broken(s, "the relay calls it boss now");
+        assert_string_equal(room(s)->name, name);
+        stage_free(s);
+    }
+}
+
+/* --- what was asked for, and what was not --- */
+
+/* Whatever the relay puts her into: no signature leaves that says that she is there. */
+static void test_unasked_is_not_joined(void **state)
+{
+    static const char *const by[] = {NULL, "bob"};
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct stage *s = stage_empty(state, ROOM_PUBLIC);
+        stage_log(s, stage_join(s, BOB));
+        s->unasked = true;
+        s->room = stage_room_id(0xbb);
+        s->gone = i < 2; /* else the welcome lists it */
+        stage_engine(s);
+        stage_login(s);
+        s->is_signed = i == 3; /* ... with a join that is not there */
+        if (i < 2)
+            stage_offer(s, 0, by[i]);
+        else
+            again(s, true);
+        stage_serve(s);
+        assert_int_equal(s->joins_said, 0);
+        assert_true(i == 3 || room(s) == NULL);
+        assert_true(i == 3 ? s->told.alarms > 0 : s->told.notes > 0);
+        stage_free(s);
+    }
+}
+
+static struct stage *unasked(void **state, enum room_kind kind)
+{
+    struct stage *s = stage_empty(state, kind);
+
+    stage_log(s, stage_join(s, BOB));
+    s->unasked = s->gone = true;
+    s->room = stage_room_id(0xbb);
+    stage_engine(s);
+    stage_login(s);
+    return s;
+}
+
+/* Asked for it is, and after a crash before the join was signed, too. */
+static void test_asked_is_joined(void **state)
+{
+    for (unsigned crash = 0; crash < 2; crash++) {
+        struct stage *s = unasked(state, ROOM_PUBLIC);
+        struct err e = {0};
+        s->mute_seats = crash;
+        s->room = stage_room_id(0xaa);
+        assert_true(engine_room_join(s->g, str_of("#ops"), &e) != 0);
+        stage_serve(s);
+        assert_int_equal(s->joins_said, 1);
+        s->gone = s->mute_seats = false;
+        again(s, true);
+        assert_int_equal(s->joins_said, 1 + crash);
+        assert_true(room(s)->joined);
+        stage_free(s);
+    }
+}
+
+/* A chat that bob opens is entered; a second one with him is not, whoever it is said to be. */
+static void test_one_chat_with_somebody(void **state)
+{
+    struct stage *s = stage_empty(state, ROOM_DIRECT);
+
+    stage_log(s, stage_join(s, BOB));
+    s->unasked = s->gone = true;
+    stage_engine(s);
+    stage_login(s);
+    stage_offer(s, 0, "bob");
+    stage_serve(s);
+    assert_int_equal(s->joins_said, 1);
+    assert_true(s->seat_with);
+    s->room = stage_room_id(0xbb);
+    s->is_signed = false;
+    stage_offer(s, 0, "bob");
+    s->with = stage_account(CAROL); /* of his name */
+    stage_offer(s, 0, "bob");
+    s->with = stage_account(BOB); /* under another */
+    s->called = "rob";
+    stage_offer(s, 0, "bob");
+    s->with = stage_account(ALICE); /* herself */
+    stage_offer(s, 0, "bob");
+    stage_serve(s);
+    assert_int_equal(s->joins_said, 1);
+    stage_free(s);
+}
+
+/* Who left is not brought back by the relay. */
+static void test_left_is_left(void **state)
+{
+    struct stage *s = read_room(state, ROOM_PUBLIC, false);
+    struct err e = {0};
+
+    assert_true(engine_room_leave(s->g, &s->room, &e) != 0);
+    stage_serve(s);
+    unsigned said = s->joins_said;
+    for (unsigned anew = 0; anew < 2; anew++) {
+        again(s, anew);
+        stage_offer(s, 0, NULL);
+        stage_serve(s);
+        assert_int_equal(s->joins_said, said);
+    }
+    stage_free(s);
+}
+
+/* The answer is another room than was asked for. */
+static void test_answered_with_another(void **state)
+{
+    enum { CREATE = 8, JOIN = 9, OPEN = 10 };
+    static const struct {
+        unsigned ask; /* CREATE: with what else */
+        const char *name, *called;
+        enum room_kind kind;
+        bool ephemeral, good;
+    } cases[] = {
+        {CREATE | ENGINE_CREATE_HISTORY, "ops", "ops", ROOM_PUBLIC, false, true},
+        {CREATE | ENGINE_CREATE_HISTORY | ENGINE_CREATE_PRIVATE, "ops", "ops", ROOM_PUBLIC, false,
+         false},
+        {CREATE | ENGINE_CREATE_HISTORY, "ops", "ops", ROOM_PRIVATE, false, false},
+        {CREATE | ENGINE_CREATE_HISTORY, "ops", "ops", ROOM_PUBLIC, true, false},
+        {CREATE | ENGINE_CREATE_HISTORY | ENGINE_CREATE_EPHEMERAL, "ops", "ops", ROOM_PUBLIC, false,
+         false},
+        {CREATE, "ops", "ops", ROOM_PUBLIC, false, false}, /* all of its history is told */
+        {CREATE | ENGINE_CREATE_HISTORY, "ops", "oops", ROOM_PUBLIC, false, false},
+        {CREATE | ENGINE_CREATE_HISTORY, "ops", "ops", ROOM_DIRECT, false, false},
+        {JOIN << 4, "ops", "ops", ROOM_PUBLIC, false, true},
+        {JOIN << 4, "#OPS", "ops", ROOM_PUBLIC, false, true},
+        {JOIN << 4, "ops", "oops", ROOM_PUBLIC, false, false},
+        {JOIN << 4, "bob", "bob", ROOM_DIRECT, false, false},
+        {OPEN << 4, "@bob", "bob", ROOM_DIRECT, false, true},
+        {OPEN << 4, "bob", "rob", ROOM_DIRECT, false, false},
+        {OPEN << 4, "bob", "bob", ROOM_PRIVATE, false, false},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct stage *s = unasked(state, cases[i].kind);
+        struct err e = {0};
+        s->called = cases[i].called;
+        s->ephemeral = cases[i].ephemeral;
+        s->room = stage_room_id(0xaa);
+        struct str name = str_of(cases[i].name);
+        assert_true((cases[i].ask == JOIN << 4 ? engine_room_join(s->g, name, &e)
+                     : cases[i].ask == OPEN << 4
+                         ? engine_room_direct(s->g, name, &e)
+                         : engine_room_create(s->g, name, cases[i].ask & 7, &e)) != 0);
+        stage_serve(s);
+        if (s->joins_said != cases[i].good || s->told.alarms == cases[i].good)
+            fail_msg("case %zu: %u joins, %u alarms: %s", i, s->joins_said, s->told.alarms,
+                     s->told.all_alarms);
+        assert_int_equal(s->told.answer_code, cases[i].good ? ERR_NONE : ERR_PEER);
+        stage_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +359,12 @@ int main(void)
         cmocka_unit_test(test_kind_stays),
         cmocka_unit_test(test_checks_of_a_private_room_stay),
         cmocka_unit_test(test_partner_stays),
+        cmocka_unit_test(test_name_stays),
+        cmocka_unit_test(test_unasked_is_not_joined),
+        cmocka_unit_test(test_asked_is_joined),
+        cmocka_unit_test(test_one_chat_with_somebody),
+        cmocka_unit_test(test_left_is_left),
+        cmocka_unit_test(test_answered_with_another),
     };
     return cmocka_run_group_tests(tests, stage_world, stage_world_end);
 }
