@@ -100,25 +100,9 @@ static int time_of(const char *option, const char *text, bool last, int64_t *out
     return 0;
 }
 
-static int redact_take(struct plan *p, const char *list, struct err *e)
-{
-    struct str rest = str_of(list);
-
-    while (rest.n > 0) {
-        uint64_t n = 0;
-        if (p->what.redact_n == REDACT_MAX)
-            return err_set(e, ERR_LIMIT, "--redact: at most %d messages", REDACT_MAX);
-        if (str_u64(str_cut(&rest, ','), EXACT_INT_MAX, &n) < 0 || n == 0)
-            return err_set(e, ERR_USAGE, "--redact wants numbers of messages: 3,5,8");
-        p->redact[p->what.redact_n++] = n;
-    }
-    p->what.redact = p->redact;
-    return 0;
-}
-
 int command_export(struct call *c, struct err *e)
 {
-    struct plan p = {.what = {.first = 0}};
+    struct plan p = {.what = {.redact = p.redact}};
 
     if (c->args_n != 1)
         return err_set(e, ERR_USAGE,
@@ -126,7 +110,7 @@ int command_export(struct call *c, struct err *e)
                        "[--redact N,...] -o FILE");
     if (time_of("--since", c->since, false, &p.what.since, e) < 0 ||
         time_of("--until", c->until, true, &p.what.until, e) < 0 ||
-        redact_take(&p, c->redact == NULL ? "" : c->redact, e) < 0)
+        engine_export_hide(str_of(c->redact), p.redact, &p.what.redact_n, e) < 0)
         return -1;
     return plan_run(c, &p, e);
 }

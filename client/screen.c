@@ -20,6 +20,7 @@
 #include "client/core/view.h"
 #include "client/line.h"
 #include "client/terminal.h"
+#include "client/transcripts.h"
 #include "client/wire.h"
 
 enum { READ_MAX = 4096, SIGNALS = 6, MINUTE_MS = 60 * 1000 };
@@ -288,6 +289,13 @@ static bool do_rekey(void *ctx)
     return s->guest == NULL && client_rekey(s->client);
 }
 
+static int do_keep(void *ctx, const char *path, struct span bundle, struct err *e)
+{
+    const struct screen *s = ctx;
+
+    return evidence_write(client_profile(s->client), path, bundle, e);
+}
+
 static void do_point(void *ctx, size_t point)
 {
     (void)ctx;
@@ -329,6 +337,7 @@ static const struct act_ops ops = {
     .connect = do_connect,
     .disconnect = do_disconnect,
     .rekey = do_rekey,
+    .keep = do_keep,
     .set_point = do_point,
     .redraw = do_redraw,
     .suspend = do_suspend,

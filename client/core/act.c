@@ -115,6 +115,14 @@ static bool run_REKEY(struct act *a, struct str rest)
     return true;
 }
 
+static bool run_TRANSCRIPT(struct act *a, struct str rest)
+{
+    struct str what = word(&rest), file = word(&rest);
+
+    act_transcript(a, what, file, rest);
+    return true;
+}
+
 static bool run_RETRY(struct act *a, struct str rest)
 {
     (void)rest;

@@ -11,7 +11,9 @@ struct act_ops {
     void (*quit)(void *ctx);
     void (*connect)(void *ctx); /* now, also when a later try is planned */
     void (*disconnect)(void *ctx);
-    bool (*rekey)(void *ctx);                   /* false: not now */
+    bool (*rekey)(void *ctx); /* false: not now */
+    /* Evidence into a new file. -1 and e. */
+    int (*keep)(void *ctx, const char *path, struct span bundle, struct err *e);
     void (*set_point)(void *ctx, size_t point); /* the cursor in the draft */
     void (*redraw)(void *ctx);
     void (*suspend)(void *ctx);
@@ -65,6 +67,8 @@ void act_login(struct act *a, uint64_t at_us, bool done);
 void cert_shown(struct model *m, struct span der, struct shown_cert *out);
 void act_inspect(struct act *a, struct str name);
 void act_older(struct act *a, struct window *w);
+/* hide: numbers whose texts stay out. */
+void act_transcript(struct act *a, struct str what, struct str file, struct str hide);
 void act_help(struct act *a, struct str topic);
 
 /* Keys that are not editing; in the order of the help. `seq` are the bytes a terminal sends. */

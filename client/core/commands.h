@@ -42,6 +42,9 @@ enum {
     X(RETRY, "retry", "", "connect and send again what waits", 0)                                  \
     X(STATUS, "status", "", "connection, queue and alarms; marks alarms as seen", 0)               \
     X(TOPIC, "topic", "[TEXT]", "show or set the topic of this room", NEED_NAME | NEED_ROOM)       \
+    X(TRANSCRIPT, "transcript", "export FILE [N,...]",                                             \
+      "this room for others, provable; without the texts of messages N",                           \
+      NEED_NAME | NEED_ROOM | NEED_ARG)                                                            \
     X(VERIFY, "verify", "NAME FINGERPRINT", "compare a fingerprint you got elsewhere",             \
       NEED_NAME | NEED_ARG)                                                                        \
     X(W, "w", "N|NAME", "go to a window (M-1 to M-9, M-a)", NEED_ARG)                              \

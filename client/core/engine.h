@@ -266,6 +266,9 @@ struct engine_export {
     size_t redact_n;
     size_t withheld; /* afterwards: texts that are not in it */
 };
+/* "3,5,8": numbers for redact. */
+int engine_export_hide(struct str list, uint64_t out[REDACT_MAX], size_t *n,
+                       struct err *e) MUST_USE;
 /* Appends the bundle: what is kept here, under the last checkpoint. -1 and e; ERR_AGAIN: there is
  * none yet (it is asked for before ENGINE_CAUGHT). */
 int engine_export(struct engine *g, struct engine_export *what, struct buf *out,

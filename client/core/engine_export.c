@@ -131,3 +131,17 @@ int engine_export(struct engine *g, struct engine_export *what, struct buf *out,
     buf_free(&x.proof);
     return rc;
 }
+
+int engine_export_hide(struct str list, uint64_t out[REDACT_MAX], size_t *n, struct err *e)
+{
+    *n = 0;
+    while (list.n > 0) {
+        if (*n == REDACT_MAX)
+            return err_set(e, ERR_LIMIT, "at most %d texts can be left out", REDACT_MAX);
+        if (str_u64(str_cut(&list, ','), EXACT_INT_MAX, out + *n) < 0 || out[*n] == 0)
+            return err_set(e, ERR_USAGE,
+                           "texts to be left out are named by numbers, without blanks: 3,5,8");
+        ++*n;
+    }
+    return 0;
+}

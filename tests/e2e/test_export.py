@@ -10,6 +10,7 @@ import pytest
 
 from evidence import both, tar
 from relay import Relay
+from screen import Screen
 
 WORDS = ["first of all", "the secret", "à bientôt", "x | y\nz", "last"]
 
@@ -140,3 +141,26 @@ def test_who_came_later(talk, tmp_path):
     data, files = files_of(path)
     assert numbers(files)[-1] == 7 and numbers(files)[0] > 5
     assert not any(b"before" in s for s in signed(files)) and judged(tmp_path, data, bob) == 0
+
+
+def test_from_the_screen(talk, tmp_path):
+    """Typed it writes the file; pasted it does not."""
+    alice, bob = talk
+    path = tmp_path / "screen.tar"
+    with Screen(bob, cols=160) as s:
+        s.login()
+        s.wait("#ops")
+        s.type("/w ops\r")
+        s.wait("[#ops]")
+        s.paste(f"/transcript export {path} 4")
+        s.type("\r")
+        s.wait("pasted, so not run")
+        assert not path.exists()
+        s.type("\x03/transcript export\r")
+        s.wait("usage: /transcript export FILE")
+        s.type(f"\x03/transcript export {path} 4,6\r")
+        s.wait("2 without text: countersign verify")
+        s.quit()
+    data, files = files_of(path)
+    assert not any(b"the secret" in c or b"x | y" in c for c in signed(files))
+    assert numbers(files) == list(range(1, 8)) and judged(tmp_path, data, bob) == 0

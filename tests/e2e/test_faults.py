@@ -15,6 +15,7 @@ import time
 import pytest
 
 from proxy import Proxy
+from disk import needs_root, small_disk
 from relay import BUILD, CLIENT, SECONDS, Member, Relay, countersignd, message, messages
 
 TRACED = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}  # one tracer at a time
@@ -22,7 +23,6 @@ FAKETIME = next((p for p in ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.
                              "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1")
                  if os.path.exists(p)), None)
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
 needs_faketime = pytest.mark.skipif(FAKETIME is None, reason="no faketime: apt install faketime")
 faults = pytest.mark.faults
 
@@ -99,20 +99,6 @@ def test_disk_of_the_relay_fails(relay, calls, error, after):
     assert [t for t in got if t in acked] == acked
     assert len(got) == len(set(got)) and set(got) <= set(tried)
     relay.stop()
-
-
-@contextlib.contextmanager
-def small_disk(path, size):
-    """A file system of this size; `fill` leaves no block of it."""
-    os.makedirs(path, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", path],
-                          capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount: {done.stderr.strip()}")
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "-l", path], check=True)
 
 
 def fill(path):

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from disk import needs_root, small_disk
 from evidence import ROOT
 from relay import CLIENT, Relay
 
@@ -192,3 +193,19 @@ def test_tampered(two, change):
     assert v["where"].startswith("the transcript line ")
     status, said = script(flat, root_of(bob))
     assert status == 65 and said[1].split(":")[0] == v["where"]
+
+
+@needs_root
+def test_a_full_disk_leaves_nothing_by_halves(two):
+    """There is room for the transcript and not for its receipt."""
+    alice, bob = two
+    folder = os.path.join(json.loads(bob("me", "--json"))["directory"], "transcripts")
+    with small_disk(folder, "12k"):
+        listening = Listener(bob)
+        listening.ready(alice)
+        alice("send", "ops", "one")
+        listening.until("one")
+        listening.process.send_signal(signal.SIGTERM)
+        _, err = listening.process.communicate(timeout=30)
+        assert listening.process.returncode == 74 and "no receipt of ops" in err, err
+        assert os.listdir(folder) == []
