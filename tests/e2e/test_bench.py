@@ -1,5 +1,6 @@
 """The bench's generator believes nobody: whoever loses, doubles, swaps or changes a message, or
-hangs up, makes its run fail. A small honest server shows that it can also succeed."""
+hangs up, makes its run fail. A small honest server shows that it can also succeed; and over each
+link it shakes hands with our relay, to the end or halfway."""
 
 import base64
 import os
@@ -10,6 +11,8 @@ import subprocess
 import threading
 
 import pytest
+
+from relay import SECONDS, Member, Relay
 
 BUILD = os.environ.get("COUNTERSIGN_BUILD", "build")
 LOAD = os.path.join(BUILD, "bench", "load")
@@ -133,3 +136,83 @@ def test_bench_fault_fails(members, name):
     assert done.returncode == 76
     assert reason in done.stderr
     assert done.stdout == ""
+
+
+# --- over our links ---
+
+LINKS = ["tls", "ecdhe", "cianr", "sovereign", "classic"]
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory):
+    """A relay that speaks all of them, three enrolled members, and one who is not the bench's."""
+    where = tmp_path_factory.mktemp("relay")
+    with Relay(where) as r:
+        r.run("--links", " ".join(LINKS), "--per-source", "100", "--handshakes", "100")
+        r.enrolled = where / "members"
+        r.enrolled.mkdir()
+        subprocess.run([os.path.join(BUILD, "bench", "enrol"), r.dir, str(r.port), str(CONNS),
+                        r.enrolled], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
+        r.alice = Member(r, "alice")
+        r.alice.join(r.invite("--admin"), "alice")
+        r.alice("room", "create", "den")
+        yield r
+
+
+def command(relay, mode, link, *more):
+    driver = "classic" if link == "classic" else "countersign"
+    return [LOAD, "--mode", mode, "--driver", driver, "--link", link, "--port", str(relay.port),
+            "--pid", str(relay.process.pid), "--members", str(relay.enrolled), "--conns",
+            str(CONNS), *more]
+
+
+def run(relay, mode, link, *more):
+    return subprocess.run(command(relay, mode, link, *more), text=True, timeout=SECONDS,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def figures(text):
+    return {n: float(v) for n, v in (line.split("\t") for line in text.splitlines())}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_bench_shakes_over_each_link(relay, link):
+    """Each run is one link's: the relay says which it spoke."""
+    done = run(relay, "shakes", link, "--seconds", "1")
+    assert done.returncode == 0, done.stderr
+    assert all(v >= 0 for v in figures(done.stdout).values()) and figures(done.stdout)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_bench_half_open_keeps_nobody_out(relay, link):
+    """They are half open until they are told to end, and whoever is a member is served."""
+    with subprocess.Popen(command(relay, "half", link, "--seconds", "60"), text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as half:
+        try:
+            told = half.stdout.readline()
+            assert told.split("\t")[0] == "half_open" and float(told.split("\t")[1]) == CONNS
+            relay.alice("send", "den", f"beside {link}")
+            assert half.poll() is None
+        finally:
+            half.terminate()
+            half.communicate()
+
+
+def test_bench_half_again_is_a_flood(relay):
+    done = run(relay, "half", "ecdhe", "--seconds", "2", "--again")
+    assert done.returncode == 0, done.stderr
+    assert figures(done.stdout)["again_per_s"] > 0
+
+
+@pytest.mark.parametrize("argv", [("shakes", "telnet"), ("nothing", "tls")])
+def test_bench_what_there_is_not(relay, argv):
+    done = run(relay, *argv)
+    assert done.returncode != 0 and argv[0 if argv[1] == "tls" else 1] in done.stderr
+    assert done.stdout == ""
+
+
+def test_bench_a_link_that_is_not_spoken_fails(relay):
+    relay.restart("--links", "tls", "--per-source", "100")
+    done = run(relay, "shakes", "ecdhe", "--seconds", "1")
+    assert done.returncode != 0 and done.stderr
