@@ -573,9 +573,19 @@ struct frame *client_got(struct client *c, enum frame_type t)
     return &c->got;
 }
 
+/* A1: whatever the reason was, there is one sentence for it. */
+static bool auth_sentence(struct str text)
+{
+    return str_is(text, "login refused: wrong password, or this device or account may not") ||
+           str_is(text, "this invite is unknown, used or expired: ask for a new one") ||
+           str_is(text, "your certificate has expired");
+}
+
 void client_error(struct client *c, enum proto_code code)
 {
     struct frame *f = client_got(c, F_ERROR);
+    if (code == CODE_AUTH)
+        assert_true(auth_sentence(f->u.error.text));
     if (f->u.error.code != code)
         fail_msg("%s got %s (%.*s), not %s", c->name, proto_code_word(f->u.error.code),
                  (int)f->u.error.text.n, f->u.error.text.p, proto_code_word(code));

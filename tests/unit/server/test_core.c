@@ -156,6 +156,58 @@ static void test_login_guessing(void **state)
     assert_int_equal(f.rows, 1); /* one row for source, reason and minute */
 }
 
+static void guess_wrong(struct client *device)
+{
+    struct client *k = client_again(device);
+
+    k->salted.b[0] ^= 1;
+    login_fails(k);
+    client_free(k);
+}
+
+/* The wait doubles with each further failure, and a login that succeeds ends it. */
+static void test_login_guessing_doubles(void **state)
+{
+    struct client *c = client_enrol(r, "alice"), *k;
+    (void)state;
+    for (int i = 0; i <= GUESSES_FREE; i++)
+        guess_wrong(c);
+    r->now += 2 * GUESS_WAIT_MS;
+    guess_wrong(c);
+    k = client_again(c);
+    r->now += 4 * GUESS_WAIT_MS - 1;
+    client_say(k, F_LOGIN, &(struct f_login){.id = 1});
+    client_error(k, CODE_BUSY);
+    r->now += 1;
+    client_login(k);
+    (void)client_got(k, F_WELCOME);
+    for (int i = 0; i < GUESSES_FREE; i++)
+        guess_wrong(c);
+    client_login(client_again(c)); /* as if nothing had been */
+    assert_int_equal(relay_audit(r, "login", "password").count, 2);
+}
+
+static void salt_of(struct client *k, uint8_t salt[SALT_LEN])
+{
+    client_say(k, F_LOGIN, &(struct f_login){.id = 1});
+    memcpy(salt, client_got(k, F_CHALLENGE)->u.challenge.salt, SALT_LEN);
+}
+
+/* A1: a certificate that no account has gets the same salt each time, as one that has would. */
+static void test_login_salt_of_nobody(void **state)
+{
+    struct client *c = client_enrol(r, "alice");
+    uint8_t first[SALT_LEN], again[SALT_LEN], other[SALT_LEN];
+    (void)state;
+    c->leaf.b[c->leaf.n - 1] ^= 1;
+    salt_of(client_again(c), first);
+    salt_of(client_again(c), again);
+    c->leaf.b[c->leaf.n - 1] ^= 3;
+    salt_of(client_again(c), other);
+    assert_memory_equal(first, again, SALT_LEN);
+    assert_memory_not_equal(first, other, SALT_LEN);
+}
+
 /* Challenges that were asked for while nobody had to wait yet buy no more guesses. */
 static void test_login_guessing_at_once(void **state)
 {
@@ -2009,6 +2061,8 @@ int main(void)
         TEST(test_login_revoked),
         TEST(test_login_refusals_are_alike),
         TEST(test_login_guessing),
+        TEST(test_login_guessing_doubles),
+        TEST(test_login_salt_of_nobody),
         TEST(test_login_guessing_at_once),
         TEST(test_login_guessing_from_one_net),
         TEST(test_login_too_many),
