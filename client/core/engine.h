@@ -230,7 +230,7 @@ uint64_t engine_fetch(struct engine *g, const struct hash *fp, struct err *e); /
 /* Signs a text, keeps it, sends it when there is a connection; ENGINE_ENTRY shows it at once. The
  * text is 1 to TEXT_MAX bytes of UTF-8. Gives its seq, or 0 and e: nothing was sent or kept.
  * ERR_AUTH: a member of a private or direct room has a certificate that nobody accepted; what waits
- * already still goes out. */
+ * there already waits on. */
 uint64_t engine_say(struct engine *g, const struct room_id *room, struct str text, struct err *e);
 
 /* Compares a pasted fingerprint (64 hex digits; spaces, colons and case do not matter) with the

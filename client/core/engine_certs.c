@@ -293,5 +293,8 @@ int engine_verify(struct engine *g, struct str person, struct str pasted, struct
     const struct keep_vouch v = {*which, engine_now(g)};
     if (g->conf.keep.ops->vouch_put(g->conf.keep.k, &v, e) < 0)
         return -1;
-    return known_accept(g, person, which, e) < 0 ? -1 : 1;
+    if (known_accept(g, person, which, e) < 0)
+        return -1;
+    (void)!rooms_send(g); /* a failure shows as ENGINE_CLOSE */
+    return 1;
 }

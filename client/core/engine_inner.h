@@ -117,6 +117,8 @@ struct room {
     struct batch *roll; /* owned: a page of it waits for certificates */
     uint64_t listed;    /* the relay's list of members is that behind this number ... */
     bool list_due;      /* ... and has not been compared yet */
+    bool list_here;     /* one came on this connection */
+    bool held;          /* it was said that what waits is held back */
     unsigned list_odd;  /* differences that were said already */
     uint64_t list_ask;  /* request that is answered then; 0: none */
     STAILQ_HEAD(, guest) guests;
@@ -371,6 +373,7 @@ void outs_drop(struct engine *g, struct room *r, enum err_code code, const char 
 int outbox_load(struct engine *g, struct err *e);
 int outs_read(struct engine *g, struct room *r, struct err *e); /* of one room, as kept */
 int room_send(struct engine *g, struct room *r);                /* the next one, when it may go */
+int rooms_send(struct engine *g); /* what a certificate may have held. -1: closing */
 struct out *out_find(struct room *r, uint64_t seq);
 /* Signs it, keeps it, queues it; room_send sends it. NULL and e: nothing was sent or kept. */
 struct out *out_make(struct engine *g, struct room *r, struct span content, struct err *e);

@@ -304,5 +304,6 @@ int engine_accept(struct engine *g, struct str person, struct err *e)
             return -1;
         n++;
     }
+    (void)!rooms_send(g); /* a failure shows as ENGINE_CLOSE */
     return n;
 }

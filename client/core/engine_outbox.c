@@ -231,6 +231,37 @@ static int say_put(struct engine *g, const struct f_entry_say *say)
     return ret > 0 ? 0 : engine_put(g, F_ENTRY_SAY, say);
 }
 
+/* What was written for the members of then is not sent to others: a list has to say first what they
+ * have now. Our joins and leaves tell nobody anything. */
+static bool out_held(struct engine *g, struct room *r, const struct out *o)
+{
+    struct err e = {0};
+
+    if (r->pub.kind == ENGINE_PUBLIC || o->kind == CONTENT_JOIN || o->kind == CONTENT_LEAVE)
+        return false;
+    if (!r->list_here) {
+        members_ask(g, r);
+        return true;
+    }
+    if (known_check(g, r, &e) == 0) {
+        r->held = false;
+        return false;
+    }
+    if (!r->held)
+        event_text(g, ENGINE_NOTE, r, "%s: %u of yours wait and are not sent: %s", r->pub.name,
+                   r->pub.queued, e.text);
+    r->held = true;
+    return true;
+}
+
+int rooms_send(struct engine *g)
+{
+    for (size_t i = 0; i < g->rooms_n; i++)
+        if (room_send(g, g->rooms[i]) < 0)
+            return -1;
+    return 0;
+}
+
 /* One entry of a room is on its way at a time: when the relay says "later" to one, the next one
  * must not overtake it. The bytes are those on our disk. */
 int room_send(struct engine *g, struct room *r)
@@ -241,7 +272,7 @@ int room_send(struct engine *g, struct room *r)
     if (seat_sign(g, r) < 0)
         return -1;
     struct out *o = TAILQ_FIRST(&r->outs);
-    if (o == NULL || r->sending != 0 || r->send_at != 0)
+    if (o == NULL || r->sending != 0 || r->send_at != 0 || out_held(g, r, o))
         return 0;
     r->sending = o->seq;
     const struct f_entry_say say = {out_line(o), out_sig(o), out_body(o)};

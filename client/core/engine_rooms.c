@@ -530,7 +530,7 @@ int take_members(struct engine *g, struct frame *f)
     }
     r->asking_members = false;
     r->listed = x->number;
-    r->list_due = true;
+    r->list_due = r->list_here = true;
     if (x->number > r->pub.last)
         r->pub.last = x->number;
     event_room(g, ENGINE_MEMBERS, r);
@@ -544,7 +544,7 @@ int take_members(struct engine *g, struct frame *f)
         r->roll_wanted = true;
         a->id = 0;
     }
-    return room_settle(g, r);
+    return room_settle(g, r) < 0 ? -1 : rooms_send(g);
 }
 
 int take_topic(struct engine *g, struct frame *f)

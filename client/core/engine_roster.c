@@ -379,6 +379,7 @@ void seats_lost(struct room *r)
         batch_free(r->roll);
     r->roll = NULL;
     r->asking_roll = r->roll_wanted = r->list_due = r->sign_tried = false;
+    r->list_here = r->held = false;
 }
 
 int take_roll(struct engine *g, struct frame *f)

@@ -299,8 +299,36 @@ static void test_too_many_stop(void **state)
     stage_free(s);
 }
 
-/* What was said before still goes out, with the bytes it had. */
-static void test_outbox_goes_on(void **state)
+/* What was said before waits, too, also across a restart; then it goes out as it was. */
+static void test_outbox_waits(void **state)
+{
+    struct stage *s = room_with_bob(state, ROOM_DIRECT);
+    struct err e = {0};
+
+    expect_free(s);
+    stage_lost(s);
+    assert_true(stage_say(s, "said before", &e) != 0);
+    unsigned said = s->said_n;
+    s->bob_new = true;
+    for (unsigned i = 0; i < 3; i++) {
+        stage_login(s);
+        assert_int_equal(s->said_n, said);
+        expect_stopped(s);
+        assert_int_equal(engine_room_get(s->g, &s->room)->queued, 1);
+        stage_lost(s);
+        if (i == 1)
+            stage_engine(s);
+    }
+    stage_login(s);
+    assert_int_equal(engine_accept(s->g, str_of("bob"), &e), 1);
+    stage_serve(s);
+    assert_int_equal(s->said_n, said + 1);
+    assert_int_equal(engine_room_get(s->g, &s->room)->queued, 0);
+    stage_free(s);
+}
+
+/* The certificate is revoked before anybody accepted it: nothing stops any more. */
+static void test_outbox_waits_for_a_list(void **state)
 {
     struct stage *s = room_with_bob(state, ROOM_DIRECT);
     struct err e = {0};
@@ -311,8 +339,11 @@ static void test_outbox_goes_on(void **state)
     unsigned said = s->said_n;
     s->bob_new = true;
     stage_login(s);
+    assert_int_equal(s->said_n, said);
+    s->bob_new_revoked = s->now;
+    assert_true(engine_members(s->g, &s->room, &e) != 0);
+    stage_serve(s);
     assert_int_equal(s->said_n, said + 1);
-    expect_stopped(s);
     stage_free(s);
 }
 
@@ -344,7 +375,8 @@ int main(void)
         cmocka_unit_test(test_revoked_that_speaks),
         cmocka_unit_test(test_shown_as_another_s),
         cmocka_unit_test(test_too_many_stop),
-        cmocka_unit_test(test_outbox_goes_on),
+        cmocka_unit_test(test_outbox_waits),
+        cmocka_unit_test(test_outbox_waits_for_a_list),
         cmocka_unit_test(test_accept_whom),
     };
 

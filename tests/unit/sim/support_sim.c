@@ -5,7 +5,13 @@
 
 #include "support_world.h"
 
-enum { ACTS_MIN = 30, ACTS_MORE = 50, SKEW_MS = 100 * 1000, HEAL_MS = 240 * 1000 };
+enum {
+    ACTS_MIN = 30,
+    ACTS_MORE = 50,
+    SKEW_MS = 100 * 1000,
+    HEAL_MS = 240 * 1000,
+    ASKED_MS = 20 * 1000
+};
 
 static const char *const rooms[] = {"hall", "cellar", "attic", "mist"}; /* mist: without a disk */
 
@@ -289,6 +295,18 @@ static void balks(struct world *w, bool on)
     }
 }
 
+/* What waits for a person's yes would wait for ever: all say it, as soon as they are asked. */
+static bool settle(struct world *w)
+{
+    for (int n = 0; n < HEAL_MS / ASKED_MS; n++) {
+        for (int i = 0; i < PEOPLE; i++)
+            world_accept(w, i);
+        if (world_settle(w, ASKED_MS))
+            return true;
+    }
+    return false;
+}
+
 static void heal(struct world *w)
 {
     balks(w, false);
@@ -299,7 +317,7 @@ static void heal(struct world *w)
         disk_fuse(w->m[i].disk, UINT64_MAX);
     for (int i = 0; i < CONNS; i++)
         w->conns[i].stall = 0;
-    if (!world_settle(w, HEAL_MS) && w->lie == LIE_NONE)
+    if (!settle(w) && w->lie == LIE_NONE)
         for (int i = 0; i < PEOPLE; i++)
             stuck(w, i);
 }
