@@ -1240,6 +1240,72 @@ static void a_key_of_another_certificate_is_no_identity(void **state)
     }
 }
 
+/* --- signatures of another session (H3, H4, H6) --- */
+
+/* What each end signed, in its order: the relay's key is P-256, the client's RSA. */
+static struct {
+    enum { SIGN, SIGN_AND_KEEP, SIGN_AS_KEPT } mode;
+    enum role as_kept; /* SIGN_AS_KEPT: whose are those of before */
+    uint8_t sig[2][4][SIG_MAX];
+    size_t len[2][4], n[2];
+} signer;
+
+int __real_pkey_sign(struct pkey *k, const struct rng *r, struct span said, uint8_t sig[SIG_MAX],
+                     size_t *n, struct err *e);
+int __wrap_pkey_sign(struct pkey *k, const struct rng *r, struct span said, uint8_t sig[SIG_MAX],
+                     size_t *n, struct err *e);
+
+int __wrap_pkey_sign(struct pkey *k, const struct rng *r, struct span said, uint8_t sig[SIG_MAX],
+                     size_t *n, struct err *e)
+{
+    enum role role = pkey_is_rsa(k) ? ROLE_CLIENT : ROLE_RELAY;
+    int ret = __real_pkey_sign(k, r, said, sig, n, e);
+
+    if (ret < 0 || signer.mode == SIGN)
+        return ret;
+    size_t i = signer.n[role]++;
+    assert_true(i < COUNT(signer.sig[role]));
+    if (signer.mode == SIGN_AND_KEEP) {
+        memcpy(signer.sig[role][i], sig, *n);
+        signer.len[role][i] = *n;
+    } else if (role == signer.as_kept) {
+        memcpy(sig, signer.sig[role][i], signer.len[role][i]);
+        *n = signer.len[role][i];
+    }
+    return ret;
+}
+
+/* By the right key, in the right step, and over another handshake: it proves nothing here. */
+static void a_signature_of_another_session_is_none(void **state)
+{
+    (void)state;
+    EACH_KIND(kind)
+    {
+        for (enum role liar = ROLE_CLIENT; liar <= ROLE_RELAY; liar++) {
+            struct pair p;
+            memset(&signer, 0, sizeof signer);
+            signer.mode = SIGN_AND_KEEP;
+            conf(&p, *kind);
+            run(&p, ALL);
+            assert_true(p.established[ROLE_CLIENT] && p.established[ROLE_RELAY]);
+            assert_true(signer.n[liar] > 0);
+            pair_free(&p);
+            signer.mode = SIGN_AS_KEPT;
+            signer.as_kept = liar;
+            memset(signer.n, 0, sizeof signer.n);
+            conf(&p, *kind);
+            run(&p, ALL);
+            signer.mode = SIGN;
+            enum role judge = liar == ROLE_CLIENT ? ROLE_RELAY : ROLE_CLIENT;
+            assert_false(p.established[judge]);
+            assert_true(p.failed[judge]);
+            if (strstr(pair_why(&p, judge), "signature is not over what we saw") == NULL)
+                fail_msg("%s: %s", link_kind_name(*kind), pair_why(&p, judge));
+            pair_free(&p);
+        }
+    }
+}
+
 static void links_are_told_apart_by_their_first_bytes(void **state)
 {
     static const struct {
@@ -1313,6 +1379,7 @@ int main(void)
         cmocka_unit_test(certificates_are_judged_by_every_rule),
         cmocka_unit_test(a_pin_is_the_root_of_the_invite_and_no_other),
         cmocka_unit_test(a_key_of_another_certificate_is_no_identity),
+        cmocka_unit_test(a_signature_of_another_session_is_none),
         cmocka_unit_test(links_are_told_apart_by_their_first_bytes),
     };
 
