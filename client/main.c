@@ -176,11 +176,15 @@ static int wait_take(struct call *c, const char *text, struct err *e)
 
 static int link_take(struct call *c, const char *text, struct err *e)
 {
+#define X(id, name) " " name
+    static const char all[] = LINK_KINDS(X);
+#undef X
+
     c->link_all = strcmp(text, "all") == 0;
     if (c->link_all)
         return 0;
     if (link_kind_take(str_of(text), &c->link) < 0)
-        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"", text);
+        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"; there are:%s", text, all);
     c->conf.link = &c->link;
     return 0;
 }

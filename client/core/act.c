@@ -111,7 +111,8 @@ static bool run_REKEY(struct act *a, struct str rest)
     if (a->ops->rekey(a->ctx))
         model_say(a->m, NULL, "our key is new from here on; the relay is asked to change its own");
     else
-        model_say(a->m, NULL, "no connection whose keys could change");
+        model_say(a->m, NULL,
+                  "no new keys: there is no connection, or the last ones have carried nothing yet");
     return true;
 }
 

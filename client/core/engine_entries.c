@@ -240,8 +240,8 @@ static int check_seen(struct engine *g, const struct room *r, struct verdict *v,
     return err_in(&v->why, "its author saw another history");
 }
 
-/* Everything but what needs the room's members. page: of an older page; NULL for what is new. */
-/* -1: closing, our own disk could not be asked; nobody is judged by that. */
+/* Everything but what needs the room's members. page: of an older page; NULL for what is new. -1:
+ * closing, our own disk could not be asked; nobody is judged by that. */
 static int judge(struct engine *g, const struct room *r, struct verdict *v,
                  const struct heads *page)
 {

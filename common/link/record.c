@@ -257,6 +257,7 @@ static int seal_data(struct record *r)
         return 0;
     if (seal(r, RECORD_DATA) < 0)
         return -1;
+    r->wished = 0;
     if (r->first[OUT] == 0)
         r->first[OUT] = (unsigned)(r->sealed - before);
     return 0;
@@ -357,8 +358,11 @@ int record_rekey(struct record *r, bool ask)
 {
     if (r->failed || r->closing || r->closed)
         return -1;
+    if (seal_data(r) < 0 || (ask && r->wished == LINK_ASKS_MAX))
+        return -1;
     if (!ask)
         r->owed = false;
+    r->wished += ask;
     return update_send(r, ask);
 }
 

@@ -62,7 +62,8 @@ void record_lend(struct record *r, struct buf *block);
 void record_reclaim(struct record *r, struct buf *block);
 
 /* Changes our key; with `ask` the peer has to change its own. Happens by itself in time, also as
- * the answer to a peer who asks. */
+ * the answer to a peer who asks. -1: failed, closing, or asked LINK_ASKS_MAX times since data went
+ * out last; the peer would give up on us for more. */
 int record_rekey(struct record *r, bool ask) MUST_USE;
 void record_close(struct record *r); /* close_notify; nothing can be sent afterwards */
 /* Call it now and then: gives back the memory of buffers if nothing went since the last call. */

@@ -34,7 +34,8 @@ struct record {
     size_t sealed;
     size_t taken;      /* bytes of plain that were shown last */
     unsigned first[2]; /* see record_first */
-    unsigned barren;   /* records in a row that carried no data */
+    uint8_t barren;    /* records in a row that carried no data */
+    uint8_t wished;    /* times that we asked for a new key since data went out */
     unsigned tickets, alert;
     bool ratchet : 1, verdict : 1; /* see record_conf */
     bool failed, closing, closed;

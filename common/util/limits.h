@@ -132,6 +132,7 @@ enum {
     LINK_TICKETS_MAX = 8,           /* session tickets dropped in the client's role */
     LINK_MESSAGE_MAX = 16 * 1024,   /* one of them */
     LINK_BARREN_MAX = 32,           /* records in a row that carry no data: KeyUpdates and others */
+    LINK_ASKS_MAX = 8,              /* of these at our own wish, before they must carry something */
     LINK_REKEY = 1 << 22,           /* records under one key before it is changed */
     LINK_KEY_MAX = 1 << 23,         /* ... and before that is fatal: AES-GCM is good for 2^24.5 */
     LINK_FRESH_MS = 5 * 60 * 1000,  /* `cianr`: a record whose time is further away is noted */

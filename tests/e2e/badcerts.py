@@ -347,11 +347,13 @@ class Corpus:
         case.change(self, f)
         return [self.sign(f)] + f.issuer.chain, f.key
 
-    def revoked(self, serials, start, end):
-        """A revocation list of our intermediate, as the corpus wants it."""
+    def revoked(self, serials, start, end, digest="sha256", beside=b"\x05\x00", entry=b""):
+        """A revocation list of our intermediate, as the corpus wants it. end None: it does not say;
+        beside: parameters of the algorithm outside of what is signed; entry: behind each row."""
         ours = self.issuer("ours")
-        alg = seq(oid(SIGNATURES["sha256"]), b"\x05\x00")
-        rows = seq(*(seq(integer(s), moment(NOW - 3600)) for s in serials)) if serials else b""
-        tbs = seq(integer(1), alg, ours.subject, moment(start), moment(end), rows,
+        alg = seq(oid(SIGNATURES[digest]), b"\x05\x00")
+        rows = seq(*(seq(integer(s), moment(NOW - 3600), entry) for s in serials)) if serials else b""
+        tbs = seq(integer(1), alg, ours.subject, moment(start), moment(end) if end else b"", rows,
                   tlv(0xa0, seq(seq(oid("2.5.29.20"), octets(integer(10 ** 6))))))
-        return seq(tbs, alg, bits(openssl("dgst", "-sha256", "-sign", ours.key, data=tbs)))
+        return seq(tbs, seq(oid(SIGNATURES[digest]), beside),
+                   bits(openssl("dgst", f"-{digest}", "-sign", ours.key, data=tbs)))

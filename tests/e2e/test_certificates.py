@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from badcerts import CASES, DAY, NOW, Corpus, Form
+from badcerts import CASES, DAY, NOW, Corpus, Form, octets, oid, seq
 from relay import BUILD, SECONDS, Relay, alert, openssl
 from test_refusals import impostor
 from wire import CHAT, Puppet
@@ -164,6 +164,27 @@ def test_lists_fail_closed(court, about, word, row, start, end):
             with open(path, "wb") as out:
                 out.write(der)
     assert court.judge("device", [leaf], crl if start else "-") == word, about
+
+
+@pytest.mark.parametrize("about, says, form", [
+    ("plain", None, {}),
+    ("a row with a reason", None, {"entry": seq(seq(oid("2.5.29.21"), octets(b"\x0a\x01\x01")))}),
+    ("a row with something critical", "an entry with a critical extension",
+     {"entry": seq(seq(oid("1.2.3.4"), b"\x01\x01\xff", octets(b"\x05\x00")))}),
+    ("signed over SHA-1", "no CA known here signed", {"digest": "sha1"}),
+    ("another algorithm beside it", "names two signature algorithms", {"beside": b""}),
+    ("no word of the next one", "does not say when the next one comes", {"end": None}),
+])
+def test_lists_of_another_form(court, about, says, form):
+    """Each rightly signed by our own CA; one that we do not understand is none."""
+    path = f"{court.tmp}/odd.crl"
+    with open(path, "wb") as out:
+        out.write(court.corpus.revoked([4711], NOW - DAY, **({"end": NOW + DAY} | form)))
+    p = subprocess.run([JUDGE, "device", "-", f"{court.tmp}/root.der",
+                        f"{court.tmp}/intermediate.der", path, path], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert (p.returncode == 2) == (says is not None), (about, p.stdout, p.stderr)
+    assert says is None or says in p.stderr, (about, p.stderr)
 
 
 def test_a_revoked_device(court):

@@ -174,9 +174,9 @@ def test_client_waits_for_its_held_store(relay):
 # --- damage ---
 
 def damaged(path, page, rng):
-    """One bit of this page is another."""
+    """One bit of this page is another; of the first one a bit of the file's magic."""
     with open(path, "r+b") as f:
-        f.seek(page * PAGE + rng.randrange(PAGE))
+        f.seek(page * PAGE + rng.randrange(PAGE if page > 0 else 16))
         byte = f.read(1)[0]
         f.seek(-1, os.SEEK_CUR)
         f.write(bytes([byte ^ 1 << rng.randrange(8)]))
@@ -289,8 +289,9 @@ def test_an_older_schema_is_renewed_and_nobody_is_lost(relay):
     relay.stop()
     with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
         version = db.execute("pragma user_version").fetchone()[0]
-        db.executescript("drop index audit_time; drop index messages_seats; drop table checkpoints;"
-                         "drop table signers; alter table messages drop column nodes;"
+        db.executescript("drop index audit_time; drop index messages_seats; drop table logins;"
+                         "drop table checkpoints; drop table signers;"
+                         "alter table messages drop column nodes;"
                          "alter table messages drop column seats;"
                          "alter table members drop column joined; pragma user_version = 1")
     assert "older version" in countersignd("doctor", "--dir", relay.dir, status=78)

@@ -148,7 +148,8 @@ def test_the_thirteen_steps_and_a_talk_over_them(relay):
 
 def test_no_such_link(relay):
     m = Member(relay, "x")
-    assert "there is no link" in m.run("--link", "telnet", "me").stderr
+    said = m.run("--link", "telnet", "me").stderr
+    assert 'no link "telnet"; there are: tls ecdhe cianr sovereign classic' in said
 
 
 # --- the relay's second leaf ---

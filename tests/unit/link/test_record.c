@@ -505,6 +505,24 @@ static void cancelling_is_bounded(void **state)
     two_free(&t);
 }
 
+/* A peer gives up on records without data; so wishes wait for something to carry. */
+static void wishes_for_new_keys_are_bounded(void **state)
+{
+    struct two t = two_new(0);
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < LINK_ASKS_MAX; i++)
+            assert_int_equal(record_rekey(t.client, true), 0);
+        assert_int_equal(record_rekey(t.client, true), -1);
+        assert_int_equal(record_error(t.client)->code, ERR_NONE);
+        assert_int_equal(record_rekey(t.client, false), 0); /* an answer is no wish */
+        arrives(t.client, t.relay, "a word", 6, 7);
+        arrives(t.relay, t.client, "another", 7, 7);
+    }
+    two_free(&t);
+}
+
 /* After our close_notify an alert would be a word behind the last one. */
 static void who_has_closed_says_nothing_more(void **state)
 {
@@ -1040,6 +1058,7 @@ int main(void)
         cmocka_unit_test(alerts_of_another_length_are_refused),
         cmocka_unit_test(every_other_alert_is_fatal_and_not_answered),
         cmocka_unit_test(cancelling_is_bounded),
+        cmocka_unit_test(wishes_for_new_keys_are_bounded),
         cmocka_unit_test(who_has_closed_says_nothing_more),
         cmocka_unit_test(a_client_is_let_in_by_data),
         cmocka_unit_test(both_change_their_keys),
