@@ -266,25 +266,35 @@ static void dial(struct client *c)
     wire_dial(c->wire, &c->link, c->profile.host, c->profile.port);
 }
 
+static void on_second(uv_timer_t *t);
+
+static void second_wait(struct client *c)
+{
+    int64_t left = c->retry_at - clock_mono_ms(NULL);
+
+    c->state.retry_ms = left > 0 ? left : 0;
+    uv_timer_start(&c->second, on_second,
+                   (uint64_t)(left > SECOND_MS ? SECOND_MS : c->state.retry_ms), 0);
+    state_set(c, CLIENT_WAITING);
+}
+
 static void on_second(uv_timer_t *t)
 {
     struct client *c = t->data;
 
-    c->state.retry_ms = c->retry_at - clock_mono_ms(NULL);
-    if (c->state.retry_ms <= 0) {
+    if (c->retry_at <= clock_mono_ms(NULL))
         dial(c);
-        return;
-    }
-    uv_timer_start(&c->second, on_second,
-                   (uint64_t)(c->state.retry_ms < SECOND_MS ? c->state.retry_ms : SECOND_MS), 0);
-    state_set(c, CLIENT_WAITING);
+    else
+        second_wait(c);
 }
 
+/* Never dials at once, though there may be nothing to wait for: whoever says that the connection
+ * is gone still looks at its link. */
 static void wait_retry(struct client *c, const struct err *why)
 {
     c->state.why = *why;
     c->retry_at = clock_mono_ms(NULL) + net_backoff(c->state.attempt, &c->rng);
-    on_second(&c->second);
+    second_wait(c);
 }
 
 static void over(struct client *c, const struct err *why)

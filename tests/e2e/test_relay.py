@@ -118,7 +118,7 @@ def test_init_refuses_names(tmp_path, name):
     (["run", "--threads"], 64, "needs a value"),
     (["run", "--max-conns", "1e3"], 64, "max_conns"),
     (["run", "--links", "tls telnet"], 78, "none that this version speaks"),
-    (["run", "--ecdhe-leaf", "dsa"], 78, "rsa or p256"),
+    (["run", "--ecdhe-leaf", "dsa"], 78, "rsa, p256 or self"),
     (["run", "--listen", "127.0.0.1:x"], 78, "port"),
     (["run", "--hours", "3"], 64, "unknown option"),
     (["invite", "--keep-devices"], 64, "--for"),
