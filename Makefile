@@ -122,7 +122,7 @@ $(eval $(call program_rule,judge,$(judges),$(below_crypto)))
 
 # The client without one defence after the other: the lab must lose then.
 weakened := peer_check secret_same aead_seal aead_open record_eof record_new drive_transcribe \
-    lab_pki_make
+    lab_pki_make net_backoff
 $(eval $(call program_rule,weak,tests/tools/weak.c client/main.c,$(below_client),\
     $(foreach f,$(weakened),-Wl$(comma)--wrap=$f)))
 

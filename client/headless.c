@@ -638,7 +638,6 @@ static void job_alarm(struct job *j, const struct engine_event *ev)
     struct clean text = {0};
 
     j->broken |= r != NULL && r->broken;
-
     fprintf(stderr, "countersign: %s\n", clean(&text, ev->text));
     clean_free(&text);
 }

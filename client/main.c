@@ -137,6 +137,7 @@ static const struct setting {
     {"help", NULL, 'h', "", "this text"},
     {"version", NULL, 'V', "", "version"},
 };
+static const char links[] = LINKS;
 #undef X
 
 static int command_help(struct call *c, struct err *e)
@@ -176,15 +177,11 @@ static int wait_take(struct call *c, const char *text, struct err *e)
 
 static int link_take(struct call *c, const char *text, struct err *e)
 {
-#define X(id, name) " " name
-    static const char all[] = LINK_KINDS(X);
-#undef X
-
     c->link_all = strcmp(text, "all") == 0;
     if (c->link_all)
         return 0;
     if (link_kind_take(str_of(text), &c->link) < 0)
-        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"; there are:%s", text, all);
+        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"; there are: %s", text, links);
     c->conf.link = &c->link;
     return 0;
 }

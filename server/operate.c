@@ -158,16 +158,20 @@ int command_user(struct call *c, struct err *e)
 
 /* --- session --- */
 
+struct listing {
+    const struct store *s;
+    struct err *e;
+};
+
 static int print_login(void *ctx, const struct store_login *l)
 {
-    const struct store *s = ctx;
+    const struct listing *x = ctx;
     struct store_user u = {.name = ""};
     char name[NAME_MAX_LEN * TEXT_CLEAN_GROWS + 1], started[TIME_TEXT], ended[TIME_TEXT] = "open";
     char count[24] = "-", session[2 * SESSION_ID_LEN + 1], fp[2 * HASH_LEN + 1];
     char relay[2 * HASH_LEN + 1], token[2 * HASH_LEN + 1];
-    struct err e = {0};
 
-    if (s->ops->user_get(s->db, &l->account, &u, &e) < 0)
+    if (x->s->ops->user_get(x->s->db, &l->account, &u, x->e) < 0)
         return -1;
     text_clean(name, sizeof name, str_of(u.name), TEXT_ONE_LINE);
     time_put(started, l->started);
@@ -192,7 +196,8 @@ int command_session(struct call *c, struct err *e)
         return err_set(e, ERR_USAGE, "usage: countersignd session list");
     if (books_open(&c->conf, STORE_BESIDE, &s, e) < 0)
         return -1;
-    int ret = s.ops->login_each(s.db, print_login, &s, e) < 0 ? -1 : 0;
+    struct listing x = {&s, e};
+    int ret = s.ops->login_each(s.db, print_login, &x, e) < 0 ? -1 : 0;
     store_close(&s);
     return ret;
 }

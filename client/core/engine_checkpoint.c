@@ -376,13 +376,10 @@ static int answer_settle(struct engine *g, struct room *r, bool asked)
         answer_take(&x, r, &w->answer.u.checkpoint, &e) < 0 ? -1 : signer_check(g, &x.now, &e);
     if (signer == 0 && !asked)
         return signer_ask(g, r, &x.now.is.signer);
-    if (signer <= 0) {
+    if (signer <= 0)
         odd(g, r, "%s", e.code == ERR_NONE ? "its signer is unknown" : e.text);
-    } else if (!against_last(g, r, &x) && !against_own(g, r, &x)) {
-        w->last = x.now;
-        if (held_save(g, r) < 0)
-            return -1;
-    }
+    else if (!against_last(g, r, &x) && !against_own(g, r, &x) && held_save(g, r, &x.now) < 0)
+        return -1;
     return settled(g, r);
 }
 

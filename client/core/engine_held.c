@@ -99,23 +99,24 @@ int held_load(struct engine *g, struct room *r, struct err *e)
     return ret;
 }
 
-int held_save(struct engine *g, struct room *r)
+int held_save(struct engine *g, struct room *r, const struct held *last)
 {
     const struct keep *k = &g->conf.keep;
-    const struct witness *x = &r->witness;
+    struct witness *x = &r->witness;
     uint8_t box[HELD_BYTES];
     struct wr w = wr_of(box, sizeof box);
     char name[NAME_CAP];
     struct err e = {0};
 
-    wr_u16(&w, (uint16_t)x->last.text_n);
-    wr_put(&w, x->last.text, x->last.text_n);
-    wr_u16(&w, (uint16_t)x->last.sig_n);
-    wr_put(&w, x->last.sig, x->last.sig_n);
+    wr_u16(&w, (uint16_t)last->text_n);
+    wr_put(&w, last->text, last->text_n);
+    wr_u16(&w, (uint16_t)last->sig_n);
+    wr_put(&w, last->sig, last->sig_n);
     tree_pack(&w, &x->base);
     tree_pack(&w, &x->tree);
     held_name(name, r);
     if (k->ops->value_put(k->k, name, wr_span(&w), &e) < 0)
         return engine_fail(g, e.code, false, "%s", e.text);
+    x->last = *last;
     return 0;
 }

@@ -50,7 +50,8 @@ struct hash *tree_leaves(struct engine *g, struct room *r, uint64_t size, struct
 
 /* engine_held.c: what is kept of it */
 int held_load(struct engine *g, struct room *r, struct err *e) MUST_USE;
-int held_save(struct engine *g, struct room *r) MUST_USE; /* -1: closing */
+/* Keeps it as the last one, with our trees. -1: closing, and the former one is the last. */
+int held_save(struct engine *g, struct room *r, const struct held *last) MUST_USE;
 /* Text and signature of a checkpoint of this room. -1 and e. */
 int held_take(struct held *h, const struct room *r, const struct f_checkpoint *f,
               struct err *e) MUST_USE;

@@ -358,6 +358,7 @@ int record_rekey(struct record *r, bool ask)
 {
     if (r->failed || r->closing || r->closed)
         return -1;
+    /* What was gathered goes first, and is something that the last wishes carried. */
     if (seal_data(r) < 0 || (ask && r->wished == LINK_ASKS_MAX))
         return -1;
     if (!ask)

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from relay import SECONDS, Member, Relay, alert, openssl
+from relay import BUILD, SECONDS, Member, Relay, alert, openssl
 from wire import CHAT, JOIN, ZEROS, Puppet, Tls, b64, crc24, say
 
 
@@ -188,6 +188,18 @@ def test_relay_certificates_that_the_client_refuses(relay, member, tmp_path, kin
     assert word in got.stderr and "countersign: " in got.stderr, got.stderr
     assert number is None or alert(said) == number, said
     assert "alice" not in said.replace(san, "") and "martin" not in said
+
+
+def test_no_wait_before_the_next_try(relay, member, tmp_path, monkeypatch):
+    """Waits are drawn from nothing on; drawn as nothing they must not dial at once, for whoever
+    says that the connection is gone still reads its link."""
+    key, crt = issue(relay, f"{tmp_path}/x", "device", "alice/laptop", "20200101000000Z",
+                     "20490101000000Z")
+    monkeypatch.setattr("relay.CLIENT", os.path.join(BUILD, "weak"))
+    monkeypatch.setitem(member.env, "COUNTERSIGN_WEAK", "wait")
+    got, said = impostor(relay, member, key, crt)
+    assert got.returncode in (69, 77), (got.returncode, got.stderr, said)
+    assert "countersign: " in got.stderr
 
 
 def test_another_relay_of_the_same_name(relay, member, tmp_path):

@@ -8,12 +8,14 @@
  *     directions  both directions have one key
  *     offer       the first message of the client is in no transcript
  *     draws       whoever draws gets the same bytes each time, so no key is a connection's own
+ *     wait        nothing stands between two tries to connect (not of the lab)
  *
  * Linked with --wrap; the product has no such switch. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/lab_pair.h"
+#include "client/net.h"
 #include "common/crypto/peer.h"
 #include "common/link/drive_priv.h"
 #include "common/link/record_priv.h"
@@ -115,6 +117,11 @@ WRAPPED(int, lab_pki_make, struct lab_pki *k, const struct rng *rng, struct err 
         k->rng = (struct rng){fill_alike, NULL};
     made = true; /* the attacker, who is the second, makes primes */
     return ret;
+}
+
+WRAPPED(int64_t, net_backoff, unsigned attempt, const struct rng *rng)
+{
+    return without("wait") ? 0 : __real_net_backoff(attempt, rng);
 }
 
 WRAPPED(int, record_eof, struct record *r)

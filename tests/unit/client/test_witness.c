@@ -78,6 +78,43 @@ static void what_was_signed_is_kept(void **state)
     done(s);
 }
 
+/* A disk that has no room for checkpoints. */
+static bool full;
+
+static int full_put(void *k, const char *name, struct span value, struct err *e)
+{
+    return full && strncmp(name, "checkpoint-", 11) == 0
+               ? err_set(e, ERR_IO, "no room")
+               : keep_memory_ops.value_put(k, name, value, e);
+}
+
+static void what_cannot_be_kept_is_not_the_last(void **state)
+{
+    struct stage *s = witness(state, 3);
+    struct keep_ops ops = keep_memory_ops;
+
+    ops.value_put = full_put;
+    s->keep.ops = &ops;
+    stage_engine(s);
+    full = true;
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "more"));
+    assert_true(s->told.closes > 0);
+    stage_lost(s);
+    full = false;
+    stage_login(s);
+    again(s);
+    assert_int_equal(s->told.alarms + v.proofs, 0);
+    assert_int_equal(v.after, 6);
+    full = true;
+    stage_push(s, stage_write(s, BOB, "yet more"));
+    again(s);
+    full = false;
+    again(s);
+    assert_int_equal(v.after, 6); /* of the one that is on the disk */
+    done(s);
+}
+
 static void caught_up_is_said_when_it_was_checked(void **state)
 {
     struct stage *s = stage_new(state);
@@ -494,6 +531,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_signed_is_kept),
+        cmocka_unit_test(what_cannot_be_kept_is_not_the_last),
         cmocka_unit_test(caught_up_is_said_when_it_was_checked),
         cmocka_unit_test(between_two_questions_there_is_a_pause),
         cmocka_unit_test(later_members_check_from_their_beginning),
