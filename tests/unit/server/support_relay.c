@@ -1,4 +1,4 @@
-#include "tests/unit/server/support_relay.h"
+#include "tests/unit/server/support_line.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -180,14 +180,13 @@ void relay_restart(struct relay *r)
 
 static void client_hear(struct client *c, struct span bytes)
 {
-    struct err e = {0};
-
+    if (c->line != NULL)
+        bytes = line_pass(c->line, ROLE_RELAY, bytes);
     while (bytes.n > 0) { /* never more than a frame beyond what was taken */
         size_t n = bytes.n < 4096 ? bytes.n : 4096;
         assert_int_equal(buf_add(&c->in.in, bytes.p, n), 0);
         bytes = span_of(bytes.p + n, bytes.n - n);
     }
-    (void)e;
 }
 
 static bool client_in(const struct client *c, const struct room_id *room)
@@ -356,7 +355,7 @@ static void client_connect(struct client *c, bool join)
     struct err e = {0};
     struct session_conf conf = {.conn = c->conn = ++c->r->conns,
                                 .join = join,
-                                .link = "tls",
+                                .link = link_kind_name(c->r->link),
                                 .relay = "relay.test",
                                 .source = c->source,
                                 .email = c->email,
@@ -364,6 +363,10 @@ static void client_connect(struct client *c, bool join)
                                 .relay_cert = {{9}}};
 
     assert_int_equal(rng_fill(&c->r->rng, c->exporter.b, sizeof c->exporter.b), 0);
+    if (c->r->linked && !join) {
+        c->line = line_new(c, c->r->link);
+        line_exporter(c->line, &c->exporter);
+    }
     conf.exporter = c->exporter;
     c->s = session_new(&conf, moment(c->r->now), &e);
     if (c->s == NULL)
@@ -395,8 +398,12 @@ void client_join(struct client *c, const uint8_t token[TOKEN_LEN], const char *n
     size_t n;
     struct err e = {0};
     struct account_record rec;
-    struct f_join f = {
-        .id = ++c->id, .name = str_of(name), .device = str_of(device), .t = 1, .m = 8};
+    const struct argon_cost cost = argon_cost_default();
+    struct f_join f = {.id = ++c->id,
+                       .name = str_of(name),
+                       .device = str_of(device),
+                       .t = cost.t,
+                       .m = cost.m_kib};
 
     c->key = key;
     snprintf(c->name, sizeof c->name, "%s", name);
@@ -433,7 +440,8 @@ struct client *client_again(struct client *old)
     return client_from(old, old->source);
 }
 
-struct client *client_from(struct client *old, const char *source)
+/* The same person and device, who has not connected yet. */
+static struct client *client_copy(struct client *old, const char *source)
 {
     struct client *c = client_new(old->r);
 
@@ -446,6 +454,31 @@ struct client *client_from(struct client *old, const char *source)
     c->account = old->account;
     memcpy(c->tips, old->tips, sizeof c->tips);
     c->tips_n = old->tips_n;
+    return c;
+}
+
+struct client *client_from(struct client *old, const char *source)
+{
+    struct client *c = client_copy(old, source);
+
+    client_connect(c, false);
+    return c;
+}
+
+struct client *client_stolen(struct client *old)
+{
+    struct client *c = client_copy(old, old->source);
+    struct store_chain made = {0};
+    uint8_t spki[SPKI_MAX];
+    size_t n;
+    struct err e = {0};
+
+    assert_int_equal(pkey_spki(c->r->keys[c->key], spki, &n, &e), 0);
+    assert_int_equal(
+        issue(c->r, c->r->now, span_of(spki, n), str_of(c->name), str_of("laptop"), &made, &e), 0);
+    c->leaf.n = made.leaf_n;
+    memcpy(c->leaf.b, made.leaf, made.leaf_n);
+    cert_fingerprint(span_of(c->leaf.b, c->leaf.n), &c->fp);
     client_connect(c, false);
     return c;
 }
@@ -453,8 +486,10 @@ struct client *client_from(struct client *old, const char *source)
 void client_login(struct client *c)
 {
     struct f_login login = {.id = ++c->id, .nonce = {1}};
-    struct account_auth a = {
-        .link = "tls", .exporter = c->exporter, .client_cert = c->fp, .relay_cert = {{9}}};
+    struct account_auth a = {.link = link_kind_name(c->r->link),
+                             .exporter = c->exporter,
+                             .client_cert = c->fp,
+                             .relay_cert = {{9}}};
 
     memcpy(a.client_nonce, login.nonce, NONCE_LEN);
     client_say(c, F_LOGIN, &login);
@@ -486,6 +521,8 @@ static void client_over(struct client *c, bool logout)
     j->logout = logout;
     session_free(c->s);
     c->s = NULL;
+    line_free(c->line);
+    c->line = NULL;
     c->rooms_n = 0;
     c->closed = false;
     assert_int_equal(core_begin(c->r->core, c->r->now, &e), 0);
@@ -511,12 +548,22 @@ void client_free(struct client *c)
         if (c->r->clients[i] == c)
             c->r->clients[i] = NULL;
     session_free(c->s);
+    line_free(c->line);
     frames_free(&c->in);
     frame_free(&c->got);
     free(c);
 }
 
 /* --- frames --- */
+
+static void client_put(struct client *c, struct span said)
+{
+    if (c->line != NULL)
+        said = line_pass(c->line, ROLE_CLIENT, said);
+    if (session_feed(c->s, said, moment(c->r->now)) < 0)
+        c->closed = true;
+    relay_pump(c->r);
+}
 
 void client_raw(struct client *c, const char *json)
 {
@@ -527,10 +574,8 @@ void client_raw(struct client *c, const char *json)
     buf_init(&b, FRAME_MAX * 2);
     assert_int_equal(buf_add(&b, head, 4), 0);
     assert_int_equal(buf_add(&b, json, n), 0);
-    if (session_feed(c->s, buf_span(&b), moment(c->r->now)) < 0)
-        c->closed = true;
+    client_put(c, buf_span(&b));
     buf_free(&b);
-    relay_pump(c->r);
 }
 
 void client_say(struct client *c, enum frame_type t, const void *body)
@@ -541,10 +586,8 @@ void client_say(struct client *c, enum frame_type t, const void *body)
     buf_init(&b, FRAME_MAX * 2);
     if (frame_put(&b, t, body, &e) < 0)
         fail_msg("%s: %s", frame_name(t), e.text);
-    if (session_feed(c->s, buf_span(&b), moment(c->r->now)) < 0)
-        c->closed = true;
+    client_put(c, buf_span(&b));
     buf_free(&b);
-    relay_pump(c->r);
 }
 
 static bool client_next(struct client *c)

@@ -16,6 +16,7 @@
 #include "common/chat/compact.h"
 #include "common/chat/frame.h"
 #include "common/crypto/issue.h"
+#include "common/link/link.h"
 #include "server/core/core.h"
 #include "server/core/operator.h"
 #include "server/core/session.h"
@@ -29,6 +30,7 @@ struct der {
 };
 
 struct relay;
+struct line;
 
 /* Both clocks say so. */
 static inline struct moment moment(int64_t ms)
@@ -39,6 +41,7 @@ static inline struct moment moment(int64_t ms)
 struct client {
     struct relay *r;
     struct session *s; /* NULL: gone */
+    struct line *line; /* what is said passes over this link (support_line.h); NULL: as it is */
     uint64_t conn;
     const char *source;
     const char *email; /* said in the handshake, or NULL */
@@ -77,6 +80,8 @@ struct relay {
     struct client *clients[CLIENTS];
     bool issue_fails;
     bool compact;            /* who connects from now on reads compact entries */
+    enum link_kind link;     /* what sessions are told they came over */
+    bool linked;             /* and who connects from now on with a certificate does */
     bool hold;               /* relay_pump waits: what comes is one batch */
     struct hash revoked[16]; /* by EFFECT_DEVICE */
     size_t revoked_n;
@@ -108,6 +113,8 @@ struct client *client_member(struct relay *r, const char *name); /* and logged i
 /* Another connection of the same device. */
 struct client *client_again(struct client *old);
 struct client *client_from(struct client *old, const char *source); /* ... from that address */
+/* Connects with another certificate of the same CA and key: no account has it. */
+struct client *client_stolen(struct client *old);
 void client_login(struct client *c);
 void client_gone(struct client *c); /* its stream ended */
 void client_quit(struct client *c); /* it closed in order */
