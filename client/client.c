@@ -112,6 +112,7 @@ static int engine_open(struct client *c, const struct client_conf *conf, struct 
         .key = c->keys.key,
         .trust = c->trust,
         .cost = p->cost,
+        .login = c->keys.has_login ? &c->keys.login : NULL,
         .keep = c->keep,
         .rng = c->rng,
         .now = clock_wall_ms,

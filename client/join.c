@@ -145,50 +145,48 @@ static int names_read(struct join *j, struct err *e)
 
 /* --- key and request --- */
 
+static struct str password_of(const struct join *j)
+{
+    return str_from(j->password.text, j->password.n);
+}
+
 /* A join whose answer was lost goes on with the key that the relay saw. */
 static int keys_ready(struct join *j, struct err *e)
 {
-    struct str password;
-
     j->resumed = profile_begun(&j->profile);
     if (j->resumed) {
         if (password_get(&j->call->conf, "Password given when joining began: ", &j->password, e) <
             0)
             return -1;
-        password = str_from(j->password.text, j->password.n);
-        if (profile_unlock(&j->profile, password, &j->rng, &j->keys, e) < 0)
+        if (profile_unlock(&j->profile, password_of(j), &j->rng, &j->keys, e) < 0)
             return err_in(e, "the key of a join that was begun (%s)", j->profile.dir);
         return 0;
     }
     if (password_new(&j->call->conf, &j->password, e) < 0)
         return -1;
-    password = str_from(j->password.text, j->password.n);
     j->keys.key =
         pkey_generate(j->call->rsa_bits == 3072 ? PKEY_RSA_3072 : PKEY_RSA_2048, &j->rng, e);
     if (j->keys.key == NULL)
         return -1;
     if (rng_fill(&j->rng, j->keys.store.b, sizeof j->keys.store.b) < 0)
         return err_set(e, ERR_OS, "no random numbers");
-    /* before the request leaves: a lost answer can be asked for again with the same key */
-    return profile_save_keys(&j->profile, &j->keys, password, &j->rng, e);
+    return 0;
 }
 
 static int request_ready(struct join *j, struct err *e)
 {
-    uint8_t argon_salt[ARGON_SALT_LEN];
-    struct key salted;
+    struct account_key *login = &j->keys.login;
 
     if (csr_make(j->keys.key, j->profile.account, &j->rng, j->csr, &j->csr_n, e) < 0)
         return -1;
     if (rng_fill(&j->rng, j->salt, sizeof j->salt) < 0)
         return err_set(e, ERR_OS, "no random numbers");
-    account_salt(argon_salt, &j->invite.root, str_of(j->profile.account), j->salt);
-    if (account_salted(&salted, str_from(j->password.text, j->password.n), argon_salt,
-                       j->profile.cost, e) < 0)
+    account_salt(login->salt, &j->invite.root, str_of(j->profile.account), j->salt);
+    if (account_salted(&login->salted, password_of(j), login->salt, j->profile.cost, e) < 0)
         return -1;
-    account_record(&j->record, &salted);
-    key_wipe(&salted);
-    return 0;
+    account_record(&j->record, &login->salted);
+    /* before the request leaves: a lost answer can be asked for again with the same key */
+    return profile_save_keys(&j->profile, &j->keys, password_of(j), j->resumed, &j->rng, e);
 }
 
 /* --- the conversation --- */

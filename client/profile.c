@@ -248,29 +248,47 @@ const struct hash *profile_pin(const struct profile *p)
     return p->link == LINK_ECDHE && p->pinned ? &p->pin : NULL;
 }
 
+/* What the key file seals: store key, then 1 with salt and SaltedPassword, then the private key's
+ * DER. The files of older versions have no login: their DER begins where the 1 would stand. */
+enum { SECRET_LOGIN = 1, SECRET_DER = 0x30 };
+
+static int secret_take(const struct profile *p, struct span secret, const struct rng *rng,
+                       struct profile_keys *out, struct err *e)
+{
+    struct rd in = rd_of(secret);
+    const uint8_t *store = rd_take(&in, sizeof out->store.b), *salt = NULL, *salted = NULL;
+    struct rd der = in;
+    uint8_t first = rd_u8(&in);
+
+    out->has_login = first == SECRET_LOGIN;
+    if (out->has_login) {
+        salt = rd_take(&in, sizeof out->login.salt);
+        salted = rd_take(&in, sizeof out->login.salted.b);
+        der = in;
+    }
+    if (store == NULL || (out->has_login ? salted == NULL : first != SECRET_DER))
+        return err_set(e, ERR_DATA, "%s/key is damaged", p->dir);
+    memcpy(out->store.b, store, sizeof out->store.b);
+    if (out->has_login) {
+        memcpy(out->login.salt, salt, sizeof out->login.salt);
+        memcpy(out->login.salted.b, salted, sizeof out->login.salted.b);
+    }
+    out->key = pkey_parse(rd_rest(&der), rng, e);
+    return out->key == NULL ? -1 : 0;
+}
+
 int profile_unlock(const struct profile *p, struct str password, const struct rng *rng,
                    struct profile_keys *out, struct err *e)
 {
     uint8_t file[KEYBOX_SECRET_MAX + KEYBOX_OVERHEAD], secret[KEYBOX_SECRET_MAX];
     size_t n = 0, secret_n = 0;
-    int ret = -1;
 
     *out = (struct profile_keys){0};
     if (read_file(p, "key", file, sizeof file, &n, e) < 0)
         return -1;
-    if (keybox_open(span_of(file, n), password, secret, &secret_n, e) < 0)
-        goto out;
-    if (secret_n <= sizeof out->store.b) {
-        err_set(e, ERR_DATA, "%s/key is damaged", p->dir);
-        goto out;
-    }
-    memcpy(out->store.b, secret, sizeof out->store.b);
-    out->key =
-        pkey_parse(span_of(secret + sizeof out->store.b, secret_n - sizeof out->store.b), rng, e);
-    if (out->key == NULL)
-        goto out;
-    ret = 0;
-out:
+    int ret = keybox_open(span_of(file, n), password, secret, &secret_n, e) < 0
+                  ? -1
+                  : secret_take(p, span_of(secret, secret_n), rng, out, e);
     wipe(secret, sizeof secret);
     if (ret < 0)
         profile_keys_wipe(out);
@@ -280,24 +298,34 @@ out:
 void profile_keys_wipe(struct profile_keys *k)
 {
     pkey_free(k->key);
-    k->key = NULL;
-    key_wipe(&k->store);
+    wipe(k, sizeof *k);
 }
 
 int profile_save_keys(const struct profile *p, const struct profile_keys *keys, struct str password,
-                      const struct rng *rng, struct err *e)
+                      bool again, const struct rng *rng, struct err *e)
 {
-    uint8_t secret[sizeof keys->store.b + PKEY_DER_MAX];
+    int (*const write)(const char *, enum file_kind, struct span, struct err *) =
+        again ? file_replace : file_create;
+    uint8_t secret[KEYBOX_SECRET_MAX], der[PKEY_DER_MAX];
     uint8_t file[sizeof secret + KEYBOX_OVERHEAD];
     char path[PROFILE_PATH_MAX];
-    size_t n = 0, at = sizeof keys->store.b;
+    struct wr w = wr_of(secret, sizeof secret);
+    size_t n = 0;
     int ret = -1;
 
-    memcpy(secret, keys->store.b, at);
     if (dir_make(p->dir, e) == 0 && profile_path(p, "key", path, e) == 0 &&
-        pkey_der(keys->key, secret + at, &n, e) == 0 &&
-        keybox_seal(span_of(secret, at + n), password, p->cost, rng, file, e) == 0)
-        ret = file_create(path, FILE_SECRET, span_of(file, at + n + KEYBOX_OVERHEAD), e);
+        pkey_der(keys->key, der, &n, e) == 0) {
+        wr_put(&w, keys->store.b, sizeof keys->store.b);
+        wr_u8(&w, SECRET_LOGIN);
+        wr_put(&w, keys->login.salt, sizeof keys->login.salt);
+        wr_put(&w, keys->login.salted.b, sizeof keys->login.salted.b);
+        wr_put(&w, der, n);
+        n = wr_span(&w).n;
+        ret = keybox_seal(wr_span(&w), password, p->cost, rng, file, e) < 0
+                  ? -1
+                  : write(path, FILE_SECRET, span_of(file, n + KEYBOX_OVERHEAD), e);
+    }
+    wipe(der, sizeof der);
     wipe(secret, sizeof secret);
     return ret;
 }

@@ -4,7 +4,7 @@
  *     account       relay, account, device, pinned costs, link and certificate  0600
  *     root.der      the pinned root certificate                    0600
  *     leaf.der, issuer.der   own certificate and its CA's          0600
- *     key           private key and store key under the password   0600
+ *     key           private key, store key and login key under the password   0600
  *     store.db      outbox and history, bodies sealed              0600
  *     transcripts/  what sessions leave, with --transcripts        0600
  *     contradictions/  what proves that the relay lied             0600
@@ -15,7 +15,7 @@
 #ifndef CLIENT_PROFILE_H
 #define CLIENT_PROFILE_H
 
-#include "common/crypto/argon.h"
+#include "common/chat/account.h"
 #include "common/crypto/pkey.h"
 #include "common/link/link.h"
 #include "common/util/limits.h"
@@ -41,6 +41,8 @@ struct profile {
 struct profile_keys {
     struct pkey *key;
     struct key store;
+    bool has_login;           /* not in the key file of an older version */
+    struct account_key login; /* spares a start its second Argon2id; worth what the password is */
 };
 
 /* Where the profile is, or would be. NULL is "default". -1: a bad name, no home. */
@@ -60,9 +62,10 @@ int profile_unlock(const struct profile *p, struct str password, const struct rn
                    struct profile_keys *out, struct err *e) MUST_USE;
 void profile_keys_wipe(struct profile_keys *k);
 
-/* Joining: the key first, before the request leaves ... */
+/* Joining: the keys first, login key included, before the request leaves ... `again`: they are of
+ * the file that is there and only their login key is new. */
 int profile_save_keys(const struct profile *p, const struct profile_keys *keys, struct str password,
-                      const struct rng *rng, struct err *e) MUST_USE;
+                      bool again, const struct rng *rng, struct err *e) MUST_USE;
 /* ... then, with the answer, the rest; the account file last and at once. */
 int profile_save(const struct profile *p, struct err *e) MUST_USE;
 

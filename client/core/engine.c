@@ -146,6 +146,11 @@ struct engine *engine_new(const struct engine_conf *conf, struct err *e)
         return NULL;
     }
     g->conf = *conf;
+    if (conf->login != NULL) {
+        g->login = *conf->login;
+        g->has_salted = true;
+    }
+    g->conf.login = NULL; /* it is the caller's */
     STAILQ_INIT(&g->events);
     frames_init(&g->in, FRAME_MAX_EARLY);
     buf_init(&g->out, ENGINE_OUT_MAX);

@@ -35,6 +35,7 @@ struct engine_conf {
     struct pkey *key;         /* its key: signs entries */
     struct trust *trust;      /* pinned root, intermediate, CRL; a newer CRL is put into it */
     struct argon_cost cost;   /* pinned at joining */
+    const struct account_key *login; /* that joining derived; NULL: the password is asked for */
     struct keep keep;
     struct rng rng;
     int64_t (*now)(void *ctx);  /* ms since 1970 */

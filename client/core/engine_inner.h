@@ -178,8 +178,7 @@ struct engine {
     bool resuming, has_token, has_salted, ready_due;
     bool compact; /* the relay reads compact entries */
     uint8_t token[RESUME_LEN];
-    uint8_t salt[ARGON_SALT_LEN];
-    struct key salted;
+    struct account_key login;
     struct account_auth auth;
 
     uint64_t next_id;

@@ -70,7 +70,7 @@ static int proof_send(struct engine *g)
 
     g->login_id = proof.id;
     frames_bound(&g->in, FRAME_MAX); /* the welcome lists rooms and revocations */
-    account_client_proof(&proof.proof, &g->salted, &g->auth);
+    account_client_proof(&proof.proof, &g->login.salted, &g->auth);
     g->phase = ENGINE_PROOF;
     return engine_put(g, F_PROOF, &proof);
 }
@@ -95,9 +95,9 @@ int login_challenge(struct engine *g, struct frame *f)
     g->auth.cost = g->conf.cost;
     g->login_id = 0;
     account_salt(salt, &g->conf.root_fp, str_of(g->account), c->salt);
-    if (g->has_salted && memcmp(salt, g->salt, sizeof salt) == 0)
+    if (g->has_salted && memcmp(salt, g->login.salt, sizeof salt) == 0)
         return proof_send(g);
-    memcpy(g->salt, salt, sizeof salt);
+    memcpy(g->login.salt, salt, sizeof salt);
     g->has_salted = false;
     g->phase = ENGINE_WAIT;
     struct engine_event ev = {.kind = ENGINE_PASSWORD, .cost = g->conf.cost};
@@ -108,7 +108,7 @@ int login_challenge(struct engine *g, struct frame *f)
 
 void engine_salted(struct engine *g, const struct key *salted)
 {
-    g->salted = *salted;
+    g->login.salted = *salted;
     g->has_salted = true;
     if (g->phase == ENGINE_WAIT && !g->closing)
         (void)!proof_send(g);
@@ -123,7 +123,7 @@ int login_error(struct engine *g, const struct f_error *x)
         return login_begin(g);
     }
     if (x->code == CODE_AUTH) {
-        key_wipe(&g->salted);
+        key_wipe(&g->login.salted);
         g->has_salted = false;
         return engine_fail(g, ERR_AUTH, false,
                            "the relay refused the login: wrong password, or this account or "
@@ -173,7 +173,7 @@ static int welcome_check(struct engine *g, const struct f_welcome *w)
     if ((g->phase != ENGINE_LOGIN && g->phase != ENGINE_PROOF) || w->re != g->login_id)
         return engine_fail(g, ERR_PEER, true, "the relay broke the protocol: a stray welcome");
     if (!g->resuming && (g->phase != ENGINE_PROOF || !w->has_proof ||
-                         !account_relay_proved(&g->salted, &g->auth, &w->proof)))
+                         !account_relay_proved(&g->login.salted, &g->auth, &w->proof)))
         return engine_fail(g, ERR_PEER, false,
                            "the relay could not prove that it knows this account: it is not the "
                            "one you joined, or its database was changed");

@@ -28,6 +28,12 @@ struct account_record {
     struct key stored, server;
 };
 
+/* SaltedPassword, kept with its salt: a login that asks for another salt is not its. */
+struct account_key {
+    uint8_t salt[ARGON_SALT_LEN];
+    struct key salted;
+};
+
 enum { ACCOUNT_AUTH_MAX = 512 };
 
 /* The salt that Argon2id gets: bound to root certificate and account name. */

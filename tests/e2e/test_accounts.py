@@ -117,6 +117,25 @@ def test_a_password_is_its_characters(relay):
     assert uma.run("room", "list").returncode == 77
 
 
+def test_a_join_that_was_begun_goes_on(tmp_path):
+    """Its key waits under the password it was begun with; the login that it made anew is the one
+    that counts."""
+    with Relay(tmp_path) as own:
+        own.run()
+        tess, invite = Member(own, "tess"), own.invite()
+        own.stop()
+        tess.join(invite, "tess", status=69)
+        own.run("--listen", f"127.0.0.1:{own.port}")
+        right, wrong = tess.password, str(tmp_path / "wrong")
+        with open(os.open(wrong, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as f:
+            f.write("another password")
+        tess.password = wrong
+        tess.join(invite, "tess", status=77)
+        tess.password = right
+        tess.join(invite, "tess")
+        assert "tess" in tess("me")
+
+
 def test_the_relay_never_hashes_a_password(relay):
     """What a login costs the relay is two MACs: nobody can make it fill 64 MiB, however often. The
     parameters that a device chose are a number to it."""

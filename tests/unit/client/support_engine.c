@@ -155,6 +155,7 @@ struct engine *stage_engine(struct stage *s)
         .key = s->who[ALICE].key,
         .trust = s->trust,
         .cost = {1, 8},
+        .login = s->login,
         .keep = s->keep,
         .rng = s->rng,
         .now = stage_now,

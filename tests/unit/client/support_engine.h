@@ -71,6 +71,7 @@ struct stage {
     struct engine *g;
     struct engine_peer peer;
     struct key salted;
+    const struct account_key *login; /* NULL: nothing was kept of joining */
     uint8_t salt[SALT_LEN];
     struct frames in; /* what the engine says */
 

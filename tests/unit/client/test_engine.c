@@ -30,6 +30,31 @@ static void test_login(void **state)
     stage_free(s);
 }
 
+/* The key that joining derived spares the login its Argon2id, but only for its own salt. */
+static void test_login_key_kept(void **state)
+{
+    static const uint8_t asked[SALT_LEN] = {0}; /* by the stage's relay */
+    struct stage *s = stage_new(state);
+    struct account_key kept = {.salted = s->salted};
+    struct hash root;
+
+    cert_fingerprint(span_of(s->root.b, s->root.n), &root);
+    account_salt(kept.salt, &root, str_of("alice"), asked);
+    s->login = &kept;
+    stage_engine(s);
+    wipe(&kept, sizeof kept); /* the engine has its own */
+    stage_login(s);
+    assert_int_equal(s->told.ready, 1);
+    assert_int_equal(s->told.passwords, 0);
+
+    kept = (struct account_key){.salted = s->salted}; /* another salt's */
+    stage_engine(s);
+    stage_login(s);
+    assert_int_equal(s->told.ready, 2);
+    assert_int_equal(s->told.passwords, 1);
+    stage_free(s);
+}
+
 static void expect_closed(struct stage *s, const char *why, bool again)
 {
     stage_serve(s);
@@ -1309,6 +1334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_login),
+        cmocka_unit_test(test_login_key_kept),
         cmocka_unit_test(test_login_cheap_hash),
         cmocka_unit_test(test_login_relay_unproven),
         cmocka_unit_test(test_login_refused),
