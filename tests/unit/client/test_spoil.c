@@ -1,6 +1,7 @@
 /* Our disk refuses at one place after the other: what is shown or acknowledged is on it, nothing is
  * left out of it, and no line is signed twice. SQLite takes a transaction back by itself when the
  * disk is full; the disk here does so, too, and a change that goes on regardless is seen as a hole.
+ * After other errors (a lock, a page that cannot be read, no memory) it is still open.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,21 +15,23 @@ enum { ALL = 1000000 };
 
 /* --- a store that refuses: the at-th use from now on, and `more` after it --- */
 
-enum use { LOOKS, WRITES };
+enum use { LOOKS = 1, WRITES = 2 };
 
 static struct balk {
-    uint64_t at, more;  /* at 0: it does not */
-    bool looks, balked; /* looks: they count, too */
-} balk, due;            /* due: what the story is to set */
+    uint64_t at, more; /* at 0: it does not */
+    unsigned uses;     /* those that count */
+    bool open, balked; /* open: the transaction stays */
+} balk, due;           /* due: what the story is to set */
 
 static bool refuses(void *k, enum use use, struct err *e)
 {
-    if (balk.at == 0 || (use == LOOKS && !balk.looks) || --balk.at > 0)
+    if (balk.at == 0 || (balk.uses & use) == 0 || --balk.at > 0)
         return false;
     balk.at = balk.more > 0;
     balk.more -= balk.more > 0;
     balk.balked = true;
-    keep_sqlite_ops.rollback(k);
+    if (!balk.open)
+        keep_sqlite_ops.rollback(k);
     err_set(e, ERR_IO, "the store: database or disk is full");
     return true;
 }
@@ -56,6 +59,10 @@ static bool refuses(void *k, enum use use, struct err *e)
       (void *k, const struct room_id *room, uint64_t number, struct keep_entry *out,               \
        struct err *e),                                                                             \
       (k, room, number, out, e))                                                                   \
+    X(LOOKS, entry_first,                                                                          \
+      (void *k, const struct room_id *room, const struct hash *fp, uint64_t from,                  \
+       struct keep_entry *out, struct err *e),                                                     \
+      (k, room, fp, from, out, e))                                                                 \
     X(LOOKS, entry_last,                                                                           \
       (void *k, const struct room_id *room, const struct hash *fp, struct keep_entry *out,         \
        struct err *e),                                                                             \
@@ -136,6 +143,15 @@ static int count_out(void *ctx, const struct keep_out *out)
     return 0;
 }
 
+static void outbox_agrees(struct stage *s, const struct engine_room *r)
+{
+    struct err e = {0};
+    unsigned queued = 0;
+
+    assert_int_equal(keep_sqlite_ops.out_each(s->keep.k, count_out, &queued, &e), 0);
+    assert_int_equal(r->queued, queued);
+}
+
 /* Memory and disk say the same; the disk has no hole; the relay was promised no more. */
 static void agree(struct stage *s)
 {
@@ -143,7 +159,6 @@ static void agree(struct stage *s)
     struct keep_room kept = {.number = 0};
     struct keep_entry t;
     struct err e = {0};
-    unsigned queued = 0;
 
     if (r == NULL)
         return;
@@ -152,8 +167,7 @@ static void agree(struct stage *s)
     assert_int_equal(r->number, kept.number);
     for (uint64_t n = kept.first; kept.based && n <= kept.number; n++)
         assert_int_equal(keep_sqlite_ops.entry_get(s->keep.k, &s->room, n, &t, &e), 1);
-    assert_int_equal(keep_sqlite_ops.out_each(s->keep.k, count_out, &queued, &e), 0);
-    assert_int_equal(r->queued, queued);
+    outbox_agrees(s, r);
     assert_true(s->delivered <= kept.number);
     for (unsigned i = 0; i < s->told.numbers_n; i++) {
         assert_true(s->told.numbers[i] <= kept.number);
@@ -201,6 +215,8 @@ static void say(struct stage *s, const char *text)
         seq = stage_say(s, text, &e);
         if (seq == 0)
             assert_int_equal(e.code, ERR_IO);
+        else /* before the first byte leaves */
+            outbox_agrees(s, engine_room_get(s->g, &s->room));
         step(s);
     }
     assert_int_not_equal(seq, 0);
@@ -369,10 +385,10 @@ static const struct tale {
     struct stage *(*begin)(void **state);
     void (*tell)(struct stage *s);
     void (*expect)(struct stage *s);
-    uint64_t writes; /* it has more of them */
-} coming_and_going = {private_room, story, expect_whole, 60},
-  forgotten = {mist, story_mist, expect_gone, 30},
-  older = {long_room, story_older, expect_older, 5};
+    uint64_t writes, looks; /* it has more of them */
+} coming_and_going = {private_room, story, expect_whole, 60, 20},
+  forgotten = {mist, story_mist, expect_gone, 30, 10},
+  older = {long_room, story_older, expect_older, 5, 5};
 
 static bool refused_at(void **state, const struct tale *tale, const struct balk *how)
 {
@@ -393,15 +409,20 @@ static bool refused_at(void **state, const struct tale *tale, const struct balk 
     return balked;
 }
 
-/* Each write fails alone; and from some uses on, looks as well, all do until somebody sees to it.
- */
+/* Each write fails alone, and each use whatever it is with the transaction left open; and from some
+ * uses on all do until somebody sees to it. */
 static void every_place(void **state, const struct tale *tale)
 {
-    struct balk one = {.at = 1}, all = {.at = 1, .more = ALL, .looks = true};
+    struct balk one = {.at = 1, .uses = WRITES};
+    struct balk any = {.at = 1, .uses = LOOKS | WRITES, .open = true};
+    struct balk all = {.at = 1, .more = ALL, .uses = LOOKS | WRITES};
 
     while (refused_at(state, tale, &one))
         one.at++;
     assert_true(one.at > tale->writes);
+    while (refused_at(state, tale, &any))
+        any.at++;
+    assert_true(any.at > one.at + tale->looks);
     while (refused_at(state, tale, &all))
         all.at += 5;
     assert_true(all.at > tale->writes);
