@@ -254,6 +254,13 @@ bool pk_strong(const mbedtls_pk_context *pk)
            mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(*pk)) == MBEDTLS_ECP_DP_SECP256R1;
 }
 
+bool pk_plain(const mbedtls_pk_context *pk, struct span spki)
+{
+    enum { P256_SPKI_LEN = 91 };
+
+    return mbedtls_pk_get_type(pk) == MBEDTLS_PK_RSA || spki.n == P256_SPKI_LEN;
+}
+
 bool sig_strong(const mbedtls_x509_buf *oid)
 {
     mbedtls_md_type_t md;

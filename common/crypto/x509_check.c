@@ -135,7 +135,7 @@ static int strength_check(struct judge *j)
         const char *alg = "unknown";
         if (c->crt.version != 3)
             return refuse(j, c, CERT_VERSION, "X.509 version %d, not 3", c->crt.version);
-        if (!pk_strong(&c->crt.pk))
+        if (!pk_strong(&c->crt.pk) || !pk_plain(&c->crt.pk, cert_spki(c)))
             return refuse(j, c, CERT_WEAK_KEY, "%s (%zu bits)", cert_fault_text(CERT_WEAK_KEY),
                           mbedtls_pk_get_bitlen(&c->crt.pk));
         if (i + 1 == j->path_n || sig_strong(&c->crt.sig_oid))

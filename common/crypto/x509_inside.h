@@ -42,6 +42,9 @@ bool der_whole(struct span der, size_t *whole);
 
 /* RSA of 2048 to 4096 bits or P-256. */
 bool pk_strong(const mbedtls_pk_context *pk);
+/* This key is written as everybody has to read it: a point of P-256 is not compressed (RFC 5480
+ * 2.2). One key has one form. */
+bool pk_plain(const mbedtls_pk_context *pk, struct span spki);
 /* SHA-256 or longer under RSA (PKCS#1 v1.5) or ECDSA. */
 bool sig_strong(const mbedtls_x509_buf *oid);
 /* sig, by the algorithm that the signed thing names, over tbs. */

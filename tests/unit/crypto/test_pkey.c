@@ -200,6 +200,52 @@ static void weak_and_strange_keys_are_refused(void **state)
     }
 }
 
+/* H12. A key of P-256 is a point of that curve, in the one form that RFC 5480 demands of everybody:
+ * another curve's points would give its secrets away piece by piece. */
+static void points_off_the_curve_are_no_keys(void **state)
+{
+    enum { HEAD = 26, FIELD = 32, POINT = HEAD + 1 }; /* lengths at 1 and HEAD - 2 */
+    static const char order_of_field[] =
+        "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
+    struct err e = {0};
+    struct pkey *own = pkey_generate(PKEY_P256, &rng, &e);
+    uint8_t good[SPKI_MAX], bad[SPKI_MAX], p[FIELD];
+    size_t n;
+    (void)state;
+
+    assert_non_null(own);
+    assert_int_equal(pkey_spki(own, good, &n, &e), 0);
+    pkey_free(own);
+    assert_int_equal(n, POINT + 2 * FIELD);
+    assert_int_equal(good[HEAD], 4); /* not compressed */
+    struct pubkey *k = pubkey_parse(span_of(good, n), &e);
+    assert_non_null(k);
+    pubkey_free(k);
+    for (size_t i = 0; i < 2 * FIELD; i++) { /* one bit beside it */
+        memcpy(bad, good, n);
+        bad[POINT + i] ^= (uint8_t)(1U << i % 8);
+        assert_null(pubkey_parse(span_of(bad, n), &(struct err){0}));
+    }
+    memcpy(bad, good, n);
+    memset(bad + POINT, 0, 2 * FIELD); /* (0, 0) */
+    assert_null(pubkey_parse(span_of(bad, n), &(struct err){0}));
+    assert_int_equal(hex_take(p, sizeof p, str_of(order_of_field)), 0);
+    memcpy(bad, good, n);
+    memcpy(bad + POINT, p, sizeof p); /* x = p, which is 0 */
+    assert_null(pubkey_parse(span_of(bad, n), &(struct err){0}));
+    for (unsigned form = 0; form < 8; form++) { /* infinity, compressed, hybrid, unknown */
+        size_t len = form == 0 ? 1 : form == 2 || form == 3 ? 1 + FIELD : 1 + 2 * FIELD;
+        if (form == 4)
+            continue;
+        memcpy(bad, good, n);
+        bad[HEAD] = (uint8_t)form;
+        bad[1] = (uint8_t)(HEAD - 2 + len);
+        bad[HEAD - 2] = (uint8_t)(1 + len);
+        if (pubkey_parse(span_of(bad, HEAD + len), &(struct err){0}) != NULL)
+            fail_msg("form %u of a point", form);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +256,7 @@ int main(void)
         cmocka_unit_test(keys_survive_their_file),
         cmocka_unit_test(public_keys_end_where_their_der_ends),
         cmocka_unit_test(weak_and_strange_keys_are_refused),
+        cmocka_unit_test(points_off_the_curve_are_no_keys),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

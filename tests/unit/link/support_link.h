@@ -47,6 +47,7 @@ struct want {
     const char *host;    /* relay */
     const struct ca *by; /* NULL: ours */
     struct pkey *key;    /* NULL: the role's */
+    struct span spki;    /* in place of that key's own, when it is not empty */
     bool no_eku;
     bool self; /* signed with its own key, and no CA's */
 };

@@ -400,28 +400,50 @@ static void weak_public_keys_are_refused(void **state)
     assert_ends(ROLE_CLIENT, false, line, REFUSED); /* even */
 }
 
-/* The relay's own n and n - 1 are no numbers below n - 1; n - 2 is one. */
-static void blocks_are_below_n(void **state)
+static int say_block(const struct textbook_open *c)
 {
-    struct textbook_open n;
     char digits[TEXTBOOK_DIGITS_MAX + 1], line[TEXTBOOK_DIGITS_MAX + 64];
+    struct pair p;
+
+    assert_int_equal(textbook_digits(digits, span_of(c->b, c->n)), 0);
+    snprintf(line, sizeof line, HELLO "{\"type\":\"key\",\"chunks\":[%s]}\n", digits);
+    conf(&p, false);
+    pair_start(&p);
+    int ret = link_feed(p.end[ROLE_RELAY], (uint8_t *)line, strlen(line));
+    if (ret < 0)
+        assert_string_equal(pair_why(&p, ROLE_RELAY), "key: not a number below n");
+    pair_free(&p);
+    return ret;
+}
+
+/* H15: 0, 1 and n - 1 are their own powers, and n is no number below n: who sends them asks about
+ * something else than a key. 2 and n - 2 are numbers like others. */
+static void blocks_are_between_2_and_n_less_2(void **state)
+{
+    struct textbook_open n, c;
 
     (void)state;
     textbook_open(w->textbook, &n);
-    for (int less = 0; less <= 2; less++) {
-        struct pair p;
-        struct textbook_open c = n;
-        c.b[c.n - 1] = (uint8_t)(c.b[c.n - 1] - less); /* n is odd */
-        if (less == 2 && n.b[n.n - 1] == 1)
-            continue; /* a borrow: not worth the arithmetic */
-        assert_int_equal(textbook_digits(digits, span_of(c.b, c.n)), 0);
-        snprintf(line, sizeof line, HELLO "{\"type\":\"key\",\"chunks\":[%s]}\n", digits);
-        conf(&p, false);
-        pair_start(&p);
-        assert_int_equal(link_feed(p.end[ROLE_RELAY], (uint8_t *)line, strlen(line)),
-                         less == 2 ? 0 : -1);
-        pair_free(&p);
+    for (unsigned small = 0; small <= 2; small++) {
+        c = (struct textbook_open){{(uint8_t)small}, 1};
+        assert_int_equal(say_block(&c), small == 2 ? 0 : -1);
     }
+    for (unsigned less = 0; less <= 2; less++) {
+        c = n;
+        for (size_t i = c.n, borrow = less; borrow > 0; i--) {
+            unsigned v = 256U + c.b[i - 1] - (unsigned)borrow;
+            c.b[i - 1] = (uint8_t)v;
+            borrow = v < 256;
+        }
+        assert_int_equal(say_block(&c), less == 2 ? 0 : -1);
+    }
+    c = n;
+    c.b[c.n - 1]++; /* n + 1; n is odd */
+    if (c.b[c.n - 1] != 0)
+        assert_int_equal(say_block(&c), -1);
+    c = (struct textbook_open){{1}, n.n + 1}; /* 5, and one byte above those of n */
+    c.b[n.n] = 5;
+    assert_int_equal(say_block(&c), -1);
 }
 
 static void long_lines_end_it(void **state)
@@ -670,7 +692,7 @@ int main(void)
         cmocka_unit_test(a_text_may_come_before_ok),
         cmocka_unit_test(what_is_not_due_is_refused),
         cmocka_unit_test(weak_public_keys_are_refused),
-        cmocka_unit_test(blocks_are_below_n),
+        cmocka_unit_test(blocks_are_between_2_and_n_less_2),
         cmocka_unit_test(long_lines_end_it),
         cmocka_unit_test(texts_have_a_bound),
         cmocka_unit_test(a_changed_text_ends_it),
