@@ -1,4 +1,4 @@
-"""A real relay for the tests: made once per process, copied for each test, started on port 0.
+"""A real relay for the tests: made once, copied for each test, started on port 0.
 
     with Relay(tmp_path) as relay:          # or the fixture in your own file
         relay.run()                         # ready when this returns
@@ -10,6 +10,8 @@
 Everything ends with the with-block, whatever happened in it.
 """
 
+import fcntl
+import hashlib
 import json
 import os
 import re
@@ -31,7 +33,8 @@ PASSWORD = "correct horse battery staple"
 if os.geteuid() != 0:
     os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
 
-_template = {}
+# Where every file of one `make check` shares its templates; a file on its own has a place of its own.
+_own_templates = None
 
 
 def countersignd(*argv, status=0, **more):
@@ -43,16 +46,27 @@ def countersignd(*argv, status=0, **more):
     return p.stdout + p.stderr
 
 
+def templates():
+    global _own_templates
+    shared = os.environ.get("COUNTERSIGN_TEMPLATES")
+    if shared is None and _own_templates is None:
+        _own_templates = tempfile.TemporaryDirectory(prefix="countersign-relay-")
+    return shared or _own_templates.name
+
+
 def template(name="127.0.0.1", *more):
     """A relay's directory as init made it; RSA keys take a while, so it is made once."""
-    key = (name, *more)
-    if key not in _template:
-        where = tempfile.TemporaryDirectory(prefix="countersign-relay-")
-        host = f"[{name}]" if ":" in name else name
-        countersignd("init", name, "--dir", f"{where.name}/relay", "--listen", "127.0.0.1:0",
-                     "--at", f"{host}:7443", *more)
-        _template[key] = where
-    return f"{_template[key].name}/relay"
+    key = hashlib.sha256(repr((name, *more)).encode()).hexdigest()[:16]
+    where = os.path.join(templates(), key)
+    with open(f"{where}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(where):
+            host = f"[{name}]" if ":" in name else name
+            with tempfile.TemporaryDirectory(dir=templates()) as new:
+                countersignd("init", name, "--dir", f"{new}/relay", "--listen", "127.0.0.1:0",
+                             "--at", f"{host}:7443", *more)
+                os.rename(f"{new}/relay", where)
+    return where
 
 
 def fields(line):
