@@ -539,6 +539,7 @@ static int open_session(struct conn *c, struct err *e)
     }
     struct session_conf s = {.conn = c->id,
                              .link = link_kind_name(i.kind),
+                             .suite = i.suite,
                              .relay = c->loop->env.name,
                              .source = c->text,
                              .email = i.email,

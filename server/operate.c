@@ -169,7 +169,7 @@ static int print_login(void *ctx, const struct store_login *l)
     struct store_user u = {.name = ""};
     char name[NAME_MAX_LEN * TEXT_CLEAN_GROWS + 1], started[TIME_TEXT], ended[TIME_TEXT] = "open";
     char count[24] = "-", session[2 * SESSION_ID_LEN + 1], fp[2 * HASH_LEN + 1];
-    char relay[2 * HASH_LEN + 1], token[2 * HASH_LEN + 1];
+    char relay[2 * HASH_LEN + 1], token[2 * HASH_LEN + 1], transcript[2 * HASH_LEN + 1] = "-";
 
     if (x->s->ops->user_get(x->s->db, &l->account, &u, x->e) < 0)
         return -1;
@@ -183,8 +183,11 @@ static int print_login(void *ctx, const struct store_login *l)
     hex_put(fp, span_of(l->fp.b, sizeof l->fp.b));
     hex_put(relay, span_of(l->relay_fp.b, sizeof l->relay_fp.b));
     hex_put(token, span_of(l->token.b, sizeof l->token.b));
-    printf("%s  %-32s %s to %s  entries %s\n  certificates %s, relay %s\n  token %s\n", session,
-           name, started, ended, count, fp, relay, token);
+    if (l->has_transcript)
+        hex_put(transcript, span_of(l->transcript.b, sizeof l->transcript.b));
+    printf("%s  %-32s %s to %s  entries %s\n  certificates %s, relay %s\n  token %s\n"
+           "  transcript %s\n",
+           session, name, started, ended, count, fp, relay, token, transcript);
     return 0;
 }
 

@@ -71,6 +71,14 @@ static const char *const migrations[] = {
     " token BLOB NOT NULL, fp BLOB NOT NULL REFERENCES devices(fp), relay_fp BLOB NOT NULL,"
     " started INT NOT NULL, ended INT NOT NULL, entries INT) STRICT;"
     "CREATE INDEX logins_open ON logins (ended) WHERE ended = 0;",
+    /* 5: receipts that were sealed, in the order in which they were */
+    "ALTER TABLE logins ADD COLUMN transcript_hash BLOB;"
+    "CREATE TABLE receipts (hash BLOB NOT NULL UNIQUE,"
+    " session BLOB NOT NULL REFERENCES logins(session), room BLOB NOT NULL REFERENCES rooms(id),"
+    " fp BLOB NOT NULL REFERENCES devices(fp), text TEXT NOT NULL, client TEXT NOT NULL,"
+    " client_sig BLOB NOT NULL, relay TEXT NOT NULL, relay_sig BLOB NOT NULL) STRICT;"
+    "CREATE INDEX receipts_last ON receipts (room, fp);"
+    "CREATE INDEX receipts_session ON receipts (session);",
 };
 
 enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
@@ -80,6 +88,8 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
 #define SESSION "id, current, former, fp, account, until, ended FROM sessions"
 #define MESSAGE                                                                                    \
     "room, number, time, account, fp, seq, head, line, sig, body, why, seats FROM messages"
+#define LOGIN                                                                                      \
+    "session, account, token, fp, relay_fp, started, ended, entries, transcript_hash FROM logins"
 #define INVITE                                                                                     \
     "token, bound, for_user, keep_devices, admin, made, expires, used_at, used_key, fp FROM "      \
     "invites"
@@ -109,11 +119,17 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(SESSION_END_ALL, "UPDATE sessions SET ended = ?1 WHERE ended = 0")                           \
     X(SESSION_DROP, "DELETE FROM sessions WHERE fp = ?1")                                          \
     X(SESSION_PURGE, "DELETE FROM sessions WHERE until < ?1 OR (ended <> 0 AND ended < ?2)")       \
-    X(LOGIN_PUT, "INSERT OR REPLACE INTO logins VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")                 \
+    X(LOGIN_PUT, "INSERT OR REPLACE INTO logins VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")              \
     X(LOGIN_END, "UPDATE logins SET ended = ?2, entries = ?3 WHERE session = ?1")                  \
     X(LOGIN_END_ALL, "UPDATE logins SET ended = ?1 WHERE ended = 0")                               \
-    X(LOGIN_EACH, "SELECT session, account, token, fp, relay_fp, started, ended, entries"          \
-                  " FROM logins ORDER BY started, rowid")                                          \
+    X(LOGIN_EACH, "SELECT " LOGIN " ORDER BY started, rowid")                                      \
+    X(LOGIN_GET, "SELECT " LOGIN " WHERE session = ?1")                                            \
+    X(LOGIN_SEAL, "UPDATE logins SET transcript_hash = ?2 WHERE session = ?1")                     \
+    X(RECEIPT_ADD, "INSERT INTO receipts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")                     \
+    X(RECEIPT_GET, "SELECT hash, session, room, fp, text, client, client_sig, relay, relay_sig"    \
+                   " FROM receipts WHERE hash = ?1")                                               \
+    X(RECEIPT_LAST, "SELECT hash FROM receipts WHERE room = ?1 AND fp = ?2"                        \
+                    " ORDER BY rowid DESC LIMIT 1")                                                \
     X(ROOM_PUT,                                                                                    \
       "INSERT INTO rooms VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (id) DO UPDATE"              \
       " SET name=?2, canonical=?3, skeleton=?4, kind=?5, history=?6, topic=?7, since=?8")          \
@@ -593,6 +609,13 @@ static int disk_session_purge(void *db, int64_t until, int64_t ended, struct err
     return run(db, s, e);
 }
 
+static int head_take(sqlite3_stmt *s, void *ctx)
+{
+    struct hash *head = ctx;
+    COL(s, 0, *head);
+    return 0;
+}
+
 /* --- logins --- */
 
 static int disk_login_put(void *db, const struct store_login *v, struct err *e)
@@ -608,6 +631,8 @@ static int disk_login_put(void *db, const struct store_login *v, struct err *e)
     bind_int(s, 7, v->ended);
     if (v->counted)
         bind_u64(s, 8, v->entries);
+    if (v->has_transcript)
+        BIND(s, 9, v->transcript);
     return run(db, s, e);
 }
 
@@ -629,21 +654,39 @@ static int disk_login_end_all(void *db, int64_t when, struct err *e)
     return run(db, s, e);
 }
 
+static void session_id_col(sqlite3_stmt *s, int i, uint8_t out[SESSION_ID_LEN])
+{
+    struct span id = col_span(s, i);
+
+    if (id.n == SESSION_ID_LEN)
+        memcpy(out, id.p, id.n);
+}
+
+static int login_row(sqlite3_stmt *s, void *ctx)
+{
+    struct store_login *v = ctx;
+
+    *v = (struct store_login){.started = col_int(s, 5),
+                              .ended = col_int(s, 6),
+                              .counted = sqlite3_column_type(s, 7) != SQLITE_NULL,
+                              .entries = col_u64(s, 7),
+                              .has_transcript = sqlite3_column_type(s, 8) != SQLITE_NULL};
+    session_id_col(s, 0, v->session);
+    COL(s, 1, v->account);
+    COL(s, 2, v->token);
+    COL(s, 3, v->fp);
+    COL(s, 4, v->relay_fp);
+    if (v->has_transcript)
+        COL(s, 8, v->transcript);
+    return 0;
+}
+
 static int login_take(sqlite3_stmt *s, void *ctx)
 {
     struct each *x = ctx;
-    struct store_login v = {.started = col_int(s, 5),
-                            .ended = col_int(s, 6),
-                            .counted = sqlite3_column_type(s, 7) != SQLITE_NULL,
-                            .entries = col_u64(s, 7)};
-    struct span session = col_span(s, 0);
+    struct store_login v;
 
-    if (session.n == sizeof v.session)
-        memcpy(v.session, session.p, session.n);
-    COL(s, 1, v.account);
-    COL(s, 2, v.token);
-    COL(s, 3, v.fp);
-    COL(s, 4, v.relay_fp);
+    (void)login_row(s, &v);
     return x->login(x->ctx, &v);
 }
 
@@ -651,6 +694,86 @@ static int disk_login_each(void *db, store_each_login *each, void *ctx, struct e
 {
     sqlite3_stmt *s = stmt(db, S_LOGIN_EACH);
     return rows(db, s, login_take, &(struct each){.login = each, .ctx = ctx}, e);
+}
+
+static int disk_login_get(void *db, const uint8_t session[SESSION_ID_LEN], struct store_login *out,
+                          struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_LOGIN_GET);
+    bind_bytes(s, 1, session, SESSION_ID_LEN);
+    return one(db, s, login_row, out, e);
+}
+
+static int disk_login_seal(void *db, const uint8_t session[SESSION_ID_LEN],
+                           const struct hash *transcript, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_LOGIN_SEAL);
+    bind_bytes(s, 1, session, SESSION_ID_LEN);
+    BIND(s, 2, *transcript);
+    return run(db, s, e);
+}
+
+/* --- receipts --- */
+
+static int disk_receipt_add(void *db, const struct store_receipt *v, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_RECEIPT_ADD);
+
+    BIND(s, 1, v->hash);
+    bind_bytes(s, 2, v->session, sizeof v->session);
+    BIND(s, 3, v->room);
+    BIND(s, 4, v->fp);
+    bind_text(s, 5, v->text);
+    bind_text(s, 6, v->client);
+    bind_bytes(s, 7, v->client_sig, v->client_sig_n);
+    bind_text(s, 8, v->relay);
+    bind_bytes(s, 9, v->relay_sig, v->relay_sig_n);
+    return run(db, s, e);
+}
+
+/* How much of it there is; 0: more than fits. */
+static size_t sig_col(sqlite3_stmt *s, int i, uint8_t out[SIG_MAX])
+{
+    struct span sig = col_span(s, i);
+
+    if (sig.n == 0 || sig.n > SIG_MAX)
+        return 0;
+    memcpy(out, sig.p, sig.n);
+    return sig.n;
+}
+
+static int receipt_row(sqlite3_stmt *s, void *ctx)
+{
+    struct store_receipt *v = ctx;
+
+    *v = (struct store_receipt){.client_sig_n = 0};
+    COL(s, 0, v->hash);
+    session_id_col(s, 1, v->session);
+    COL(s, 2, v->room);
+    COL(s, 3, v->fp);
+    col_text(s, 4, v->text, sizeof v->text);
+    col_text(s, 5, v->client, sizeof v->client);
+    v->client_sig_n = sig_col(s, 6, v->client_sig);
+    col_text(s, 7, v->relay, sizeof v->relay);
+    v->relay_sig_n = sig_col(s, 8, v->relay_sig);
+    return 0;
+}
+
+static int disk_receipt_get(void *db, const struct hash *hash, struct store_receipt *out,
+                            struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_RECEIPT_GET);
+    BIND(s, 1, *hash);
+    return one(db, s, receipt_row, out, e);
+}
+
+static int disk_receipt_last(void *db, const struct room_id *room, const struct hash *fp,
+                             struct hash *hash, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_RECEIPT_LAST);
+    BIND(s, 1, *room);
+    BIND(s, 2, *fp);
+    return one(db, s, head_take, hash, e);
 }
 
 /* --- rooms and members --- */
@@ -803,13 +926,6 @@ static int disk_message_former(void *db, const struct room_id *room,
     return rows(db, s, message_take, &(struct each){.message = each, .ctx = ctx}, e);
 }
 
-static int head_take(sqlite3_stmt *s, void *ctx)
-{
-    struct hash *head = ctx;
-    COL(s, 0, *head);
-    return 0;
-}
-
 static int disk_message_head(void *db, const struct room_id *room, uint64_t number,
                              struct hash *out, struct err *e)
 {
@@ -882,15 +998,12 @@ static int disk_checkpoint_put(void *db, const struct store_checkpoint *c, struc
 static int checkpoint_take_row(sqlite3_stmt *s, void *ctx)
 {
     struct store_checkpoint *c = ctx;
-    struct span sig = col_span(s, 5);
 
     *c = (struct store_checkpoint){.size = col_u64(s, 1), .time = col_int(s, 2)};
     COL(s, 0, c->room);
     COL(s, 3, c->signer);
     col_text(s, 4, c->text, sizeof c->text);
-    c->sig_n = sig.n <= sizeof c->sig ? sig.n : 0;
-    if (c->sig_n > 0)
-        memcpy(c->sig, sig.p, c->sig_n);
+    c->sig_n = sig_col(s, 5, c->sig);
     return 0;
 }
 
@@ -1287,6 +1400,11 @@ const struct store_ops store_sqlite = {
     .login_end = disk_login_end,
     .login_end_all = disk_login_end_all,
     .login_each = disk_login_each,
+    .login_get = disk_login_get,
+    .login_seal = disk_login_seal,
+    .receipt_add = disk_receipt_add,
+    .receipt_get = disk_receipt_get,
+    .receipt_last = disk_receipt_last,
     .room_put = disk_room_put,
     .room_each = disk_room_each,
     .member_put = disk_member_put,

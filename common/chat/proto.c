@@ -282,6 +282,12 @@ static const struct field f_signer_ask_fields[] = {
     ID(f_signer_ask),
     HEX(f_signer_ask, "fp", fp),
 };
+static const struct field f_seal_fields[] = {
+    ID(f_seal),
+    BYTES(f_seal, "receipt", receipt, 1, RECEIPT_MAX),
+    BYTES(f_seal, "seal", seal, 1, RECEIPT_SEAL_MAX),
+    BYTES(f_seal, "sig", sig, 1, SIG_MAX),
+};
 static const struct field f_delivered_say_fields[] = {
     ROOM_IS(f_delivered_say),
     NUMBER(f_delivered_say),
@@ -413,6 +419,11 @@ static const struct field f_signer_fields[] = {
     RE(f_signer),
     HEX(f_signer, "fp", fp),
     DERS(f_signer, "chain", chain, 2, 2),
+};
+static const struct field f_sealed_fields[] = {
+    RE(f_sealed),
+    BYTES(f_sealed, "seal", seal, 1, RECEIPT_SEAL_MAX),
+    BYTES(f_sealed, "sig", sig, 1, SIG_MAX),
 };
 static const struct field f_topic_fields[] = {
     ROOM_IS(f_topic),

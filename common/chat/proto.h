@@ -41,6 +41,7 @@ enum {
     X(F_CHECKPOINT_ASK, checkpoint_ask, "checkpoint", FROM_CLIENT, IN_CHAT)                        \
     X(F_TREE_ASK, tree_ask, "tree", FROM_CLIENT, IN_CHAT)                                          \
     X(F_SIGNER_ASK, signer_ask, "signer", FROM_CLIENT, IN_CHAT)                                    \
+    X(F_SEAL, seal, "seal", FROM_CLIENT, IN_CHAT)                                                  \
     X(F_DELIVERED_SAY, delivered_say, "delivered", FROM_CLIENT, IN_CHAT)                           \
     X(F_ENTRY_SAY, entry_say, "entry", FROM_CLIENT, IN_CHAT)                                       \
     X(F_JOIN, join, "join", FROM_CLIENT, IN_JOIN)                                                  \
@@ -61,6 +62,7 @@ enum {
     X(F_CHECKPOINT, checkpoint, "checkpoint", FROM_RELAY, IN_CHAT)                                 \
     X(F_TREE, tree, "tree", FROM_RELAY, IN_CHAT)                                                   \
     X(F_SIGNER, signer, "signer", FROM_RELAY, IN_CHAT)                                             \
+    X(F_SEALED, sealed, "sealed", FROM_RELAY, IN_CHAT)                                             \
     X(F_TOPIC, topic, "topic", FROM_RELAY, IN_CHAT)                                                \
     X(F_PRESENCE, presence, "presence", FROM_RELAY, IN_CHAT)                                       \
     X(F_DEVICE, device, "device", FROM_RELAY, IN_CHAT)                                             \
@@ -247,6 +249,10 @@ struct f_signer_ask {
     uint64_t id;
     struct hash fp;
 };
+struct f_seal { /* docs/evidence.md 5: a receipt of this session, and the client's seal of it */
+    uint64_t id;
+    struct span receipt, seal, sig;
+};
 struct f_delivered_say {
     struct room_id room;
     uint64_t number;
@@ -371,6 +377,10 @@ struct f_signer {
     struct hash fp;
     const struct span *chain; /* DER: evidence certificate, its issuer */
     size_t chain_n;
+};
+struct f_sealed {
+    uint64_t re;
+    struct span seal, sig; /* the relay's */
 };
 struct f_topic {
     struct room_id room;

@@ -119,6 +119,9 @@ enum {
     CHECKPOINTS_ASKED = 64,     /* ... and in all: more wait for their turn */
     CHECKPOINTS_WAITING = 4096, /* requests for one that is still to be signed */
     CHECK_PAUSE_MS = 60 * 1000, /* between two that a client asks for, give or take a third */
+    SEALS_BURST = ROOMS_MAX,    /* receipts of an account sealed at once; then one a second */
+    SEALS_WAITING = 256,        /* of all accounts, until they are signed */
+    SEAL_WAIT_MS = 4 * 1000,    /* how long a client waits for it, and so for its end */
 };
 
 /* Links and connections */
@@ -196,6 +199,9 @@ enum {
 
 static_assert(CRL_ENTRIES_MAX * 51 + 1024 <= CRL_MAX, "a full revocation list can be sent");
 static_assert(LINK_REKEY <= LINK_KEY_MAX / 2, "a peer who is asked for a new key has time for it");
+
+static_assert(SEALS_WAITING * 10 < SEAL_WAIT_MS, "a full queue is signed while its clients wait");
+static_assert((int)SEALS_BURST <= (int)SEALS_WAITING, "one account's rooms fit the queue");
 
 static_assert(POOL_BLOCK_MAX >= 2 * WRITE_SLICE, "a slice's block is kept, grown by doubling");
 

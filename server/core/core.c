@@ -238,6 +238,7 @@ static const struct {
     {F_CHECKPOINT_ASK, false, ask_checkpoint},
     {F_TREE_ASK, false, ask_tree},
     {F_SIGNER_ASK, false, ask_signer},
+    {F_SEAL, false, ask_seal},
 };
 
 static struct conn *conn_new(struct core *c, const struct job *j)

@@ -27,6 +27,7 @@ struct conn {
     struct device *device;   /* NULL: unknown */
     struct account *account; /* NULL until welcome */
     uint64_t session;
+    int64_t started;               /* when it logged in */
     uint8_t login[SESSION_ID_LEN]; /* its row among the logins */
     uint64_t entries;              /* that were numbered for it */
     struct conn *next;             /* of the account */
@@ -50,6 +51,8 @@ struct account {
     unsigned rooms_n;           /* where he is a member, or admitted */
     unsigned ever_n, invited_n; /* where he ever was one; where he may become one */
     uint64_t mark;              /* visited in the walk of this number */
+    uint64_t seal_turn;         /* when a receipt of his was last sealed, ... */
+    unsigned seals;             /* ... and how many more than one a turn were */
     UT_hash_handle hh, hh_name; /* by row.id, by row.canonical */
 };
 
@@ -93,10 +96,12 @@ typedef void signing_done(struct core *c, const struct signing *g, struct span s
 
 struct signing {
     uint64_t ticket;
-    struct shared *text; /* what is signed: held */
-    signing_done *done;  /* sig empty: it could not be signed */
-    struct room_id room; /* of a checkpoint */
-    UT_hash_handle hh;   /* by ticket */
+    struct shared *text;           /* what is signed: held */
+    signing_done *done;            /* sig empty: it could not be signed */
+    struct room_id room;           /* of a checkpoint */
+    uint64_t conn, re;             /* of a receipt: who waits, for what */
+    struct store_receipt *receipt; /* owned; NULL: it is none */
+    UT_hash_handle hh;             /* by ticket */
 };
 
 /* Somebody who waits for a checkpoint. */
@@ -124,6 +129,7 @@ struct core {
     bool signs;         /* there is one */
     struct signing *signings;
     uint64_t tickets, turn; /* turn: counts core_tick */
+    unsigned sealing_n;     /* receipts among the signings */
     unsigned turn_signed;   /* checkpoints signed in it */
     TAILQ_HEAD(, room) due;
     STAILQ_HEAD(, waiting) waiting;
@@ -263,6 +269,10 @@ void tree_covers(struct core *c, struct room *r, int64_t time); /* ... was store
 int tree_root(struct core *c, const struct room *r, uint64_t number, struct hash *out);
 void tree_turn(struct core *c); /* core_tick */
 void waiting_free(struct core *c);
+
+/* --- receipts (core_receipt.c) --- */
+
+void ask_seal(struct ask *a);
 
 /* --- join, leave and invite (core_seat.c) --- */
 

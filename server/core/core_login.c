@@ -153,6 +153,7 @@ static int login_record(struct ask *a, const struct device *d, const struct hash
                             .relay_fp = a->k->auth.relay_cert,
                             .started = a->c->now};
 
+    a->k->started = l.started;
     account_session(l.session, &a->k->auth.exporter);
     memcpy(a->k->login, l.session, sizeof l.session);
     return STORE(a->c, login_put, &l);

@@ -9,6 +9,7 @@
 static void signing_free(struct signing *g)
 {
     shared_unref(g->text);
+    free(g->receipt);
     free(g);
 }
 

@@ -10,6 +10,7 @@
 #include "common/chat/entry.h"
 #include "common/chat/proto.h"
 #include "common/crypto/csr.h"
+#include "common/evidence/receipt.h"
 #include "server/core/source.h"
 
 /* One encoded frame (u32 and what follows), immutable, shared by all who send it, on any thread. */
@@ -50,12 +51,13 @@ struct job {
     bool compact;                /* login, resume: it reads compact entries */
     struct entry_line line;      /* entry: taken apart, signature and body checked */
     struct hash line_hash;
-    char policy[128];    /* entry: why it is to be voided; empty: it is not */
-    struct content what; /* entry: what it says; owned, and only of join, leave and invite */
-    struct csr csr;      /* join */
-    char *email;         /* join: where the new member can be reached; owned, may be NULL */
-    struct shared *text; /* signed: held */
-    struct shared *sig;  /* ... held; NULL: it could not be signed */
+    char policy[128];       /* entry: why it is to be voided; empty: it is not */
+    struct content what;    /* entry: what it says; owned, and only of join, leave and invite */
+    struct csr csr;         /* join */
+    struct receipt receipt; /* seal: taken apart, and what it says of this connection is true */
+    char *email;            /* join: where the new member can be reached; owned, may be NULL */
+    struct shared *text;    /* signed: held */
+    struct shared *sig;     /* ... held; NULL: it could not be signed */
 };
 
 struct job *job_new(enum job_kind kind, uint64_t conn); /* zeros; NULL: no memory */

@@ -15,7 +15,8 @@ struct session {
     bool join, pinged, asked; /* asked: a challenge is under way, proof may come */
     bool compact;             /* the peer reads compact entries */
     unsigned logins;
-    const char *link;
+    const char *link, *suite;
+    uint8_t id[SESSION_ID_LEN]; /* as receipts have it */
     char source[SOURCE_MAX + 1];
     char *email;        /* on join; NULL: not said */
     struct pubkey *key; /* of the peer's certificate, all that is kept of it; NULL on join */
@@ -243,6 +244,70 @@ static int on_entry(struct session *s, struct frame *f)
     return job_give(s, j);
 }
 
+/* --- receipts --- */
+
+/* What it says of this connection and is not so; NULL: nothing. No honest client says it. */
+static const char *receipt_lie(const struct session *s, const struct receipt *r,
+                               const struct receipt_seal *seal)
+{
+    if (memcmp(r->session, s->id, sizeof s->id) != 0)
+        return "session: not the one of this connection";
+    if (strcmp(r->link, s->link) != 0)
+        return "link: not the one of this connection";
+    if (strcmp(r->suite, s->suite) != 0)
+        return "suite: not the one of this connection";
+    if (!hash_same(&r->signer, &s->fp))
+        return "signer: not this connection's certificate";
+    if (!hash_same(&r->peer, &s->relay_cert))
+        return "peer_cert_fingerprint: not the certificate that this connection was shown";
+    if (r->created > s->now + TS_FUTURE_MS)
+        return "created_at: too far ahead of the relay's clock";
+    if (seal->role != RECEIPT_CLIENT || !hash_same(&seal->signer, &r->signer) ||
+        seal->time != r->created)
+        return "the seal is not the one of the client that the receipt names";
+    return NULL;
+}
+
+static bool receipt_signed(const struct session *s, const struct f_seal *f)
+{
+    struct receipt_signed all;
+
+    return s->now <= s->expires &&
+           receipt_signed_make(&all, str_from(f->receipt.p, f->receipt.n),
+                               str_from(f->seal.p, f->seal.n)) == 0 &&
+           pubkey_verify_pss(s->key, span_of(all.b, all.n), f->sig);
+}
+
+/* Refused, but no reason to part: the client keeps its receipt without our seal. */
+static int receipt_denied(struct session *s, uint64_t re, const char *why)
+{
+    const struct f_error f = {.re = re, .code = CODE_DENIED, .text = str_of(why)};
+
+    session_put(s, F_ERROR, &f);
+    return s->err.code == ERR_NONE ? 0 : -1;
+}
+
+static int on_seal(struct session *s, struct frame *f)
+{
+    const struct f_seal *x = &f->u.seal;
+    struct receipt_seal seal;
+    struct receipt r;
+    struct err e = {0};
+
+    if (receipt_take(&r, str_from(x->receipt.p, x->receipt.n), &e) < 0 ||
+        receipt_seal_take(&seal, str_from(x->seal.p, x->seal.n), &e) < 0)
+        return session_refuse(s, x->id, CODE_MALFORMED, e.text);
+    const char *lie = receipt_lie(s, &r, &seal);
+    if (lie == NULL && !receipt_signed(s, x))
+        lie = "the client's signature is wrong, or its certificate has expired";
+    if (lie != NULL)
+        return receipt_denied(s, x->id, lie);
+    struct job *j = job_make(s, f);
+    if (j != NULL)
+        j->receipt = r;
+    return job_give(s, j);
+}
+
 /* --- either way --- */
 
 static int on_ping(struct session *s, struct frame *f)
@@ -287,6 +352,7 @@ static const struct handler {
     {F_CHECKPOINT_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_TREE_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_SIGNER_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
+    {F_SEAL, false, NEED_HELLO | NEED_LOGIN, 0, on_seal},
     {F_ROOM_TOPIC, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_ROOM_OPEN, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_HELLO_CLIENT, true, 0, NEED_HELLO, on_hello},
@@ -474,6 +540,8 @@ struct session *session_new(const struct session_conf *conf, struct moment at, s
     s->join = conf->join;
     s->need = NEED_HELLO | (conf->join ? (unsigned)NEED_JOIN : (unsigned)NEED_LOGIN);
     s->link = conf->link;
+    s->suite = conf->suite == NULL ? "unknown" : conf->suite;
+    account_session(s->id, &conf->exporter);
     s->relay_cert = conf->relay_cert;
     s->exporter = conf->exporter;
     s->now = at.wall;

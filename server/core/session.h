@@ -15,6 +15,7 @@ struct session_conf {
     uint64_t conn;          /* never used again */
     bool join;              /* countersign-join/1 was agreed on */
     const char *link;       /* as link_kind_name says */
+    const char *suite;      /* as struct link_info has it; NULL: unknown */
     const char *relay;      /* our name, for hello */
     const char *source;     /* peer's address without port */
     struct span leaf;       /* DER of the peer's certificate; empty on join */

@@ -1,5 +1,5 @@
-/* store.h -- what the relay keeps: accounts, devices, sessions, rooms, members, messages, invites,
- * audit log.
+/* store.h -- what the relay keeps: accounts, devices, sessions, rooms, members, messages, receipts,
+ * invites, audit log.
  *
  * A back end is a const struct of functions: memory (the specification that runs) and SQLite
  * (server/store_sqlite.c). One test suite runs over both. One thread uses a handle. Functions give
@@ -65,6 +65,21 @@ struct store_login {
     int64_t started, ended;   /* ms; ended 0: it goes on */
     bool counted;             /* false: it goes on, or the relay stopped in its midst */
     uint64_t entries;         /* of its own that were numbered in it */
+    bool has_transcript;      /* a receipt of it was sealed: */
+    struct hash transcript;   /* its transcript_hash; of several, SHA-256 over what this was before
+                               * and the next one's */
+};
+
+/* A receipt that was sealed (docs/evidence.md 5). */
+struct store_receipt {
+    struct hash hash; /* key: SHA-256 of its text */
+    uint8_t session[SESSION_ID_LEN];
+    struct room_id room;
+    struct hash fp; /* the client's certificate */
+    char text[RECEIPT_MAX + 1];
+    char client[RECEIPT_SEAL_MAX + 1], relay[RECEIPT_SEAL_MAX + 1]; /* seals */
+    uint8_t client_sig[SIG_MAX], relay_sig[SIG_MAX];
+    size_t client_sig_n, relay_sig_n;
 };
 
 struct store_room {
@@ -197,6 +212,16 @@ struct store_ops {
                      uint64_t entries, struct err *e);
     int (*login_end_all)(void *db, int64_t when, struct err *e); /* those not ended; uncounted */
     int (*login_each)(void *db, store_each_login *each, void *ctx, struct err *e); /* by started */
+    int (*login_get)(void *db, const uint8_t session[SESSION_ID_LEN], struct store_login *out,
+                     struct err *e);
+    int (*login_seal)(void *db, const uint8_t session[SESSION_ID_LEN],
+                      const struct hash *transcript, struct err *e);
+
+    int (*receipt_add)(void *db, const struct store_receipt *row, struct err *e);
+    int (*receipt_get)(void *db, const struct hash *hash, struct store_receipt *out, struct err *e);
+    /* The one that was added last, of a room by a certificate. */
+    int (*receipt_last)(void *db, const struct room_id *room, const struct hash *fp,
+                        struct hash *hash, struct err *e);
 
     int (*room_put)(void *db, const struct store_room *row, struct err *e);
     int (*room_each)(void *db, store_each_room *each, void *ctx, struct err *e);

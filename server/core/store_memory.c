@@ -16,6 +16,7 @@ enum {
     DEVICES,
     SESSIONS,
     LOGINS,
+    RECEIPTS,
     ROOMS,
     MEMBERS,
     MESSAGES,
@@ -506,6 +507,86 @@ static int memory_login_each(void *db, store_each_login *each, void *ctx, struct
     return rc;
 }
 
+static int memory_login_get(void *db, const uint8_t session[SESSION_ID_LEN],
+                            struct store_login *out, struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    EACH(m, LOGINS, struct store_login, l)
+    {
+        if (memcmp(l->session, session, sizeof l->session) == 0) {
+            *out = *l;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_login_seal(void *db, const uint8_t session[SESSION_ID_LEN],
+                             const struct hash *transcript, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH(m, LOGINS, struct store_login, l)
+    {
+        if (memcmp(l->session, session, sizeof l->session) != 0)
+            continue;
+        struct store_login changed = *l;
+        changed.has_transcript = true;
+        changed.transcript = *transcript;
+        return row_put(m, LOGINS, l_at, &changed, sizeof changed, e);
+    }
+    return 0;
+}
+
+/* --- receipts --- */
+
+static int memory_receipt_get(void *db, const struct hash *hash, struct store_receipt *out,
+                              struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    EACH(m, RECEIPTS, struct store_receipt, x)
+    {
+        if (hash_same(&x->hash, hash)) {
+            *out = *x;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_receipt_add(void *db, const struct store_receipt *row, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH(m, RECEIPTS, struct store_receipt, x)
+    {
+        if (hash_same(&x->hash, &row->hash))
+            return err_set(e, ERR_LOCAL, "the store: this receipt is there already");
+    }
+    return row_put(m, RECEIPTS, m->t[RECEIPTS].n, row, sizeof *row, e);
+}
+
+static int memory_receipt_last(void *db, const struct room_id *room, const struct hash *fp,
+                               struct hash *hash, struct err *e)
+{
+    struct memory *m = db;
+    int found = 0;
+
+    (void)e;
+    EACH(m, RECEIPTS, struct store_receipt, x)
+    {
+        if (!same_id(&x->room, room) || !hash_same(&x->fp, fp))
+            continue;
+        *hash = x->hash;
+        found = 1;
+    }
+    return found;
+}
+
 /* --- rooms and members --- */
 
 static int memory_room_put(void *db, const struct store_room *row, struct err *e)
@@ -971,6 +1052,11 @@ const struct store_ops store_memory = {
     .login_end = memory_login_end,
     .login_end_all = memory_login_end_all,
     .login_each = memory_login_each,
+    .login_get = memory_login_get,
+    .login_seal = memory_login_seal,
+    .receipt_add = memory_receipt_add,
+    .receipt_get = memory_receipt_get,
+    .receipt_last = memory_receipt_last,
     .room_put = memory_room_put,
     .room_each = memory_room_each,
     .member_put = memory_member_put,

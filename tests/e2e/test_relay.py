@@ -564,15 +564,16 @@ def test_invite_and_disable_while_it_runs(relay):
 
 
 def sessions(relay):
-    """The lines of `session list`, three to a row, as dicts; oldest first."""
+    """The lines of `session list`, four to a row, as dicts; oldest first."""
     lines = relay.admin("session", "list").splitlines()
     rows = []
-    for first, second, third in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
+    for first, second, third, last in zip(*(lines[i::4] for i in range(4)), strict=True):
         m = re.fullmatch(r"([0-9a-f]{32})  (\S+) +(\S+Z) to (\S+)  entries (\d+|-)", first)
         n = re.fullmatch(r"  certificates ([0-9a-f]{64}), relay ([0-9a-f]{64})", second)
         assert re.fullmatch(r"  token [0-9a-f]{64}", third), third
         rows.append(dict(zip(("id", "who", "began", "ended", "entries"), m.groups()),
-                         fp=n[1], relay=n[2]))
+                         fp=n[1], relay=n[2],
+                         transcript=re.fullmatch(r"  transcript ([0-9a-f]{64}|-)", last)[1]))
     return rows
 
 

@@ -58,6 +58,7 @@ static const struct {
      "{\"type\":\"tree\",\"re\":77,\"room\":\"" H16 "\",\"size\":1,\"peaks\":\"" B32 "\"}"},
     {F_SIGNER, ANSWER,
      "{\"type\":\"signer\",\"re\":77,\"fp\":\"" H32 "\",\"chain\":[\"" B16 "\",\"" B16 "\"]}"},
+    {F_SEALED, ANSWER, "{\"type\":\"sealed\",\"re\":77,\"seal\":\"" B16 "\",\"sig\":\"" B16 "\"}"},
     {F_NUMBERED, ANSWER,
      "{\"type\":\"numbered\",\"room\":\"" H16 "\",\"seq\":1,\"number\":1,\"time\":3}"},
     {F_AGAIN, ANSWER,

@@ -688,8 +688,9 @@ static void test_file_refused_no_file(void **state)
     assert_int_equal(rename(other, path), 0);
 }
 
-/* What versions 4, 3 and 2 added. */
-#define FORMER_4 "DROP TABLE logins;"
+/* What versions 5, 4, 3 and 2 added. */
+#define FORMER_5 "DROP TABLE receipts; ALTER TABLE logins DROP COLUMN transcript_hash;"
+#define FORMER_4 FORMER_5 "DROP TABLE logins;"
 #define FORMER_3                                                                                   \
     FORMER_4                                                                                       \
     "DROP TABLE checkpoints; DROP TABLE signers; ALTER TABLE messages DROP COLUMN nodes;"
@@ -796,6 +797,69 @@ static void test_checkpoints(void **state)
     assert_memory_equal(&got, &c, sizeof c);
 }
 
+static struct store_receipt receipt(uint8_t id, uint8_t session)
+{
+    struct store_receipt x = {.hash = {{id}},
+                              .session = {session},
+                              .room = {{7}},
+                              .fp = {{11}},
+                              .client = "role client\n",
+                              .relay = "role relay\n",
+                              .client_sig = {1, id},
+                              .relay_sig = {2, id},
+                              .client_sig_n = 2,
+                              .relay_sig_n = SIG_MAX};
+    memset(x.text, 'a', RECEIPT_MAX);
+    return x;
+}
+
+static void test_receipts(void **state)
+{
+    struct store_receipt a = receipt(2, 1), b = receipt(1, 1), got;
+    struct store_login l = login(1, 100), is;
+    struct room_id other = {{8}};
+    struct hash last, h = {{3}};
+    (void)state;
+    fill();
+    assert_int_equal(OP(login_put, &l), 0);
+    assert_int_equal(OP(receipt_last, &a.room, &a.fp, &last), 0);
+    assert_int_equal(OP(receipt_get, &a.hash, &got), 0);
+    assert_int_equal(OP(receipt_add, &a), 0);
+    assert_int_equal(OP(receipt_add, &b), 0);
+    assert_int_equal(OP(receipt_add, &a), -1); /* once */
+    err_clear(&e);
+    assert_int_equal(OP(receipt_get, &a.hash, &got), 1);
+    assert_memory_equal(&got, &a, sizeof a);
+    assert_int_equal(OP(receipt_last, &a.room, &a.fp, &last), 1);
+    assert_memory_equal(&last, &b.hash, sizeof last); /* by when it came */
+    assert_int_equal(OP(receipt_last, &other, &a.fp, &last), 0);
+    assert_int_equal(OP(receipt_last, &a.room, &h, &last), 0);
+    assert_int_equal(OP(login_get, l.session, &is), 1);
+    assert_memory_equal(&is, &l, sizeof l);
+    assert_int_equal(OP(login_seal, l.session, &h), 0);
+    assert_int_equal(OP(login_get, l.session, &is), 1);
+    l.has_transcript = true;
+    l.transcript = h;
+    assert_memory_equal(&is, &l, sizeof l);
+    assert_int_equal(OP(login_get, (const uint8_t[SESSION_ID_LEN]){9}, &is), 0);
+}
+
+/* Logins of before receipts stay, without any. */
+static void test_file_of_before_receipts(void **state)
+{
+    struct store_login l = login(1, 100), got;
+    (void)state;
+    fill();
+    assert_int_equal(OP(login_put, &l), 0);
+    sql(FORMER_5 "PRAGMA user_version = 5");
+    assert_non_null(reopen(STORE_OPEN));
+    assert_int_equal(OP(login_get, l.session, &got), 1);
+    assert_memory_equal(&got, &l, sizeof l);
+    const struct store_receipt x = receipt(1, 1);
+    assert_int_equal(OP(receipt_add, &x), 0);
+    assert_non_null(reopen(STORE_CHECK));
+}
+
 /* Rooms of before trees have them after the first start. */
 static void test_file_of_before_trees(void **state)
 {
@@ -861,6 +925,7 @@ static void test_file_other_process(void **state)
         cmocka_unit_test_setup_teardown(test_messages, open, close_store),                         \
         cmocka_unit_test_setup_teardown(test_messages_are_unique, open, close_store),              \
         cmocka_unit_test_setup_teardown(test_trees, open, close_store),                            \
+        cmocka_unit_test_setup_teardown(test_receipts, open, close_store),                         \
         cmocka_unit_test_setup_teardown(test_checkpoints, open, close_store),                      \
         cmocka_unit_test_setup_teardown(test_members, open, close_store),                          \
         cmocka_unit_test_setup_teardown(test_invites, open, close_store),                          \
@@ -886,6 +951,7 @@ int main(void)
         FILE_TEST(test_file_refused_no_file),
         FILE_TEST(test_file_older_is_renewed),
         FILE_TEST(test_file_of_before_signed_joins),
+        FILE_TEST(test_file_of_before_receipts),
         FILE_TEST(test_file_of_before_trees),
         FILE_TEST(test_file_other_process),
     };

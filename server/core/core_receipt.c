@@ -1,0 +1,246 @@
+/* The relay's seal on a receipt (docs/evidence.md 5): that it gave these entries these numbers and
+ * times, and that the client's session was the one named. What the receipt says of the connection
+ * was held against it on its loop (session.c); here it is held against what is on disk. */
+#include "server/core/core_inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- is it so? NULL: yes; or the field that is not, and why --- */
+
+static int time_take(void *ctx, const struct store_message *row)
+{
+    int64_t *time = ctx;
+
+    *time = row->time;
+    return 0;
+}
+
+/* The relay's time of an entry that is there. */
+static int64_t time_of(struct core *c, const struct room *r, uint64_t number)
+{
+    int64_t time = 0;
+
+    (void)STORE(c, message_range, &r->row.id, number, number, time_take, &time);
+    return time;
+}
+
+static bool head_is(struct core *c, const struct room *r, uint64_t number, const struct hash *head)
+{
+    struct hash is;
+
+    return room_head(c, r, number, &is) == 1 && hash_same(&is, head);
+}
+
+static const char *entries_lie(struct ask *a, const struct member *m, const struct receipt *x)
+{
+    const struct room *r = m->room;
+
+    if (x->last > r->number)
+        return "last_seqno: the room has not so many entries";
+    if (x->first < member_from(a->c, m))
+        return "first_seqno: from before its reader came";
+    if (!head_is(a->c, r, x->first - 1, &x->base))
+        return "base: not the head before the first entry";
+    if (!head_is(a->c, r, x->last, &x->head))
+        return "transcript_hash: not the head of the last entry";
+    if (time_of(a->c, r, x->first) < a->k->started)
+        return "first_seqno: from before this session";
+    if (time_of(a->c, r, x->last) > x->created)
+        return "created_at: before the last entry was there";
+    return NULL;
+}
+
+static const char *tree_lie(struct core *c, const struct room *r, const struct receipt *x)
+{
+    struct hash root;
+
+    if (x->tree.size == 0)
+        return NULL;
+    return tree_root(c, r, x->tree.size, &root) == 1 && hash_same(&root, &x->tree.root)
+               ? NULL
+               : "tree_root: not the root of so many entries";
+}
+
+/* A client's receipts of a room follow each other. One that we were not shown may stand between;
+ * what none may do is to leave out, or take a second time, one that we sealed. */
+static const char *chain_lie(struct core *c, const struct receipt *x)
+{
+    static const struct hash none;
+    struct room_id room;
+    struct hash last;
+    struct store_receipt known;
+
+    memcpy(room.b, x->room, sizeof room.b);
+    if (STORE(c, receipt_last, &room, &x->signer, &last) != 1 || hash_same(&last, &x->previous))
+        return NULL;
+    return hash_same(&x->previous, &none) || STORE(c, receipt_get, &x->previous, &known) == 1
+               ? "previous: another receipt of this room has been sealed since"
+               : NULL;
+}
+
+/* --- sealing --- */
+
+static void sealed_send(struct core *c, uint64_t conn, uint64_t re, const struct store_receipt *row)
+{
+    const struct f_sealed f = {re, span_of(row->relay, strlen(row->relay)),
+                               span_of(row->relay_sig, row->relay_sig_n)};
+
+    if (conn_find(c, conn) != NULL)
+        (void)core_send(c, conn, F_SEALED, &f);
+}
+
+/* Whoever says the same once more gets the same answer. true: it was sealed before. */
+static bool sealed_before(struct core *c, uint64_t conn, uint64_t re, const struct hash *hash)
+{
+    struct store_receipt known;
+
+    if (STORE(c, receipt_get, hash, &known) != 1)
+        return false;
+    sealed_send(c, conn, re, &known);
+    return true;
+}
+
+/* What the table of logins says of the session's receipts. */
+static int login_seal(struct core *c, const struct store_receipt *row, const struct receipt *x)
+{
+    struct store_login l;
+    struct hash next = x->head;
+
+    if (STORE(c, login_get, row->session, &l) != 1)
+        return -1;
+    if (l.has_transcript) {
+        const struct span both[] = {span_of(l.transcript.b, HASH_LEN),
+                                    span_of(x->head.b, HASH_LEN)};
+        sha256_parts(both, COUNT(both), &next);
+    }
+    return STORE(c, login_seal, row->session, &next);
+}
+
+static void seal_refuse(struct core *c, const struct signing *g, enum proto_code code,
+                        const char *why)
+{
+    if (conn_find(c, g->conn) != NULL)
+        core_error(c, g->conn, g->re, code, why);
+}
+
+/* The signature leaves with the commit that stores it, or not at all. Another receipt may have been
+ * sealed while this one was signed. */
+static void seal_done(struct core *c, const struct signing *g, struct span sig)
+{
+    struct store_receipt *row = g->receipt;
+    struct receipt x;
+    struct err e = {0};
+
+    c->sealing_n--;
+    if (sig.n == 0 || sig.n > sizeof row->relay_sig ||
+        receipt_take(&x, str_of(row->text), &e) < 0) {
+        seal_refuse(c, g, CODE_BUSY, "the receipt could not be signed");
+        return;
+    }
+    if (sealed_before(c, g->conn, g->re, &row->hash))
+        return;
+    const char *lie = chain_lie(c, &x);
+    if (lie != NULL) {
+        seal_refuse(c, g, CODE_DENIED, lie);
+        return;
+    }
+    memcpy(row->relay_sig, sig.p, sig.n);
+    row->relay_sig_n = sig.n;
+    if (STORE(c, receipt_add, row) == 0 && login_seal(c, row, &x) == 0)
+        sealed_send(c, g->conn, g->re, row);
+}
+
+static struct store_receipt *row_new(const struct ask *a, const struct room *r,
+                                     const struct hash *hash)
+{
+    const struct f_seal *f = &a->j->frame.u.seal;
+    const struct receipt_seal seal = {RECEIPT_RELAY, a->c->signer,
+                                      a->c->now > r->latest ? a->c->now : r->latest};
+    struct store_receipt *row = calloc(1, sizeof *row);
+
+    if (row == NULL)
+        return NULL;
+    row->hash = *hash;
+    row->room = r->row.id;
+    row->fp = a->k->device->row.fp;
+    memcpy(row->session, a->k->login, sizeof row->session);
+    memcpy(row->text, f->receipt.p, f->receipt.n);
+    memcpy(row->client, f->seal.p, f->seal.n);
+    memcpy(row->client_sig, f->sig.p, f->sig.n);
+    row->client_sig_n = f->sig.n;
+    (void)receipt_seal_put(row->relay, &seal);
+    return row;
+}
+
+static void seal_sign(struct ask *a, const struct room *r, const struct hash *hash)
+{
+    struct store_receipt *row = row_new(a, r, hash);
+    struct receipt_signed all;
+    struct signing *g = NULL;
+
+    if (row != NULL && receipt_signed_make(&all, str_of(row->text), str_of(row->relay)) == 0)
+        g = core_sign(a->c, span_of(all.b, all.n), seal_done);
+    if (g == NULL) {
+        free(row);
+        core_fail(a->c, &(struct err){0});
+        return;
+    }
+    g->receipt = row;
+    g->conn = a->k->id;
+    g->re = a->j->frame.u.seal.id;
+    a->c->sealing_n++;
+}
+
+/* --- the request --- */
+
+/* Nobody keeps the evidence key from the others. */
+static bool seal_due(struct core *c, struct account *a)
+{
+    uint64_t idle = c->turn - a->seal_turn;
+
+    a->seals = idle < a->seals ? a->seals - (unsigned)idle : 0;
+    a->seal_turn = c->turn;
+    if (a->seals == SEALS_BURST || c->sealing_n == SEALS_WAITING)
+        return false;
+    a->seals++;
+    return true;
+}
+
+/* A room of his of which something may outlive it. */
+static struct member *seal_member(struct ask *a, const struct receipt *x)
+{
+    struct room_id room;
+
+    memcpy(room.b, x->room, sizeof room.b);
+    struct member *m = member_asking(a, &room);
+    if (m != NULL && !m->room->row.ephemeral && a->c->signs)
+        return m;
+    ask_error(a, CODE_NO_SUCH, "no evidence is kept of such a room");
+    return NULL;
+}
+
+void ask_seal(struct ask *a)
+{
+    const struct f_seal *f = &a->j->frame.u.seal;
+    const struct receipt *x = &a->j->receipt;
+    const struct member *m = seal_member(a, x);
+    struct hash hash;
+
+    if (m == NULL)
+        return;
+    sha256(f->receipt, &hash);
+    if (sealed_before(a->c, a->k->id, f->id, &hash))
+        return;
+    const char *lie = entries_lie(a, m, x);
+    if (lie == NULL)
+        lie = tree_lie(a->c, m->room, x);
+    if (lie == NULL)
+        lie = chain_lie(a->c, x);
+    if (lie != NULL)
+        ask_error(a, CODE_DENIED, lie);
+    else if (!seal_due(a->c, a->k->account))
+        ask_error(a, CODE_BUSY, "too many receipts wait for their seals");
+    else
+        seal_sign(a, m->room, &hash);
+}
