@@ -14,6 +14,9 @@
 
 enum { SECOND_MS = 1000, CLOSE_MS = 1000 };
 
+/* What follows once nobody is waited for any more who may seal a receipt. */
+enum ending { ENDS_NOT, ENDS_PAUSED, ENDS_STOPPED };
+
 /* One Argon2id on a worker thread. It outlives a client that is closed meanwhile only to be freed.
  */
 struct derive {
@@ -32,6 +35,8 @@ struct client {
     uv_loop_t loop;
     uv_timer_t tick, second;
     bool loop_open, stopped, running, pushing, transcripts;
+    enum ending ending;
+    struct err unsealed; /* why a receipt could not be made at the end */
     struct profile profile;
     struct profile_keys keys;
     struct keep keep;
@@ -379,29 +384,66 @@ static void derive_start(struct client *c, const struct engine_event *ev)
     }
 }
 
-static int seal_write(void *ctx, struct span flat, struct span bundle, struct err *e)
-{
-    const struct client *c = ctx;
+/* --- receipts --- */
 
-    return transcripts_write(&c->profile, clock_wall_ms(NULL), flat, bundle, e);
+static void note(struct client *c, const struct room_id *room, const char *text)
+{
+    struct engine_event ev = {.kind = ENGINE_NOTE, .text = text, .roomed = room != NULL};
+
+    if (room != NULL)
+        ev.room = *room;
+    if (c->watch.event != NULL)
+        c->watch.event(c->watch.ctx, &ev);
+}
+
+static int seal_write(void *ctx, const struct engine_sealed *what, struct err *e)
+{
+    struct client *c = ctx;
+    char path[PROFILE_PATH_MAX], text[PROFILE_PATH_MAX + 128];
+
+    if (transcripts_write(&c->profile, clock_wall_ms(NULL), what->flat, what->bundle, path, e) < 0)
+        return -1;
+    snprintf(text, sizeof text, "messages %llu to %llu are in %s, with a receipt sealed by you%s",
+             (unsigned long long)what->first, (unsigned long long)what->last, path,
+             what->by_relay ? " and the relay" : " alone");
+    note(c, &what->room->id, text);
+    return 0;
+}
+
+int client_sealed(struct client *c, struct err *e)
+{
+    const struct engine_sink to = {seal_write, c};
+
+    if (engine_sealed(c->engine, &to, e) < 0)
+        return -1;
+    return c->unsealed.code == ERR_NONE ? 0 : err_set(e, c->unsealed.code, "%s", c->unsealed.text);
+}
+
+static void seals_write(struct client *c)
+{
+    const struct engine_sink to = {seal_write, c};
+    struct err e = {0};
+
+    if (engine_sealed(c->engine, &to, &e) < 0)
+        note(c, NULL, e.text);
 }
 
 int client_seal(struct client *c, struct err *e)
 {
-    const struct engine_sealing s = {seal_write, c};
+    int n = engine_seal(c->engine, e);
 
-    return c->transcripts ? engine_seal(c->engine, &s, e) : 0;
+    client_push(c);
+    return n;
 }
 
 /* A connection ended, and with it a session. */
 static void session_over(struct client *c)
 {
     struct err e = {0};
-    const struct engine_event note = {.kind = ENGINE_NOTE, .text = e.text};
 
     engine_lost(c->engine);
-    if (client_seal(c, &e) < 0 && c->watch.event != NULL)
-        c->watch.event(c->watch.ctx, &note);
+    if (c->transcripts && c->ending == ENDS_NOT && engine_seal(c->engine, &e) < 0)
+        note(c, NULL, e.text);
 }
 
 static void close_event(struct client *c, const struct engine_event *ev)
@@ -439,8 +481,11 @@ static void proof_keep(struct client *c, const struct engine_event *ev)
 
 static void event(struct client *c, const struct engine_event *ev)
 {
-    if (ev->kind == ENGINE_EVIDENCE) {
-        proof_keep(c, ev);
+    if (ev->kind == ENGINE_EVIDENCE || ev->kind == ENGINE_SEALED) {
+        if (ev->kind == ENGINE_EVIDENCE)
+            proof_keep(c, ev);
+        else
+            seals_write(c);
         return;
     }
     if (ev->kind == ENGINE_PASSWORD) {
@@ -449,10 +494,51 @@ static void event(struct client *c, const struct engine_event *ev)
         password_forget(c);
         c->state.attempt = 0;
     }
-    if (c->watch.event != NULL)
+    if (c->watch.event != NULL && (c->ending != ENDS_STOPPED || ev->kind == ENGINE_ALARM))
         c->watch.event(c->watch.ctx, ev);
     if (ev->kind == ENGINE_CLOSE && !c->stopped)
         close_event(c, ev);
+}
+
+static void pause_now(struct client *c)
+{
+    uv_timer_stop(&c->second);
+    wire_hang_up(c->wire);
+    session_over(c);
+    c->ending = ENDS_NOT;
+    err_clear(&c->state.why);
+    state_set(c, CLIENT_IDLE);
+    client_push(c);
+}
+
+static void stop_now(struct client *c)
+{
+    c->stopped = true;
+    wire_hang_up(c->wire);
+    engine_lost(c->engine);
+    uv_stop(&c->loop);
+}
+
+static void end_now(struct client *c)
+{
+    if (c->ending == ENDS_PAUSED)
+        pause_now(c);
+    else
+        stop_now(c);
+}
+
+/* The session ends, but while the relay is there it may still seal what was said in it. */
+static void end_begin(struct client *c, enum ending how)
+{
+    bool first = c->ending == ENDS_NOT;
+
+    c->ending = how;
+    if (first && c->transcripts)
+        (void)!engine_seal(c->engine, &c->unsealed);
+    if (first && engine_sealing(c->engine))
+        client_push(c); /* goes on at its end */
+    else
+        end_now(c);
 }
 
 void client_push(struct client *c)
@@ -474,7 +560,9 @@ void client_push(struct client *c)
         }
     }
     c->pushing = false;
-    if (!c->stopped)
+    if (!c->stopped && c->ending != ENDS_NOT && !engine_sealing(c->engine))
+        end_now(c);
+    else if (!c->stopped)
         tick_set(c);
 }
 
@@ -563,12 +651,7 @@ void client_retry(struct client *c)
 
 void client_pause(struct client *c)
 {
-    uv_timer_stop(&c->second);
-    wire_hang_up(c->wire);
-    session_over(c);
-    err_clear(&c->state.why);
-    state_set(c, CLIENT_IDLE);
-    client_push(c);
+    end_begin(c, ENDS_PAUSED);
 }
 
 bool client_rekey(struct client *c)
@@ -578,9 +661,7 @@ bool client_rekey(struct client *c)
 
 void client_stop(struct client *c)
 {
-    c->stopped = true;
-    wire_hang_up(c->wire);
-    uv_stop(&c->loop);
+    end_begin(c, ENDS_STOPPED);
 }
 
 int client_run(struct client *c, struct err *e)

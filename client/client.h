@@ -28,7 +28,7 @@ struct client_conf {
     const enum link_kind *link;   /* --link NAME; NULL: the one that the account joined by */
     const struct hash *pin;       /* --pin SHA256 of the relay's certificate, `ecdhe`; NULL: the one
                                      that the account joined with, if any */
-    bool transcripts;             /* client_seal writes files; else it does nothing */
+    bool transcripts;             /* each session's end leaves files; else only client_seal does */
     struct argon_cost *cost;      /* NULL: the real one. Only test programs lower it. */
 };
 
@@ -65,12 +65,16 @@ void client_close(struct client *c); /* wipes; NULL is fine */
 void client_watch(struct client *c, const struct client_watch *watch); /* copied */
 void client_start(struct client *c);
 void client_retry(struct client *c); /* now instead of at the end of the countdown */
-void client_pause(struct client *c); /* ends the connection and plans no further try */
+/* Ends the connection and plans no further try. Like client_stop, once the relay has sealed what
+ * was said, or SEAL_WAIT_MS are over; at once when called again. */
+void client_pause(struct client *c);
 bool client_rekey(struct client *c); /* see link_rekey; false: there is no link to do it on */
-/* Writes what this session said, with receipts (client/transcripts.h). Happens by itself when a
- * connection ends while the program goes on; who ends calls it before client_close. */
+/* What was said since the last receipt is written with one (client/transcripts.h), once the relay
+ * has sealed it; a note says where. Of how many rooms, or -1 and e: one has none. */
 int client_seal(struct client *c, struct err *e) MUST_USE;
 void client_stop(struct client *c); /* says close_notify, ends client_run */
+/* For who ends, before client_close: what is still to be written. -1 and e: something was not. */
+int client_sealed(struct client *c, struct err *e) MUST_USE;
 int client_run(struct client *c, struct err *e) MUST_USE;
 
 /* After commands to the engine: sends what it has to say and hands on its events. Never from

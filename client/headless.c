@@ -37,6 +37,8 @@ static void on_limit(uv_timer_t *t)
     struct job *j = t->data;
     struct err e = {0};
 
+    if (j->done)
+        return;
     if (j->later[0] != '\0')
         err_set(&e, ERR_AGAIN,
                 "the relay does not take it yet: %s; the message is kept and goes "
@@ -53,8 +55,12 @@ static void on_limit(uv_timer_t *t)
 
 static void on_signal(uv_signal_t *s, int number)
 {
+    struct job *j = s->data;
+
     (void)number;
-    job_end(s->data);
+    if (j->done)
+        client_stop(j->client); /* for the second time: nobody is waited for */
+    job_end(j);
 }
 
 static void job_event(void *ctx, const struct engine_event *ev);
@@ -109,7 +115,7 @@ int job_run(struct job *j, struct err *e)
         j->printed = engine_arrival(client_engine(j->client));
     client_start(j->client);
     int ret = client_run(j->client, e);
-    if (client_seal(j->client, e) < 0)
+    if (client_sealed(j->client, e) < 0)
         ret = -1;
     if (j->at_end != NULL)
         j->at_end(j);
@@ -647,7 +653,7 @@ static void job_event(void *ctx, const struct engine_event *ev)
     struct job *j = ctx;
     bool receives = j->call->conf.follow;
 
-    if (j->done)
+    if (j->done && ev->kind != ENGINE_ALARM)
         return;
     switch (ev->kind) {
     case ENGINE_READY:
@@ -668,6 +674,7 @@ static void job_event(void *ctx, const struct engine_event *ev)
     case ENGINE_ROOM:
     case ENGINE_MEMBERS:
     case ENGINE_NOTE:
+    case ENGINE_SEALED:
     case ENGINE_EVIDENCE:
     case ENGINE_CLOSE: break;
     }

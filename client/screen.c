@@ -296,6 +296,13 @@ static int do_keep(void *ctx, const char *path, struct span bundle, struct err *
     return evidence_write(client_profile(s->client), path, bundle, e);
 }
 
+static int do_seal(void *ctx, struct err *e)
+{
+    const struct screen *s = ctx;
+
+    return client_seal(s->client, e);
+}
+
 static void do_point(void *ctx, size_t point)
 {
     (void)ctx;
@@ -338,6 +345,7 @@ static const struct act_ops ops = {
     .disconnect = do_disconnect,
     .rekey = do_rekey,
     .keep = do_keep,
+    .seal = do_seal,
     .set_point = do_point,
     .redraw = do_redraw,
     .suspend = do_suspend,
@@ -607,7 +615,7 @@ static void hide(struct screen *s)
     line_close();
     if (s->client != NULL || s->guest != NULL)
         loop_remove(s);
-    if (s->client != NULL && client_seal(s->client, &e) < 0)
+    if (s->client != NULL && client_sealed(s->client, &e) < 0)
         fprintf(stderr, "countersign: %s\n", e.text);
     client_close(s->client);
     guest_close(s->guest);

@@ -45,9 +45,9 @@ static int check(const struct profile *p, struct span flat, struct span bundle, 
 }
 
 int transcripts_write(const struct profile *p, int64_t now, struct span flat, struct span bundle,
-                      struct err *e)
+                      char text[PROFILE_PATH_MAX], struct err *e)
 {
-    char dir[PROFILE_PATH_MAX], text[PROFILE_PATH_MAX], receipt[PROFILE_PATH_MAX];
+    char dir[PROFILE_PATH_MAX], receipt[PROFILE_PATH_MAX];
     char stamp[STAMP_MAX];
     unsigned nth = 0;
 

@@ -17,8 +17,9 @@
 #include "client/profile.h"
 #include "common/chat/id.h"
 
+/* path: where the flat one is now. */
 int transcripts_write(const struct profile *p, int64_t now, struct span flat, struct span bundle,
-                      struct err *e) MUST_USE;
+                      char path[PROFILE_PATH_MAX], struct err *e) MUST_USE;
 
 /* Any other bundle, where nothing is yet. */
 int evidence_write(const struct profile *p, const char *path, struct span bundle,

@@ -124,6 +124,19 @@ static bool run_TRANSCRIPT(struct act *a, struct str rest)
     return true;
 }
 
+static bool run_SEAL(struct act *a, struct str rest)
+{
+    struct err e = {0};
+    int n = a->ops->seal(a->ctx, &e);
+
+    (void)rest;
+    if (n < 0)
+        model_say(a->m, NULL, "%s", e.text);
+    else if (n == 0)
+        model_say(a->m, NULL, "nothing was said since the last receipt");
+    return true;
+}
+
 static bool run_RETRY(struct act *a, struct str rest)
 {
     (void)rest;

@@ -14,6 +14,8 @@ struct act_ops {
     bool (*rekey)(void *ctx); /* false: not now */
     /* Evidence into a new file. -1 and e. */
     int (*keep)(void *ctx, const char *path, struct span bundle, struct err *e);
+    /* A receipt of what was said in each room: client_seal. */
+    int (*seal)(void *ctx, struct err *e);
     void (*set_point)(void *ctx, size_t point); /* the cursor in the draft */
     void (*redraw)(void *ctx);
     void (*suspend)(void *ctx);

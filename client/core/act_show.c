@@ -421,6 +421,7 @@ void act_event(struct act *a, const struct engine_event *ev)
         act_blocked(a);
         model_alarm(a->m, w, ev->text);
         break;
+    case ENGINE_SEALED:
     case ENGINE_EVIDENCE: /* the program keeps it and says so as an alarm */
     case ENGINE_CLOSE: break;
     }

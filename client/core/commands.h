@@ -40,6 +40,8 @@ enum {
     X(QUIT, "quit", "", "leave the program", 0)                                                    \
     X(REKEY, "rekey", "", "new keys for this connection, both ways", NEED_ONLINE)                  \
     X(RETRY, "retry", "", "connect and send again what waits", 0)                                  \
+    X(SEAL, "seal", "", "receipts of what was said in this session, sealed by the relay too",      \
+      NEED_NAME)                                                                                   \
     X(STATUS, "status", "", "connection, queue and alarms; marks alarms as seen", 0)               \
     X(TOPIC, "topic", "[TEXT]", "show or set the topic of this room", NEED_NAME | NEED_ROOM)       \
     X(TRANSCRIPT, "transcript", "export FILE [N,...]",                                             \

@@ -152,6 +152,7 @@ struct engine *engine_new(const struct engine_conf *conf, struct err *e)
     }
     g->conf.login = NULL; /* it is the caller's */
     STAILQ_INIT(&g->events);
+    STAILQ_INIT(&g->sealings);
     frames_init(&g->in, FRAME_MAX_EARLY);
     buf_init(&g->out, ENGINE_OUT_MAX);
     if (str_copy(g->account, sizeof g->account, str_of(conf->account)) < 0 ||
@@ -175,6 +176,7 @@ void engine_free(struct engine *g)
         return;
     for (size_t i = 0; i < g->rooms_n; i++)
         room_free(g->rooms[i]);
+    seals_free(g);
     authors_free(g);
     knowns_free(g);
     while ((h = STAILQ_FIRST(&g->events)) != NULL) {
@@ -284,6 +286,7 @@ void engine_lost(struct engine *g)
         if (g->asks[i].id != 0)
             ask_done(g, g->asks + i, ERR_UNAVAILABLE, "the connection was lost before the answer");
     authors_lost(g);
+    seals_lost(g);
     for (size_t i = 0; i < g->rooms_n; i++)
         room_lost(g, g->rooms[i]);
 }
@@ -322,6 +325,7 @@ static int (*const handlers[FRAME_TYPES])(struct engine *g, struct frame *f) = {
     [F_CHECKPOINT] = take_checkpoint,
     [F_TREE] = take_tree,
     [F_SIGNER] = take_signer,
+    [F_SEALED] = take_sealed,
     [F_TOPIC] = take_topic,
     [F_PRESENCE] = take_presence,
     [F_DEVICE] = take_device,
@@ -415,7 +419,7 @@ int64_t engine_deadline(const struct engine *g)
         if (check >= 0 && check < at)
             at = check;
     }
-    return at;
+    return seals_deadline(g) < at ? seals_deadline(g) : at;
 }
 
 void engine_tick(struct engine *g)
@@ -441,6 +445,7 @@ void engine_tick(struct engine *g)
         }
     for (size_t i = 0; i < g->rooms_n; i++)
         (void)!check_tick(g, g->rooms[i]); /* a failure shows as ENGINE_CLOSE */
+    seals_tick(g);
 }
 
 enum engine_phase engine_phase(const struct engine *g)

@@ -147,6 +147,7 @@ enum engine_event_kind {
     ENGINE_ANSWER,   /* request `id` ended: code ERR_NONE, or code and text say why not */
     ENGINE_NOTE,     /* text: something worth a line in `room`, or in general */
     ENGINE_ALARM,    /* text: the relay or somebody lies, or lost something; stays until seen */
+    ENGINE_SEALED,   /* a receipt may be taken: engine_sealed */
     ENGINE_EVIDENCE, /* `evidence` proves to others that the relay signed two histories of `room` */
     ENGINE_CLOSE     /* end this connection: code, text; again says whether to reconnect */
 };
@@ -246,17 +247,27 @@ bool engine_blocked(struct engine *g, const struct room_id *room);
  * How many were new, or -1 and e. */
 int engine_accept(struct engine *g, struct str person, struct err *e) MUST_USE;
 
-/* Who takes what a session leaves: for each room the flat transcript and the bundle with its
- * receipt (docs/evidence.md 5). 0, or -1 and e: then the room is tried again with the next call. */
-struct engine_sealing {
-    int (*each)(void *ctx, struct span flat, struct span bundle, struct err *e);
+/* Signs a receipt of what was said, and verified here, in each room since this session began or
+ * since the last call; rooms where nothing was have none. While the relay is there it is asked to
+ * seal them too; engine_sealing until it has, or refused, or SEAL_WAIT_MS are over. How many were
+ * begun, or -1 and e: one could not be made. */
+int engine_seal(struct engine *g, struct err *e) MUST_USE;
+bool engine_sealing(const struct engine *g);
+
+/* What a session leaves of one room (docs/evidence.md 5): the flat transcript, and the bundle with
+ * its receipt. Borrowed for the call. */
+struct engine_sealed {
+    const struct engine_room *room;
+    uint64_t first, last; /* numbers */
+    struct span flat, bundle;
+    bool by_relay; /* has its seal, too */
+};
+struct engine_sink { /* who takes it: 0, or -1 and e; then it stays for the next call */
+    int (*each)(void *ctx, const struct engine_sealed *what, struct err *e);
     void *ctx;
 };
-
-/* Signs a receipt of what was said, and verified here, in each room since this session began or
- * since the last call; rooms where nothing was have none. -1 and e: one of them could not be made.
- */
-int engine_seal(struct engine *g, const struct engine_sealing *s, struct err *e) MUST_USE;
+/* Hands over the receipts for which nobody is waited any more. */
+int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e) MUST_USE;
 
 /* Messages of a room for others (docs/evidence.md 1). */
 struct engine_export {

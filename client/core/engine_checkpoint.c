@@ -328,28 +328,35 @@ static bool against_own(struct engine *g, struct room *r, const struct answer *x
 
 /* --- by whom it is signed --- */
 
-/* 1: by a certificate that may; 0: it is not here; -1 and e. */
-static int signer_check(struct engine *g, const struct held *now, struct err *e)
+int signer_check(struct engine *g, const struct attested *x, struct err *e)
 {
     struct keep_cert kept;
     struct cert *cert;
     enum cert_fault why;
 
-    int found = g->conf.keep.ops->cert_get(g->conf.keep.k, &now->is.signer, &kept, e);
+    int found = g->conf.keep.ops->cert_get(g->conf.keep.k, &x->signer, &kept, e);
     if (found != 1)
         return found;
     const struct span chain[] = {kept.leaf, kept.issuer};
     const struct cert_ask ask = {
-        .role = CERT_EVIDENCE, .host = g->conf.host, .at = now->is.time, .now = engine_now(g)};
+        .role = CERT_EVIDENCE, .host = g->conf.host, .at = x->time, .now = engine_now(g)};
     if (cert_check(g->conf.trust, chain, COUNT(chain), &ask, &why, e) < 0)
         return err_in(e, "the certificate of its signer");
     cert = cert_parse(kept.leaf, NULL, e);
     if (cert == NULL)
         return -1;
-    bool good =
-        cert_verify_sig(cert, span_of(now->text, now->text_n), span_of(now->sig, now->sig_n));
+    bool good = cert_verify_sig(cert, x->text, x->sig);
     cert_free(cert);
     return good ? 1 : err_set(e, ERR_PEER, "its signature is wrong");
+}
+
+static int held_check(struct engine *g, const struct held *now, struct err *e)
+{
+    return signer_check(g,
+                        &(struct attested){now->is.signer, now->is.time,
+                                           span_of(now->text, now->text_n),
+                                           span_of(now->sig, now->sig_n)},
+                        e);
 }
 
 static int signer_ask(struct engine *g, struct room *r, const struct hash *fp)
@@ -373,7 +380,7 @@ static int answer_settle(struct engine *g, struct room *r, bool asked)
     if (crl_check(g) < 0)
         return -1;
     int signer =
-        answer_take(&x, r, &w->answer.u.checkpoint, &e) < 0 ? -1 : signer_check(g, &x.now, &e);
+        answer_take(&x, r, &w->answer.u.checkpoint, &e) < 0 ? -1 : held_check(g, &x.now, &e);
     if (signer == 0 && !asked)
         return signer_ask(g, r, &x.now.is.signer);
     if (signer <= 0)
@@ -434,17 +441,18 @@ int take_signer(struct engine *g, struct frame *f)
     const struct f_signer *x = &f->u.signer;
     struct ask *a = ask_find(g, x->re, F_SIGNER_ASK);
     struct room *r = a == NULL ? NULL : room_find(g, &a->room);
+    uint64_t seal = a != NULL && a->seal ? a->id : 0;
     struct hash fp = {{0}};
     struct err e = {0};
 
-    if (r == NULL || !hash_same(&x->fp, &a->fp))
+    if ((r == NULL && seal == 0) || !hash_same(&x->fp, &a->fp))
         return stray(g, "certificate of a signer");
     ask_done(g, a, ERR_NONE, NULL);
     if (x->chain_n == 2)
         cert_fingerprint(x->chain[0], &fp);
     if (hash_same(&fp, &x->fp) && signer_keep(g, x, &e) < 0)
         return engine_fail(g, e.code, false, "%s", e.text);
-    return answer_settle(g, r, true);
+    return seal != 0 ? seal_signer(g, seal) : answer_settle(g, r, true);
 }
 
 int check_failed(struct engine *g, const struct ask *a, enum proto_code code)

@@ -59,6 +59,7 @@ struct ask {
     unsigned what;               /* ... to be made like that */
     bool quiet;                  /* asked by the engine itself: no ENGINE_ANSWER */
     bool bare;                   /* members: the list alone, whatever bears it out */
+    bool seal;                   /* signer: who sealed a receipt, not who signed a checkpoint */
 };
 
 /* Entries that wait for certificates, in the order in which they came. */
@@ -188,7 +189,8 @@ struct engine {
     struct author *authors;
     struct known *knowns;
     size_t known_certs;
-    bool known_full; /* one could not be remembered */
+    bool known_full;                 /* one could not be remembered */
+    STAILQ_HEAD(, sealing) sealings; /* receipts that nobody has taken yet */
     struct happenings events;
     struct happened *given;
     struct store_turn turn;
@@ -352,7 +354,20 @@ void delivered_of(const struct engine *g, const struct room *r, uint64_t number,
 int take_delivered(struct engine *g, struct frame *f);
 
 /* engine_receipt.c */
+/* Signs a receipt of what no receipt covers in r, and keeps that it did. NULL and e */
+struct sealing *receipt_make(struct engine *g, struct room *r, struct err *e);
+int receipt_give(struct engine *g, const struct sealing *s, const struct engine_sink *to,
+                 struct err *e);
+
+/* engine_seal.c; -1: closing */
 void receipt_begin(struct engine *g); /* behind a welcome: what is said from now on */
+int take_sealed(struct engine *g, struct frame *f);
+int seal_signer(struct engine *g, uint64_t ask); /* a certificate that was asked for is here */
+int seal_failed(struct engine *g, const struct ask *a, const char *why);
+int64_t seals_deadline(const struct engine *g); /* mono ms; INT64_MAX: none */
+void seals_tick(struct engine *g);
+void seals_lost(struct engine *g); /* the relay's will not come */
+void seals_free(struct engine *g);
 
 /* engine_nature.c */
 void nature_show(struct room *r); /* as it is kept */

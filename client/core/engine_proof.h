@@ -3,9 +3,12 @@
 #ifndef CLIENT_CORE_ENGINE_PROOF_H
 #define CLIENT_CORE_ENGINE_PROOF_H
 
+#include <sys/queue.h>
+
 #include "common/chat/proto.h"
 #include "common/evidence/bundle.h"
 #include "common/evidence/checkpoint.h"
+#include "common/evidence/receipt.h"
 #include "common/evidence/tree.h"
 
 struct engine;
@@ -56,7 +59,35 @@ int held_save(struct engine *g, struct room *r, const struct held *last) MUST_US
 int held_take(struct held *h, const struct room *r, const struct f_checkpoint *f,
               struct err *e) MUST_USE;
 
+/* What an evidence certificate signed. */
+struct attested {
+    struct hash signer;
+    int64_t time;
+    struct span text, sig;
+};
+
+/* A receipt that we have signed, on its way to others and then to the program. */
+struct sealing_by {
+    struct receipt_seal seal;
+    char text[RECEIPT_SEAL_MAX + 1];
+    uint8_t sig[SIG_MAX];
+    size_t text_n, sig_n; /* sig_n 0: has not sealed it */
+};
+
+struct sealing {
+    STAILQ_ENTRY(sealing) link;
+    struct receipt receipt;
+    char text[RECEIPT_MAX + 1];
+    size_t text_n;
+    int64_t latest; /* the relay's time of the last entry, ms */
+    struct sealing_by by[RECEIPT_ROLE_COUNT];
+    uint64_t ask;  /* request whose answer is waited for; 0: none is, it may be taken */
+    int64_t until; /* mono ms: no longer */
+};
+
 /* engine_checkpoint.c; -1: closing */
+/* 1: by a certificate that may; 0: it is not here; -1 and e. */
+int signer_check(struct engine *g, const struct attested *x, struct err *e) MUST_USE;
 int check_room(struct engine *g, struct room *r, bool caught) MUST_USE; /* ENGINE_CAUGHT follows */
 int check_broken(struct engine *g, struct room *r) MUST_USE; /* once for each connection */
 void check_lost(struct room *r);

@@ -1,10 +1,11 @@
-/* What this session has said in each room, with a receipt that we sign (docs/evidence.md 5). */
+/* What this session has said in each room, with a receipt that we sign (docs/evidence.md 5). Who
+ * else seals it: engine_seal.c. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/core/engine_inner.h"
 #include "common/evidence/bundle.h"
-#include "common/evidence/receipt.h"
 
 /* What is gathered of one room. */
 struct gather {
@@ -14,6 +15,7 @@ struct gather {
     struct bundle bundle;
     struct flat flat;
     struct buf crl, archive;
+    struct kept_signer relay;
     struct err *e;
 };
 
@@ -77,101 +79,136 @@ static int entries_add(struct gather *x)
     return flat_author(&x->flat, &x->g->conf.fp);
 }
 
-/* Signs it and puts the bundle together. */
-static int bundle_make(struct gather *x, char text[RECEIPT_MAX + 1])
+static void gather_begin(struct gather *x)
+{
+    x->flat = (struct flat){.g = x->g, .r = x->r, .bundle = &x->bundle, .e = x->e};
+    buf_init(&x->archive, BUNDLE_MAX);
+    buf_init(&x->crl, CRL_MAX);
+}
+
+static void gather_end(struct gather *x)
+{
+    bundle_free(&x->bundle);
+    buf_free(&x->flat.text);
+    buf_free(&x->archive);
+    buf_free(&x->crl);
+}
+
+/* --- making it --- */
+
+static int client_sign(struct gather *x, struct sealing *s)
 {
     const struct engine *g = x->g;
-    const struct receipt_seal seal = {RECEIPT_CLIENT, g->conf.fp, x->receipt.created};
-    char words[RECEIPT_SEAL_MAX + 1];
+    struct sealing_by *own = &s->by[RECEIPT_CLIENT];
     struct receipt_signed all;
-    uint8_t sig[SIG_MAX];
-    struct bundle *b = &x->bundle;
-    size_t sig_n = 0, n = receipt_put(text, &x->receipt);
-    size_t words_n = receipt_seal_put(words, &seal);
 
-    if (receipt_signed_make(&all, str_from(text, n), str_from(words, words_n)) < 0)
+    s->receipt = x->receipt;
+    s->latest = x->flat.latest;
+    s->text_n = receipt_put(s->text, &s->receipt);
+    own->seal = (struct receipt_seal){RECEIPT_CLIENT, g->conf.fp, s->receipt.created};
+    own->text_n = receipt_seal_put(own->text, &own->seal);
+    if (receipt_signed_make(&all, str_from(s->text, s->text_n), str_from(own->text, own->text_n)) <
+        0)
         return err_set(x->e, ERR_LOCAL, "a receipt that is too long");
-    if (pkey_sign_pss(g->conf.key, &g->conf.rng, span_of(all.b, all.n), sig, &sig_n, x->e) < 0)
-        return -1;
-    b->kind = BUNDLE_SESSION;
-    b->receipt = span_of(text, n);
-    b->client = span_of(words, words_n);
-    b->client_sig = span_of(sig, sig_n);
-    b->relay = b->relay_sig = b->member = b->member_sig = span_of("", 0);
-    b->transcript = buf_span(&x->flat.text);
-    b->root = g->conf.root;
-    b->issuer = g->conf.issuer;
-    b->crl = buf_span(&x->crl);
-    return bundle_put(&x->archive, b, x->e);
+    return pkey_sign_pss(g->conf.key, &g->conf.rng, span_of(all.b, all.n), own->sig, &own->sig_n,
+                         x->e);
 }
 
-static int gather_all(struct gather *x, char text[RECEIPT_MAX + 1])
-{
-    const struct keep *k = &x->g->conf.keep;
-
-    if (receipt_fill(x) < 0 || entries_add(x) < 0)
-        return -1;
-    if (k->ops->value_get(k->k, "crl", &x->crl, x->e) != 1)
-        return err_set(x->e, ERR_DATA, "the revocation list is not here");
-    return bundle_make(x, text);
-}
-
-/* It counts once whoever asked for it has it. */
-static int receipt_done(struct gather *x, const char *text)
+/* It is the one before the next from now on: nobody is shown it who might be shown another one in
+ * its place. */
+static int receipt_keep(struct gather *x, const struct sealing *s)
 {
     const struct keep *k = &x->g->conf.keep;
     char name[16 + 2 * ROOM_ID_LEN];
     struct hash h;
 
-    sha256(span_of(text, strlen(text)), &h);
+    sha256(span_of(s->text, s->text_n), &h);
     previous_name(name, x->r);
-    x->r->session_from = x->receipt.last + 1;
-    return k->ops->value_put(k->k, name, span_of(h.b, HASH_LEN), x->e);
+    if (k->ops->value_put(k->k, name, span_of(h.b, HASH_LEN), x->e) < 0)
+        return -1;
+    x->r->session_from = s->receipt.last + 1;
+    return 0;
 }
 
-static int room_seal(struct engine *g, struct room *r, const struct engine_sealing *s,
-                     struct err *e)
+struct sealing *receipt_make(struct engine *g, struct room *r, struct err *e)
 {
     struct gather x = {.g = g, .r = r, .e = e};
-    char text[RECEIPT_MAX + 1];
+    struct sealing *s = calloc(1, sizeof *s);
 
-    x.flat = (struct flat){.g = g, .r = r, .bundle = &x.bundle, .e = e};
-    buf_init(&x.archive, BUNDLE_MAX);
-    buf_init(&x.crl, CRL_MAX);
-    int rc = gather_all(&x, text);
-    if (rc == 0)
-        rc = s->each(s->ctx, buf_span(&x.flat.text), buf_span(&x.archive), e);
-    if (rc == 0)
-        rc = receipt_done(&x, text);
-    bundle_free(&x.bundle);
-    buf_free(&x.flat.text);
-    buf_free(&x.archive);
-    buf_free(&x.crl);
-    return rc < 0 ? err_in(e, "no receipt of %s", r->pub.name) : 0;
-}
-
-void receipt_begin(struct engine *g)
-{
-    for (size_t i = 0; i < g->rooms_n; i++)
-        g->rooms[i]->session_from = g->rooms[i]->pub.joined ? g->rooms[i]->entered + 1 : 0;
-}
-
-int engine_seal(struct engine *g, const struct engine_sealing *s, struct err *e)
-{
-    int rc = 0;
-
-    for (size_t i = 0; i < g->rooms_n; i++) {
-        struct room *r = g->rooms[i];
-        struct err why = {0};
-        if (r->session_from == 0 && r->pub.joined && r->kept.based)
-            r->session_from = r->kept.first; /* we came in while the session went on */
-        if (r->session_from == 0 || !r->kept.based || r->pub.broken ||
-            r->kept.number < r->session_from)
-            continue;
-        if (r->session_from < r->kept.first)
-            r->session_from = r->kept.first;
-        if (room_seal(g, r, s, &why) < 0)
-            rc = err_set(e, why.code, "%s", why.text);
+    if (s == NULL) {
+        err_set(e, ERR_LOCAL, "no memory");
+        return NULL;
     }
-    return rc;
+    gather_begin(&x);
+    if (receipt_fill(&x) < 0 || entries_add(&x) < 0 || client_sign(&x, s) < 0 ||
+        receipt_keep(&x, s) < 0) {
+        free(s);
+        s = NULL;
+        (void)err_in(e, "no receipt of %s", r->pub.name);
+    }
+    gather_end(&x);
+    return s;
+}
+
+/* --- handing it over --- */
+
+static int bundle_seals(struct gather *x, const struct sealing *s)
+{
+    struct bundle *b = &x->bundle;
+    const struct sealing_by *client = &s->by[RECEIPT_CLIENT], *relay = &s->by[RECEIPT_RELAY];
+
+    b->client = span_of(client->text, client->text_n);
+    b->client_sig = span_of(client->sig, client->sig_n);
+    b->relay = b->relay_sig = b->member = b->member_sig = span_of("", 0);
+    if (relay->sig_n == 0)
+        return 0;
+    b->relay = span_of(relay->text, relay->text_n);
+    b->relay_sig = span_of(relay->sig, relay->sig_n);
+    return signer_copy(x->g, &relay->seal.signer, &x->relay, x->e) < 0
+               ? -1
+               : bundle_cert_add(b, span_of(x->relay.leaf, x->relay.leaf_n), x->e);
+}
+
+static int bundle_make(struct gather *x, const struct sealing *s)
+{
+    const struct keep *k = &x->g->conf.keep;
+    struct bundle *b = &x->bundle;
+
+    x->receipt = s->receipt;
+    if (entries_add(x) < 0 || bundle_seals(x, s) < 0)
+        return -1;
+    if (k->ops->value_get(k->k, "crl", &x->crl, x->e) != 1)
+        return err_set(x->e, ERR_DATA, "the revocation list is not here");
+    b->kind = BUNDLE_SESSION;
+    b->receipt = span_of(s->text, s->text_n);
+    b->transcript = buf_span(&x->flat.text);
+    b->root = x->g->conf.root;
+    b->issuer = x->g->conf.issuer;
+    b->crl = buf_span(&x->crl);
+    return bundle_put(&x->archive, b, x->e);
+}
+
+int receipt_give(struct engine *g, const struct sealing *s, const struct engine_sink *to,
+                 struct err *e)
+{
+    struct room_id id;
+    struct gather x = {.g = g, .e = e};
+
+    memcpy(id.b, s->receipt.room, sizeof id.b);
+    x.r = room_find(g, &id);
+    if (x.r == NULL)
+        return err_set(e, ERR_DATA, "no receipt of a room that is not here any more");
+    gather_begin(&x);
+    int rc = bundle_make(&x, s);
+    if (rc == 0) {
+        const struct engine_sealed what = {.room = &x.r->pub,
+                                           .first = s->receipt.first,
+                                           .last = s->receipt.last,
+                                           .flat = buf_span(&x.flat.text),
+                                           .bundle = buf_span(&x.archive),
+                                           .by_relay = s->by[RECEIPT_RELAY].sig_n > 0};
+        rc = to->each(to->ctx, &what, e);
+    }
+    gather_end(&x);
+    return rc < 0 ? err_in(e, "no receipt of %s", x.r->pub.name) : 0;
 }

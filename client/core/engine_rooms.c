@@ -774,7 +774,8 @@ int take_error(struct engine *g, struct frame *f)
     snprintf(text, sizeof text, "%.*s", (int)x->text.n, x->text.p);
     struct ask copy = *a;
     ask_done(g, a, code_err(x->code), text);
-    if (ask_failed(g, &copy) < 0 || check_failed(g, &copy, x->code) < 0)
+    if (ask_failed(g, &copy) < 0 || check_failed(g, &copy, x->code) < 0 ||
+        seal_failed(g, &copy, text) < 0)
         return -1;
     return proto_code_closes(x->code) ? error_final(g, x) : 0;
 }

@@ -494,6 +494,7 @@ static void told_event(struct stage *s, const struct engine_event *ev)
         d->answer_code = ev->code;
         break;
     case ENGINE_NOTE: d->notes++; break;
+    case ENGINE_SEALED: break;
     case ENGINE_ALARM:
         d->alarms++;
         snprintf(d->alarm, sizeof d->alarm, "%s", ev->text);

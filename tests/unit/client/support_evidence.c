@@ -160,6 +160,40 @@ static void serve_signer(struct stage *s, const struct f_signer_ask *ask)
         stage_answer(s, F_SIGNER, &f);
 }
 
+void evidence_seal(struct stage *s, const struct f_seal *ask)
+{
+    struct evidence *v = s->evidence;
+    const struct person *by = v->by != NULL ? v->by : &v->signer;
+    const struct receipt_seal seal = {v->seal_role, by->fp,
+                                      v->seal_time != 0 ? v->seal_time : s->now};
+    char text[RECEIPT_SEAL_MAX + 1];
+    struct receipt_signed all;
+    uint8_t sig[SIG_MAX];
+    size_t sig_n, n = receipt_seal_put(text, &seal);
+    struct err e = {0};
+
+    assert_int_equal(
+        receipt_signed_make(&all, str_from(ask->receipt.p, ask->receipt.n), str_from(text, n)), 0);
+    assert_int_equal(pkey_sign_pss(by->key, &s->rng, span_of(all.b, all.n), sig, &sig_n, &e), 0);
+    sig[0] ^= v->bad_sig;
+    stage_answer(s, F_SEALED,
+                 &(struct f_sealed){ask->id, span_of(text, n - v->seal_odd), span_of(sig, sig_n)});
+}
+
+static void ask_seal(struct stage *s, const struct f_seal *ask)
+{
+    struct evidence *v = s->evidence;
+    struct err e = {0};
+
+    v->seals++;
+    v->seal_id = ask->id;
+    assert_int_equal(receipt_take(&v->receipt, str_from(ask->receipt.p, ask->receipt.n), &e), 0);
+    if (v->seal_refused)
+        refuse(s, ask->id, CODE_DENIED);
+    else if (!v->seal_mute)
+        evidence_seal(s, ask);
+}
+
 bool evidence_serve(struct stage *s, const struct frame *f)
 {
     if (s->evidence == NULL)
@@ -170,6 +204,8 @@ bool evidence_serve(struct stage *s, const struct frame *f)
         serve_tree(s, &f->u.tree_ask);
     else if (f->type == F_SIGNER_ASK)
         serve_signer(s, &f->u.signer_ask);
+    else if (f->type == F_SEAL)
+        ask_seal(s, &f->u.seal);
     else
         return false;
     return true;

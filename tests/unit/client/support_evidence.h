@@ -22,6 +22,14 @@ struct evidence {
     bool mute;                        /* no answer at all */
     bool swapped;                     /* the first two leaves of the tree are in the other order */
 
+    /* receipts: how many it was asked to seal, the last one, and what is false about its seal */
+    unsigned seals;
+    struct receipt receipt;
+    enum receipt_role seal_role;            /* RECEIPT_RELAY unless a test says another */
+    int64_t seal_time;                      /* its date; 0: the relay's clock */
+    bool seal_odd, seal_mute, seal_refused; /* odd: no such form */
+    uint64_t seal_id;                       /* of the last request */
+
     struct verdict found; /* of the last proof that the engine gave: */
     unsigned proofs;      /* so many */
 };
@@ -33,6 +41,7 @@ void evidence_end(struct evidence *v);
 bool evidence_serve(struct stage *s, const struct frame *f);
 /* The root up to that number, for acknowledgements; false: none is said. */
 bool evidence_root(struct stage *s, uint64_t number, struct hash *out);
+void evidence_seal(struct stage *s, const struct f_seal *ask); /* answers it */
 void evidence_told(struct stage *s, const struct engine_event *ev);
 
 #endif

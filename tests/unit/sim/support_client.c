@@ -126,6 +126,7 @@ static void member_events(struct world *w, int who)
         case ENGINE_STATE:
         case ENGINE_CAUGHT:
         case ENGINE_LISTED:
+        case ENGINE_SEALED:
         case ENGINE_EVIDENCE:
         case ENGINE_ANSWER: break;
         }

@@ -1,0 +1,383 @@
+/* Receipts of a session and who seals them: the client always, the relay while it is there; what a
+ * relay signs wrongly, or not at all, makes no receipt worse than one by the client alone (M9). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support_evidence.h"
+
+static struct evidence v;
+
+/* What was taken, judged. */
+static struct {
+    unsigned n;
+    struct verdict v;
+    bool by_relay, refuse;
+    uint64_t first, last;
+} taken;
+
+static int take(void *ctx, const struct engine_sealed *what, struct err *e)
+{
+    const struct stage *s = ctx;
+    const struct span root = span_of(s->root.b, s->root.n);
+    const struct belief belief = {.roots = &root, .roots_n = 1, .flat = what->flat};
+
+    if (taken.refuse)
+        return err_set(e, ERR_IO, "no room");
+    verdict_free(&taken.v);
+    judge_bundle(what->bundle, &belief, &taken.v);
+    if (!taken.v.consistent)
+        fail_msg("%s: %s", taken.v.where, taken.v.why.text);
+    assert_true(taken.v.anchored);
+    taken.by_relay = what->by_relay;
+    assert_int_equal(taken.v.seals[RECEIPT_RELAY].here, what->by_relay);
+    taken.first = what->first;
+    taken.last = what->last;
+    taken.n++;
+    return 0;
+}
+
+static int take_all(struct stage *s, struct err *e)
+{
+    const struct engine_sink to = {take, s};
+
+    return engine_sealed(s->g, &to, e);
+}
+
+/* How many receipts were begun; the relay has answered. */
+static int seal(struct stage *s)
+{
+    struct err e = {0};
+    int n = engine_seal(s->g, &e);
+
+    stage_serve(s);
+    return n;
+}
+
+static unsigned took(struct stage *s)
+{
+    struct err e = {0};
+
+    taken.n = 0;
+    assert_int_equal(take_all(s, &e), 0);
+    return taken.n;
+}
+
+/* Both are in; bob has said so much since alice's login, she read it and has a checkpoint. */
+static struct stage *talked(void **state, unsigned said)
+{
+    struct stage *s = stage_new(state);
+
+    evidence_on(s, &v);
+    v.seal_role = RECEIPT_RELAY;
+    stage_login(s);
+    for (unsigned i = 0; i < said; i++) {
+        s->now += 1000;
+        stage_push(s, stage_write(s, BOB, "something"));
+    }
+    return s;
+}
+
+static void done(struct stage *s)
+{
+    stage_free(s);
+    evidence_end(&v);
+    verdict_free(&taken.v);
+    memset(&taken, 0, sizeof taken);
+}
+
+static void alone(struct stage *s, unsigned alarms, unsigned notes)
+{
+    assert_false(engine_sealing(s->g));
+    assert_int_equal(took(s), 1);
+    assert_false(taken.by_relay);
+    assert_true(taken.v.seals[RECEIPT_CLIENT].here);
+    assert_int_equal(s->told.alarms, alarms);
+    assert_int_equal(s->told.notes, notes);
+    assert_int_equal(s->told.closes, 0);
+}
+
+/* --- an honest relay --- */
+
+static void both_seal_what_was_said(void **state)
+{
+    struct stage *s = talked(state, 3);
+
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(v.seals, 1);
+    assert_false(engine_sealing(s->g));
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay);
+    assert_string_equal(taken.v.seals[RECEIPT_RELAY].name, "relay.test");
+    assert_int_equal(taken.last, s->log_n);
+    assert_int_equal(took(s), 0); /* once */
+    assert_int_equal(seal(s), 0); /* and nothing twice */
+    assert_int_equal(s->told.alarms, 0);
+    done(s);
+}
+
+/* tree_size and tree_root are the last checkpoint that was found good. */
+static void it_names_the_checkpoint_that_was_verified(void **state)
+{
+    struct stage *s = talked(state, 3);
+    struct hash root;
+
+    stage_lost(s);
+    assert_int_equal(took(s), 0);
+    stage_login(s); /* caught up: a checkpoint of all of it */
+    uint64_t size = s->log_n;
+    assert_true(evidence_root(s, size, &root));
+    s->now += 1000;
+    stage_push(s, stage_write(s, BOB, "behind it"));
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(took(s), 1);
+    assert_int_equal(taken.v.receipt.tree.size, size);
+    assert_memory_equal(taken.v.receipt.tree.root.b, root.b, sizeof root);
+    assert_int_equal(taken.v.receipt.last, size + 1);
+    done(s);
+}
+
+/* The certificate of the evidence key is asked for when it is not here yet. */
+static void an_unknown_signer_is_asked_for(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    evidence_on(s, &v);
+    v.seal_role = RECEIPT_RELAY;
+    v.refused = true; /* no checkpoint, so no signer was ever seen */
+    stage_login(s);
+    s->now += 1000;
+    stage_push(s, stage_write(s, BOB, "something"));
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay);
+    assert_int_equal(taken.v.receipt.tree.size, 0);
+    done(s);
+}
+
+static void receipts_follow_each_other(void **state)
+{
+    struct stage *s = talked(state, 1);
+    char text[RECEIPT_MAX + 1];
+    struct hash first;
+
+    assert_int_equal(seal(s), 1);
+    sha256(span_of(text, receipt_put(text, &v.receipt)), &first);
+    stage_push(s, stage_write(s, BOB, "more"));
+    assert_int_equal(seal(s), 1);
+    assert_memory_equal(v.receipt.previous.b, first.b, sizeof first);
+    assert_int_equal(v.receipt.first, v.receipt.last);
+    assert_int_equal(took(s), 2);
+    done(s);
+}
+
+/* --- a relay that is not there, or will not --- */
+
+static void without_a_connection_it_is_the_clients_own(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(v.seals, 0);
+    alone(s, 0, 0);
+    done(s);
+}
+
+static void a_relay_that_refuses_is_told(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    v.seal_refused = true;
+    assert_int_equal(seal(s), 1);
+    alone(s, 0, 1);
+    done(s);
+}
+
+static void nobody_waits_for_ever(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    v.seal_mute = true;
+    assert_int_equal(seal(s), 1);
+    assert_true(engine_sealing(s->g));
+    assert_int_equal(took(s), 0);
+    assert_true(engine_deadline(s->g) <= s->mono + SEAL_WAIT_MS);
+    s->mono += SEAL_WAIT_MS - 1;
+    engine_tick(s->g);
+    assert_true(engine_sealing(s->g));
+    s->mono++;
+    engine_tick(s->g);
+    stage_serve(s);
+    alone(s, 0, 1);
+    v.seal_mute = false; /* the answer comes all the same: nothing of it is taken, or wrong */
+    const struct span some = span_of("x", 1);
+    stage_feed(s, F_SEALED, &(struct f_sealed){v.seal_id, some, some});
+    assert_int_equal(s->told.closes, 0);
+    assert_int_equal(took(s), 0);
+    done(s);
+}
+
+static void a_cut_connection_ends_the_wait(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    v.seal_mute = true;
+    assert_int_equal(seal(s), 1);
+    stage_lost(s);
+    stage_serve(s);
+    alone(s, 0, 0);
+    done(s);
+}
+
+static void a_seal_that_nobody_asked_for_ends_the_connection(void **state)
+{
+    struct stage *s = talked(state, 1);
+    const struct span some = span_of("x", 1);
+
+    stage_feed(s, F_SEALED, &(struct f_sealed){99, some, some});
+    assert_int_equal(s->told.closes, 1);
+    assert_int_equal(s->told.close_code, ERR_PEER);
+    done(s);
+}
+
+static void of_an_ephemeral_room_the_relay_is_not_asked(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    s->ephemeral = true;
+    evidence_on(s, &v);
+    v.seal_role = RECEIPT_RELAY;
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "something"));
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(v.seals, 0);
+    alone(s, 0, s->told.notes);
+    done(s);
+}
+
+/* --- a relay that lies: an alarm, and the receipt is as good as without it --- */
+
+static void lie_role(struct stage *s)
+{
+    (void)s;
+    v.seal_role = RECEIPT_MEMBER;
+}
+static void lie_early(struct stage *s)
+{
+    v.seal_time = s->now - 1; /* before the last entry */
+}
+static void lie_late(struct stage *s)
+{
+    v.seal_time = s->now + INT64_C(3650) * 24 * 3600 * 1000;
+}
+static void lie_sig(struct stage *s)
+{
+    (void)s;
+    v.bad_sig = true;
+}
+static void lie_form(struct stage *s)
+{
+    (void)s;
+    v.seal_odd = true;
+}
+static void lie_signer(struct stage *s)
+{
+    v.by = &s->who[BOB]; /* a member's certificate is no evidence certificate */
+}
+static void lie_hidden(struct stage *s)
+{
+    (void)s;
+    v.hidden = true;
+}
+
+static void a_false_seal_is_an_alarm_and_left_out(void **state)
+{
+    static void (*const lies[])(struct stage * s) = {lie_role, lie_early,  lie_late,  lie_sig,
+                                                     lie_form, lie_signer, lie_hidden};
+
+    for (size_t i = 0; i < COUNT(lies); i++) {
+        struct stage *s = stage_new(state);
+        evidence_on(s, &v);
+        v.seal_role = RECEIPT_RELAY;
+        v.refused = true; /* no checkpoint before: its signer is asked for, too */
+        stage_login(s);
+        s->now += 1000;
+        stage_push(s, stage_write(s, BOB, "something"));
+        lies[i](s);
+        assert_int_equal(seal(s), 1);
+        if (s->told.alarms != 1)
+            fail_msg("lie %zu: %u alarms", i, s->told.alarms);
+        alone(s, 1, s->told.notes);
+        done(s);
+    }
+}
+
+/* --- our own disk --- */
+
+static bool full;
+
+static int full_put(void *k, const char *name, struct span value, struct err *e)
+{
+    return full && strncmp(name, "receipt-", 8) == 0 ? err_set(e, ERR_IO, "no room")
+                                                     : keep_memory_ops.value_put(k, name, value, e);
+}
+
+/* Nobody is shown a receipt that might have to be made a second time, as another one. */
+static void what_is_not_kept_is_shown_to_nobody(void **state)
+{
+    struct stage *s = talked(state, 2);
+    struct keep_ops ops = keep_memory_ops;
+
+    ops.value_put = full_put;
+    s->keep.ops = &ops;
+    stage_engine(s);
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "more"));
+    full = true;
+    assert_int_equal(seal(s), -1);
+    assert_int_equal(v.seals, 0);
+    full = false;
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(v.seals, 1);
+    assert_int_equal(took(s), 1);
+    done(s);
+}
+
+static void what_could_not_be_written_is_offered_again(void **state)
+{
+    struct stage *s = talked(state, 2);
+    struct err e = {0};
+
+    assert_int_equal(seal(s), 1);
+    taken.refuse = true;
+    assert_int_equal(take_all(s, &e), -1);
+    assert_non_null(strstr(e.text, "no receipt of"));
+    taken.refuse = false;
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay);
+    done(s);
+}
+
+#define TEST(f) cmocka_unit_test(f)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(both_seal_what_was_said),
+        TEST(it_names_the_checkpoint_that_was_verified),
+        TEST(an_unknown_signer_is_asked_for),
+        TEST(receipts_follow_each_other),
+        TEST(without_a_connection_it_is_the_clients_own),
+        TEST(a_relay_that_refuses_is_told),
+        TEST(nobody_waits_for_ever),
+        TEST(a_cut_connection_ends_the_wait),
+        TEST(a_seal_that_nobody_asked_for_ends_the_connection),
+        TEST(of_an_ephemeral_room_the_relay_is_not_asked),
+        TEST(a_false_seal_is_an_alarm_and_left_out),
+        TEST(what_is_not_kept_is_shown_to_nobody),
+        TEST(what_could_not_be_written_is_offered_again),
+    };
+
+    return cmocka_run_group_tests(tests, stage_world, stage_world_end);
+}
