@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "certs/file.h"
+#include "client/core/wrap.h"
 #include "common/util/text.h"
 
 enum { ASK_TRIES = 3 };
@@ -58,6 +60,21 @@ bool ask_possible(void)
 static void say(int fd, const char *text)
 {
     (void)!write(fd, text, strlen(text));
+}
+
+/* In rows of whole words, as wide as the terminal. */
+static void say_indented(int fd, const char *text)
+{
+    struct winsize size = {0};
+    unsigned cols = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    struct wrap w = wrap_of(str_of(text), cols > 2 ? cols - 2 : 1);
+    struct str row;
+
+    while (wrap_next(&w, &row)) {
+        say(fd, "  ");
+        (void)!write(fd, row.p, row.n);
+        say(fd, "\n");
+    }
 }
 
 /* Reads a line that is not shown. Whatever ends it, the terminal is as it was. */
@@ -116,9 +133,7 @@ bool ask_again(unsigned *count, struct err *e)
 
     if (fd < 0)
         return false;
-    say(fd, "  ");
-    say(fd, e->text); /* cleaned by err_set */
-    say(fd, "\n");
+    say_indented(fd, e->text); /* cleaned by err_set */
     close(fd);
     err_clear(e);
     return true;

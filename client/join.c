@@ -96,14 +96,17 @@ static int invite_read(struct join *j, struct err *e)
     return strcmp(arg, "-") == 0 ? invite_stdin(j, e) : invite_argument(j, arg, e);
 }
 
-static int name_take(struct str name, const char *prompt, enum name_of of,
-                     char out[NAME_MAX_LEN + 1], struct err *e)
+static int name_take(struct str name, enum name_of of, char out[NAME_MAX_LEN + 1], struct err *e)
+{
+    return name_check(name, of, e) < 0 ? -1 : str_copy(out, NAME_MAX_LEN + 1, name);
+}
+
+static int name_given(struct str name, const char *what, enum name_of of,
+                      char out[NAME_MAX_LEN + 1], struct err *e)
 {
     if (name.n == 0)
         return err_set(e, ERR_USAGE, "a name is needed: --name NAME");
-    if (name_check(name, of, e) < 0)
-        return err_in(e, "%s", prompt);
-    return str_copy(out, NAME_MAX_LEN + 1, name);
+    return name_take(name, of, out, e) < 0 ? err_in(e, "%s", what) : 0;
 }
 
 /* A name from the option, or from the person, or as it is suggested. */
@@ -115,13 +118,13 @@ static int name_read(const char *given, const char *prompt, const char *suggeste
     int ret;
 
     if (given != NULL || !ask_possible())
-        return name_take(str_of(given != NULL ? given : suggested), prompt, of, out, e);
+        return name_given(str_of(given != NULL ? given : suggested), prompt, of, out, e);
     snprintf(full, sizeof full, suggested[0] == '\0' ? "%s: " : "%s [%s]: ", prompt, suggested);
     do {
         size_t n = 0;
         ret = ask_line(full, false, text, sizeof text, &n, e);
         if (ret == 0)
-            ret = name_take(n > 0 ? str_from(text, n) : str_of(suggested), prompt, of, out, e);
+            ret = name_take(n > 0 ? str_from(text, n) : str_of(suggested), of, out, e);
     } while (ret < 0 && ask_again(&tries, e));
     return ret;
 }

@@ -181,7 +181,8 @@ static int link_take(struct call *c, const char *text, struct err *e)
     if (c->link_all)
         return 0;
     if (link_kind_take(str_of(text), &c->link) < 0)
-        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"; there are: %s", text, links);
+        return err_set(e, ERR_USAGE, "--link: there is no link \"%s\"; there are: %.*s", text,
+                       (int)(sizeof links - 2), links);
     c->conf.link = &c->link;
     return 0;
 }

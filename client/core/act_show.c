@@ -467,10 +467,13 @@ static const struct {
     {"self-signed", false, "do not go on: ask the operator whether the relay was set up anew"},
     {"bad-signature", false, "do not go on: ask the operator whether the relay was set up anew"},
     {"crl-expired", false, "ask the operator of the relay to run: countersignd doctor"},
+    {"not-pinned", false, "ask the operator for the SHA-256 of the relay's certificate"},
 };
 
 static const char *remedy(const struct err *why, const struct link_info *info)
 {
+    bool shaking = info != NULL && info->due != NULL;
+
     for (size_t i = 0; info != NULL && info->refused != NULL && i < COUNT(remedies); i++) {
         if (strcmp(info->refused, remedies[i].word) == 0 &&
             info->refused_by_peer == remedies[i].by_relay)
@@ -480,9 +483,28 @@ static const char *remedy(const struct err *why, const struct link_info *info)
     case ERR_HOST: return "check the name of the relay, then /retry";
     case ERR_UNAVAILABLE:
     case ERR_AGAIN: return "/retry, or ask the operator whether countersignd runs";
-    case ERR_AUTH: return "countersign   asks for the password again";
+    case ERR_AUTH:
+        return shaking ? "do not go on: ask the operator whether this is still the relay"
+                       : "countersign   asks for the password again";
     default: return "/retry; if it comes again, ask the operator: countersignd doctor";
     }
+}
+
+/* The step that was due is shown as the one that failed, unless it stands there as waited for. */
+static void show_due(struct act *a, const struct link_row *due)
+{
+    const struct attempt *t = model_last_try(a->m);
+    unsigned n = t != NULL ? t->steps_n : 0;
+
+    if (t == NULL || (n > 0 && t->steps[n - 1].waiting))
+        return;
+    model_step(a->m, &(struct link_step){.number = n > 0 ? t->steps[n - 1].number + 1 : 1,
+                                         .total = t->total > 2 ? t->total - 2 : 1,
+                                         .name = due->name,
+                                         .wire = due->wire,
+                                         .proves = due->proves,
+                                         .out = due->client_writes,
+                                         .local = due->local});
 }
 
 void act_failed(struct act *a, const struct err *why, const struct link_info *info)
@@ -493,6 +515,8 @@ void act_failed(struct act *a, const struct err *why, const struct link_info *in
 
     snprintf(text, sizeof text, "%.250s%s%.20s%s", why->text, named ? " (" : "",
              named ? info->refused : "", named ? ")" : "");
+    if (info != NULL && info->due != NULL)
+        show_due(a, info->due);
     model_try_failed(a->m, text, next);
     model_clean(a->m->why, sizeof a->m->why, text);
 }

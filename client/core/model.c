@@ -523,7 +523,7 @@ void model_step(struct model *m, const struct link_step *s)
     model_clean(row->wire, sizeof row->wire, s->wire != NULL ? s->wire : "");
     model_clean(row->proves, sizeof row->proves, s->proves != NULL ? s->proves : "");
     model_clean(row->detail, sizeof row->detail, s->detail);
-    t->total = s->total + 2; /* login and ready follow */
+    t->total = s->total + (m->guest ? 0 : 2); /* login and ready follow */
 }
 
 void model_step_above(struct model *m, const struct step *s)

@@ -201,8 +201,9 @@ void view_handshake(const struct model *m, struct area a)
     unsigned steps = t->steps_n + (a.cols >= 60 && a.rows > 3);
     /* Steps first; of the certificates what fits; a failure always has room to be read. */
     unsigned keep = t->failure[0] != '\0' || m->explain ? (s.n < 6 ? s.n : 6) + 1 : 2;
-    if (steps + keep > a.rows)
-        steps = a.rows > keep + 1 ? a.rows - keep : (a.rows + 1) / 2;
+    unsigned room = a.rows > keep + 1 ? a.rows - keep : (a.rows + 1) / 2;
+    if (steps > room)
+        steps = room;
     draw_steps(m, t, area_cut(a, 0, 0, steps, a.cols));
     if (a.rows > steps + 1) {
         area_rule(a, (int)steps, '-', STYLE_DIM);

@@ -848,6 +848,7 @@ void drive_info(const void *end, struct link_info *out)
     *out = d->info;
     out->stale = d->record != NULL ? record_stale(d->record) : 0;
     out->refused = d->refused;
+    out->due = d->record == NULL && drive_due(d) != NULL ? drive_row(d) : NULL;
     out->refused_by_peer = d->refused_by_peer;
 }
 

@@ -171,6 +171,8 @@ struct link_info {
                             shown that certificate */
     const char *refused; /* audit word when certificates were the reason of failure, else NULL */
     bool refused_by_peer;
+    const struct link_row *due; /* of the handshake, where the next step is known: the one that a
+                                   failure was met in; NULL behind the last. `tls`: never known */
     unsigned stale; /* records whose time was far from ours, where records have one (`cianr`) */
 };
 

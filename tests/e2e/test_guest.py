@@ -64,6 +64,7 @@ def test_a_guest_of_our_relay(nobody, tmp_path):
             s.type(F4)
             for step in ("hello", "pubkey", "key", "ok", "nobody is proven"):
                 s.wait(step)
+            s.wait("step 4 of 4")  # nobody logs in behind it
             s.type(F4 + F2)
             s.wait("no certificates in classic")
             s.type("/join lab\r")

@@ -15,6 +15,7 @@ import pytest
 
 from proxy import Proxy
 from relay import BUILD, CLIENT, PASSWORD, SECONDS, Member, Relay, alert, message, openssl
+from screen import Screen
 
 pexpect = pytest.importorskip("pexpect")
 
@@ -131,6 +132,38 @@ def test_own_relay_as_the_readme_says(tmp_path):
         assert p.exitstatus == 0
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(SECONDS) == 0
+
+
+def test_a_mistake_at_a_prompt_costs_no_answer(relay):
+    """Each question of join is put again, with a sentence that says what was wrong with the answer:
+    in whole words, though the terminal is narrow, and without an option's name."""
+    invite = relay.invite("--admin")
+    cut = invite[:-1] + ("0" if invite[-1] != "0" else "1")
+    with Screen(Member(relay, "alice"), rows=60, cols=40, argv=["join"]) as s:
+        for prompt, answers in (
+                ("Invite (not shown):", (("garbage", "begins with"), (cut, "checksum is wrong"),
+                                         (invite, ""))),
+                ("Your name:", (("", "at least one"), ("al ice", "has no spaces"),
+                                ("alice", ""))),
+                ("Name of this device", (("lap top", "- _ . may stand"), ("laptop", ""))),
+                ("New password", (("short", "at least 8"), (PASSWORD, "")))):
+            for n, (answer, why) in enumerate(answers, 1):
+                s.until(lambda: s.text().count(prompt) == n, f"{n} times {prompt}")
+                s.type(answer + "\r")
+                s.wait(why)
+        s.wait("The same again:")
+        s.type("something else\r")
+        s.wait("the two passwords differ")
+        s.until(lambda: s.text().count("New password") == 3, "the question for both again")
+        asked = s.text()
+        assert not any(word in asked for word in ("--name", "Your name: a name", invite))
+        words = " ".join(asked.split())  # of a sentence that has two rows, none is cut
+        assert "a name has no spaces: letters, 0-9 and - _ . may stand in it" in words
+        s.type(PASSWORD + "\r")
+        s.until(lambda: s.text().count("The same again:") == 2, "the second time")
+        s.type(PASSWORD + "\r")
+        s.wait("TLS 1.3 ok")
+        assert s.quit() == 0
 
 
 def test_joining_a_relay_that_is_there(relay):

@@ -380,6 +380,26 @@ def test_a_certificate_refused_over_cianr_is_told_once(relay):
         assert "retry" not in s.text()
 
 
+def test_the_screen_shows_where_a_handshake_failed(relay):
+    """At the step that was due, with its reason and what to do, also where there is little room."""
+    bob = member(relay, "bob", "ecdhe", "--admin")
+    for rows, cols in (24, 80), (10, 40):
+        with Screen(bob, rows=rows, cols=cols, argv=["--pin", "00" * 32]) as s:
+            s.wait("Password:")
+            s.type(PASSWORD + "\r")
+            s.wait("FAILED at step 2, ServerHello")
+            assert "not the one that was pinned" in s.text()
+            assert any(r.lstrip().startswith("1 -") and "FAILED" not in r for r in s.rows())
+            if rows == 24:
+                assert "ask the operator for the SHA-256 of the relay's certificate" in s.text()
+    relay.restart("--links", "tls")
+    with Screen(bob) as s:
+        s.wait("Password:")
+        s.type(PASSWORD + "\r")
+        s.wait("FAILED at step 2, ServerHello")
+        assert "does the relay speak ecdhe 1?" in s.text()
+
+
 @pytest.mark.parametrize("link, bar", [("ecdhe", "[ecdhe 1 ok"), ("cianr", "[cianr 1 ok"),
                                        ("sovereign", "[sovereign 1 ok")])
 def test_the_screen_names_the_link(relay, link, bar):
