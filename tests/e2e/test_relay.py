@@ -374,7 +374,8 @@ def test_early_drop_above_half(relay):
 
 
 def test_no_descriptors_left(relay):
-    """Without descriptors the relay neither spins nor dies, and takes guests again (F2)."""
+    """Without descriptors the relay neither spins nor dies, sends away who knocks, and takes guests
+    again (F2)."""
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
     relay.run("--max-conns", 1000, "--handshakes", 1000, "--per-source", 1000, limits=few)
@@ -385,6 +386,8 @@ def test_no_descriptors_left(relay):
         except OSError:
             break
     relay.wait("exhausted")
+    with connect(relay) as late:
+        assert closed(late), "left standing at the door"
     assert idle_cpu(relay.process.pid, 2) < 0.2
     for s in held:
         s.close()

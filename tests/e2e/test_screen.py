@@ -101,6 +101,7 @@ def test_suspend(people):
         s.login()
         s.type("half a li\x1a")
         s.until(lambda: s.text().rstrip().endswith("shell>"), "shell")
+        assert s.raw.rfind(b"\x1b[?1049l") > s.raw.rfind(b"\x1b[?1049h"), "our screen is left on"
         s.type("stty -a | grep -wo -- '-*echo'; fg\r")
         s.wait("half a li")
         s.until(lambda: not cooked(fd), "the terminal taken again")
@@ -151,13 +152,27 @@ def test_password_prompt_interrupted(people, key):
         assert b"half" not in s.raw
 
 
-@pytest.mark.parametrize("term", ["", "nonsense-terminal"])
-def test_term(people, term):
-    with Screen(people[0], env={"TERM": term}) as s:
+@pytest.mark.parametrize("term, why", [("", "not set"), ("nonsense-terminal", "not known"),
+                                       ("paper", "cannot show a full screen")])
+def test_term(people, tmp_path, term, why):
+    """The last one of them has no cursor to move."""
+    with open(tmp_path / "paper.ti", "w", encoding="ascii") as f:
+        f.write("paper|a roll of it,\n\tam, cols#80, cr=\\r, ind=\\n,\n")
+    subprocess.run(["tic", "-o", tmp_path, tmp_path / "paper.ti"], check=True)
+    with Screen(people[0], env={"TERM": term, "TERMINFO": str(tmp_path)}) as s:
         assert s.end() == 78
         out = s.raw.decode().strip()
-        assert "TERM" in out and len(out.splitlines()) == 1
+        assert "TERM" in out and why in out and len(out.splitlines()) == 1
         assert "\x1b" not in out
+
+
+def test_a_dumb_terminal_gets_lines(people):
+    with Screen(people[0], env={"TERM": "dumb"}) as s:
+        s.wait("assword")
+        s.type(PASSWORD + "\r")
+        s.type("\x04")
+        assert s.end() == 0
+        assert b"\x1b" not in s.raw
 
 
 def test_no_color(people):
@@ -339,6 +354,15 @@ def test_sizes(people, rows, cols):
         if cols >= 100:
             s.wait("> 1 #lab")
             s.wait("people")
+        assert s.quit() == 0
+
+
+def test_a_terminal_without_a_size(people):
+    """A serial line says that it has no rows and no columns: it is taken for one of 24 and 80."""
+    with Screen(people[0]) as s:
+        s.child.setwinsize(0, 0)
+        s.login()
+        s.wait("hello from bob")
         assert s.quit() == 0
 
 
