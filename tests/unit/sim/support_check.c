@@ -349,8 +349,8 @@ static void check_stopped(struct world *w, int who)
         const struct engine_room *r = engine_room_at(m->g, i);
         uint64_t joined[PEOPLE];
         world_signed(w, &r->id, r->number, joined);
-        bool due = r->joined && r->kind == ENGINE_PRIVATE && joined[ENROLLED] != 0 &&
-                   m->shown_key && !m->accepted;
+        bool due = r->joined && r->kind != ENGINE_PUBLIC && joined[ENROLLED] != 0 && m->shown_key &&
+                   !m->accepted;
         if (due && !engine_blocked(m->g, &r->id))
             world_fail(w, "%s: %s is not stopped by a certificate that nobody accepted", r->name,
                        world_name(who));

@@ -298,12 +298,51 @@ static bool lie_roll(struct world *w, struct link_plain *l, const struct f_roll 
 
 /* --- what the room is --- */
 
-static bool lie_kind(struct world *w, struct f_room_info *x)
+static bool there(const struct world *w, const struct room_id *room)
 {
-    if (w->lie != LIE_PUBLIC || !str_is(x->name, "cellar"))
+    return memcmp(room, &w->lie_room, sizeof *room) == 0;
+}
+
+static int head_row(void *ctx, const struct store_message *row)
+{
+    *(struct hash *)ctx = row->head;
+    return 0;
+}
+
+/* The victim's time begins with the last entry, if he has not read the one before it. */
+static bool lie_from(struct world *w, struct f_room_info *x)
+{
+    const struct keep *k = &w->m[w->victim].keep;
+    struct keep_room r = {0};
+    struct err e = {0};
+
+    if (w->m[w->victim].g == NULL || k->ops->room_get(k->k, &x->id, &r, &e) != 1 || !r.based ||
+        x->number < r.number + 2)
         return false;
-    x->kind = ROOM_PUBLIC;
-    w->lie_room = x->id;
+    x->from = x->number;
+    return w->store.ops->message_range(w->store.db, &x->id, x->from - 1, x->from - 1, head_row,
+                                       &x->head, &e) >= 0;
+}
+
+static bool lie_info(struct world *w, struct f_room_info *x)
+{
+    if (w->lie == LIE_PUBLIC && str_is(x->name, "cellar"))
+        w->lie_room = x->id;
+    if (!there(w, &x->id))
+        return false;
+    switch (w->lie) {
+    case LIE_PUBLIC:
+    case LIE_KIND:
+        x->kind = x->kind == ROOM_PUBLIC ? ROOM_PRIVATE : ROOM_PUBLIC;
+        x->has_with = false;
+        break;
+    case LIE_WITH: x->with = *world_account(PEOPLE - 1); break;
+    case LIE_FROM:
+        if (!lie_from(w, x))
+            return false;
+        break;
+    default: return false;
+    }
     return w->lied = true;
 }
 
@@ -316,7 +355,7 @@ static bool lie_welcome(struct world *w, struct link_plain *l, struct f_welcome 
     must(rooms != NULL, "no memory");
     for (size_t i = 0; i < f->rooms_n; i++) {
         rooms[i] = f->rooms[i];
-        told |= lie_kind(w, rooms + i);
+        told |= lie_info(w, rooms + i);
     }
     x.rooms = rooms;
     if (told)
@@ -329,7 +368,7 @@ static bool lie_room(struct world *w, struct link_plain *l, const struct f_room 
 {
     struct f_room x = *f;
 
-    if (!lie_kind(w, &x.room))
+    if (!lie_info(w, &x.room))
         return false;
     put_any(w, l, F_ROOM, &x);
     return true;
@@ -346,11 +385,6 @@ static bool lie_list(struct world *w, struct link_plain *l, const struct f_membe
     case LIE_WITHHELD: return w->lied;
     default: return false;
     }
-}
-
-static bool there(const struct world *w, const struct room_id *room)
-{
-    return memcmp(room, &w->lie_room, sizeof *room) == 0;
 }
 
 bool lie_told(struct world *w, struct link_plain *l, struct frame *f, struct span raw)

@@ -5,9 +5,21 @@
 
 #include "support_parts.h"
 
+static const struct engine_room *room_of_two(const struct engine *g)
+{
+    for (size_t i = 0; i < engine_rooms(g); i++)
+        if (engine_room_at(g, i)->kind == ENGINE_DIRECT && engine_room_at(g, i)->joined)
+            return engine_room_at(g, i);
+    return NULL;
+}
+
 const struct engine_room *world_room(struct world *w, int who, const char *name)
 {
-    return w->m[who].g == NULL ? NULL : engine_room_named(w->m[who].g, str_of(name));
+    const struct engine *g = w->m[who].g;
+
+    if (g == NULL)
+        return NULL;
+    return strcmp(name, "@") == 0 ? room_of_two(g) : engine_room_named(g, str_of(name));
 }
 
 uint64_t world_say(struct world *w, int who, const struct room_id *room, size_t padding)
@@ -59,6 +71,7 @@ void world_furnish(struct world *w)
     must(engine_room_create(w->m[0].g, str_of("hall"), ENGINE_CREATE_HISTORY, &e) != 0, e.text);
     /* Who comes later is told by a roll who is in it. */
     must(engine_room_create(w->m[0].g, str_of("cellar"), ENGINE_CREATE_PRIVATE, &e) != 0, e.text);
+    must(engine_room_direct(w->m[0].g, str_of(world_name(1)), &e) != 0, e.text);
     member_flush(w, 0);
     wait_room(w, 0, "cellar");
     for (int i = 1; i < PEOPLE && world_good(w); i++) {

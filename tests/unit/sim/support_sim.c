@@ -10,21 +10,32 @@ enum {
     ACTS_MORE = 50,
     SKEW_MS = 100 * 1000,
     HEAL_MS = 240 * 1000,
-    ASKED_MS = 20 * 1000
+    ASKED_MS = 20 * 1000,
+    AWAY_MS = 5 * 1000
 };
 
-static const char *const rooms[] = {"hall", "cellar", "attic", "mist"}; /* mist: without a disk */
+/* mist: without a disk; the last has no name of its own, and nobody goes in or out. */
+static const char *const rooms[] = {"hall", "cellar", "attic", "mist", "@"};
+enum { NAMED = COUNT(rooms) - 1 };
 
 static int anybody(struct world *w)
 {
     return (int)dice_below(&w->dice, PEOPLE);
 }
 
-/* The victim of a lie keeps his line and his program: he is to hear it. */
+/* What is told of a room at every login is heard when somebody comes back. */
+static bool told_at_login(enum lie lie)
+{
+    return lie == LIE_KIND || lie == LIE_WITH || lie == LIE_FROM;
+}
+
+/* The victim of another lie keeps his line and his program: he is to hear it. */
 static int anybody_spared(struct world *w)
 {
     int who = anybody(w);
-    return w->lie != LIE_NONE && w->lie != LIE_ROLLBACK && who == w->victim ? -1 : who;
+    bool spared = w->lie != LIE_NONE && w->lie != LIE_ROLLBACK && !told_at_login(w->lie);
+
+    return spared && who == w->victim ? -1 : who;
 }
 
 static void act_say(struct world *w)
@@ -111,7 +122,7 @@ static void act_clock(struct world *w)
 static void act_rooms(struct world *w)
 {
     int who = anybody(w), other = anybody(w);
-    const char *name = rooms[dice_below(&w->dice, COUNT(rooms))];
+    const char *name = rooms[dice_below(&w->dice, NAMED)];
     unsigned what = strcmp(name, "mist") == 0 ? ENGINE_CREATE_EPHEMERAL : ENGINE_CREATE_HISTORY;
     const struct engine_room *r = world_room(w, who, name);
     static const char *const people[PEOPLE] = {"alice", "bob", "carol", "dave"};
@@ -127,6 +138,15 @@ static void act_rooms(struct world *w)
         (void)engine_room_leave(w->m[who].g, &r->id, &e);
     else if (!cellar || other != PEOPLE - 1) /* the last one stays a stranger to the cellar */
         (void)engine_room_invite(w->m[who].g, &r->id, str_of(people[other]), &e);
+}
+
+static void act_chat(struct world *w)
+{
+    int who = anybody(w), other = anybody(w);
+    struct err e = {0};
+
+    if (w->m[who].g != NULL && who != other)
+        (void)engine_room_direct(w->m[who].g, str_of(world_name(other)), &e);
 }
 
 /* Liars have enough to do. */
@@ -145,9 +165,9 @@ static const struct act {
     void (*run)(struct world *w);
     unsigned weight;
 } acts[] = {
-    {act_say, 40},  {act_cut, 6},   {act_partition, 6},     {act_restart, 4},
-    {act_power, 6}, {act_clock, 4}, {act_relay_restart, 2}, {act_relay_power, 5},
-    {act_rooms, 8}, {act_flood, 2}, {act_enrol, 1},         {act_accept, 2},
+    {act_say, 40},  {act_cut, 6},           {act_partition, 6},   {act_restart, 4}, {act_power, 6},
+    {act_clock, 4}, {act_relay_restart, 2}, {act_relay_power, 5}, {act_rooms, 8},   {act_flood, 2},
+    {act_enrol, 1}, {act_accept, 2},        {act_chat, 2},
 };
 
 static void act(struct world *w)
@@ -194,6 +214,11 @@ static const struct plan {
     {LIE_VOID, CONTENT_JOIN, "a join told as void", "cellar", MAY},
     {LIE_VOID, CONTENT_LEAVE, "a leave told as void", "cellar", MAY},
     {LIE_PUBLIC, CONTENT_UNKNOWN, "a room by invitation told as open", "", MUST},
+    {LIE_KIND, CONTENT_UNKNOWN, "an open room told as by invitation", "hall", MUST},
+    {LIE_KIND, CONTENT_UNKNOWN, "a room of two told as open", "@", MUST},
+    {LIE_WITH, CONTENT_UNKNOWN, "a room of two told as with another", "@", MUST},
+    {LIE_GHOST, CONTENT_UNKNOWN, "a third in a room of two", "@", MUST},
+    {LIE_FROM, CONTENT_UNKNOWN, "what was missed told as not his", "hall", MAY},
     {LIE_ROLL_INVITE, CONTENT_UNKNOWN, "a roll with an altered invitation", "", MUST},
     {LIE_ROLL_VOID, CONTENT_UNKNOWN, "a roll with an entry told as void", "", MUST},
     {LIE_ROLL_STILL, CONTENT_UNKNOWN, "a roll that does not go on", "", MUST},
@@ -216,9 +241,10 @@ static const struct plan *liar(struct world *w)
 
     w->lie = p->lie;
     w->lie_kind = p->kind;
-    w->victim = p->room[0] == '\0'          ? 1 + (int)dice_below(&w->dice, 2)
-                : strcmp(p->room, "cellar") ? anybody(w)
-                                            : (int)dice_below(&w->dice, PEOPLE - 1);
+    w->victim = p->room[0] == '\0'               ? 1 + (int)dice_below(&w->dice, 2)
+                : strcmp(p->room, "@") == 0      ? (int)dice_below(&w->dice, 2)
+                : strcmp(p->room, "cellar") == 0 ? (int)dice_below(&w->dice, PEOPLE - 1)
+                                                 : anybody(w);
     if (w->lie == LIE_ROLLBACK) {
         w->lossy = true;
         disk_lies(w->disk, true);
@@ -267,6 +293,22 @@ static void act_seats(struct world *w, const struct plan *p)
         (void)engine_room_invite(w->m[host].g, &at->id, str_of(world_name(who)), &e);
     else
         (void)engine_room_join(w->m[who].g, str_of(p->room), &e);
+}
+
+/* While the victim is not there, the others speak. */
+static void act_absence(struct world *w)
+{
+    struct member_sim *m = w->m + w->victim;
+
+    if (m->g == NULL || !dice_one_in(&w->dice, 4))
+        return;
+    member_stop(w, w->victim);
+    m->boot_at = w->mono + AWAY_MS;
+    for (int i = 0; i < PEOPLE; i++) {
+        const struct engine_room *r = world_room(w, i, "hall");
+        if (i != w->victim && r != NULL && r->joined)
+            (void)world_say(w, i, &r->id, 10);
+    }
 }
 
 /* Why there is no rest. */
@@ -369,6 +411,8 @@ static void story(struct world *w, const struct plan *p)
         act(w);
         if (p != NULL && p->kind != CONTENT_UNKNOWN)
             act_seats(w, p);
+        if (p != NULL && p->lie == LIE_FROM)
+            act_absence(w);
         world_run(w, (int64_t)dice_below(&w->dice, 1000));
     }
     heal(w);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIM_LIES = 30 }; /* kinds of them */
+enum { SIM_LIES = 35 }; /* kinds of them */
 
 struct sim_tally { /* adds up */
     unsigned seeds, cuts, said, boots, told, noticed;

@@ -96,6 +96,9 @@ enum lie {
     LIE_HIDDEN,       /* the list leaves a member out */
     LIE_VOID,         /* a join or leave that holds is told as void */
     LIE_PUBLIC,       /* a room by invitation is told as one that is open */
+    LIE_KIND,         /* ... a room of two, too, or an open one as one by invitation */
+    LIE_WITH,         /* a room of two is told as one with somebody else */
+    LIE_FROM,         /* what was missed is told as of a time when the victim was no member */
     LIE_ROLL_CUT,     /* a page of the roll lacks an entry */
     LIE_ROLL_SWAP,    /* ... has two in the wrong order */
     LIE_ROLL_TWICE,   /* ... has one twice */
@@ -145,7 +148,7 @@ struct world {
     enum content_kind lie_kind; /* entries of which kind; CONTENT_UNKNOWN: of any */
     int victim;
     bool lied, holding;
-    struct room_id lie_room; /* zeros: the cellar, as soon as it is seen */
+    struct room_id lie_room; /* zeros: none, or the cellar, as soon as it is seen */
     uint64_t lie_at;
     struct buf lie_kept; /* frame held back, or seen before */
     uint64_t digest;     /* of all that was sent, and when: two runs of a seed have the same */
@@ -162,9 +165,11 @@ void world_step(struct world *w, int64_t ms); /* one quantum of time, and all it
 void world_run(struct world *w, int64_t ms);
 bool world_settle(struct world *w, int64_t ms); /* until everybody is online and all is sent */
 
-/* The first rooms: hall (public, all in it), cellar (private: all but the last person). */
+/* The first rooms: hall (public, all in it), cellar (private: all but the last person), and one of
+ * the first two people. */
 void world_furnish(struct world *w);
 uint64_t world_say(struct world *w, int who, const struct room_id *room, size_t padding);
+/* "@": the first that he has with one other person. */
 const struct engine_room *world_room(struct world *w, int who, const char *name);
 
 void world_enrol(struct world *w);           /* ENROLLED has a further certificate from now on */
