@@ -461,40 +461,87 @@ static const struct message *why_find(const struct window *w, uint64_t number)
     return NULL;
 }
 
-static bool run_WHY(struct act *a, struct str rest)
+static void why_message(struct model *m, const struct message *msg)
 {
-    struct model *m = a->m;
-    const struct window *w = model_current(m);
-    uint64_t number = 0;
     char fp[80];
 
-    if (rest.n > 0 && str_u64(rest, UINT64_C(1) << 53, &number) < 0) {
-        model_say(m, NULL, "/why takes the number of a message");
-        return false;
-    }
-    const struct message *msg = why_find(w, number);
-    if (msg == NULL) {
-        model_say(m, NULL,
-                  number != 0 ? "no message of that number is loaded here"
-                              : "nothing failed or was refused here");
-        return true;
-    }
     fingerprint_short(&msg->fp, 16, fp);
-    model_page(m, "[why]");
-    model_page_line(m, true, "message %llu in %s", (unsigned long long)msg->number, w->name);
-    model_page_line(m, false, "  state       %s", mark_text(msg->mark));
+    model_page_pair(m, "from", msg->sender[0] != '\0' ? msg->sender : "unknown");
+    model_page_pair(m, "certificate", fp);
+}
+
+struct why {
+    struct model *m;
+    uint64_t number;
+    bool found;
+};
+
+static int why_line(void *ctx, const struct engine_line *l)
+{
+    struct why *y = ctx;
+    struct fact facts[FACTS_MAX];
+    struct shown_line line;
+
+    if (l->entry->number != y->number)
+        return 0; /* the nearest below: that one is not kept */
+    line_shown(l, &line);
+    model_clean(line.from, sizeof line.from, l->entry->author);
+    model_clean(line.device, sizeof line.device, l->entry->device);
+    unsigned n = line_facts(&line, facts);
+    for (unsigned i = 0; i < n; i++)
+        model_page_pair(y->m, facts[i].name, facts[i].text);
+    y->found = true;
+    return 0;
+}
+
+static void why_state(struct model *m, const struct message *msg)
+{
+    model_page_pair(m, "state", mark_text(msg->mark));
     if (msg->note != NULL)
-        model_page_line(m, msg->mark == MARK_REFUSED, "  because     %s", msg->note);
-    model_page_line(m, false, "  from        %s", msg->sender[0] != '\0' ? msg->sender : "unknown");
-    model_page_line(m, false, "  time        %d %s %d %02d:%02d", msg->when.day,
-                    month_name(msg->when.mon), msg->when.year, msg->when.hour, msg->when.min);
-    model_page_line(m, false, "  author's count  %llu", (unsigned long long)msg->seq);
-    model_page_line(m, false, "  certificate");
-    model_page_line(m, false, "    %s", fp);
+        model_page_pair(m, "because", msg->note);
+    if (msg->members > 0)
+        model_page_line(m, false, "  it is on devices of %u of %u other members", msg->delivered,
+                        msg->members);
     if (msg->mark == MARK_REFUSED)
         model_page_line(m, false,
                         "  its text is withheld: nobody can say who wrote it. Tell the operator of "
                         "the relay");
+}
+
+/* Everything about one message: how it stands here, then what was signed. */
+void act_why(struct act *a, uint64_t number)
+{
+    const struct window *w = model_current(a->m);
+    const struct message *msg = why_find(w, number);
+    struct why y = {.m = a->m, .number = number};
+    struct err e = {0};
+
+    if (msg == NULL && number == 0) {
+        model_say(a->m, NULL, "nothing failed or was refused here");
+        return;
+    }
+    y.number = msg != NULL ? msg->number : number;
+    model_page(a->m, "[why]");
+    model_page_line(a->m, true, "message %llu in %s", (unsigned long long)y.number, w->name);
+    if (msg != NULL)
+        why_state(a->m, msg);
+    if (y.number != 0 && a->g != NULL)
+        (void)!engine_lines(a->g, &w->id, y.number, 1, why_line, &y, &e);
+    if (!y.found && msg != NULL)
+        why_message(a->m, msg);
+    else if (!y.found)
+        model_page_line(a->m, false, "  no message of that number is kept here");
+}
+
+static bool run_WHY(struct act *a, struct str rest)
+{
+    uint64_t number = 0;
+
+    if (rest.n > 0 && str_u64(rest, UINT64_C(1) << 53, &number) < 0) {
+        model_say(a->m, NULL, "/why takes the number of a message");
+        return false;
+    }
+    act_why(a, number);
     return true;
 }
 

@@ -71,6 +71,7 @@ void act_inspect(struct act *a, struct str name);
 void act_older(struct act *a, struct window *w);
 /* hide: numbers whose texts stay out. */
 void act_transcript(struct act *a, struct str what, struct str file, struct str hide);
+void act_transcript_open(struct act *a); /* of the current window */
 void act_help(struct act *a, struct str topic);
 
 /* Keys that are not editing; in the order of the help. `seq` are the bytes a terminal sends. */
@@ -89,6 +90,7 @@ void act_help(struct act *a, struct str topic);
     X(KEY_HELP, "F1", "this help")                                                                 \
     X(KEY_INSPECT, "F2", "certificates of the person of this window")                              \
     X(KEY_HANDSHAKE, "F4", "the handshake, step by step")                                          \
+    X(KEY_TRANSCRIPT, "F8", "what is signed in this window, checked again")                        \
     X(KEY_PREVIOUS, "F5 M-Left", "window before")                                                  \
     X(KEY_NEXT, "F6 M-Right", "window behind")                                                     \
     X(KEY_ACTIVE, "M-a", "next window with news, mentions first")                                  \

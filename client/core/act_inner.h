@@ -12,6 +12,12 @@ bool ask_add(struct act *a, uint64_t id, unsigned kind, const char *what, struct
 bool fp_verified(struct act *a, const struct hash *fp, int64_t *when);
 /* Copies the people of every room anew, with what is verified by now. */
 void people_refresh(struct act *a);
+/* The room was held against a checkpoint: the page about it, if it is shown, is filled anew. */
+void act_transcript_newer(struct act *a, const struct room_id *room);
+/* A line without the texts that model_transcript_line cleans. */
+void line_shown(const struct engine_line *l, struct shown_line *out);
+/* All that is known of a message of this window; 0: the last one that failed or was refused. */
+void act_why(struct act *a, uint64_t number);
 /* Which windows a new certificate stops. */
 void act_blocked(struct act *a);
 

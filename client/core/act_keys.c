@@ -9,16 +9,30 @@ static bool in_chat(const struct act *a)
 
 static void back(struct act *a)
 {
-    a->m->view = VIEW_CHAT;
+    a->m->view = a->m->view == VIEW_PAGE ? a->m->page.under : VIEW_CHAT;
     a->m->hs_auto = false;
     a->m->explain = false;
     a->m->shown_step = 0;
+}
+
+static void choose_line(struct transcript *t, int by)
+{
+    size_t last = t->lines_n > 0 ? t->lines_n - 1 : 0;
+
+    if (by < 0)
+        t->chosen = t->chosen > (size_t)-by ? t->chosen - (size_t)-by : 0;
+    else
+        t->chosen = t->chosen + (size_t)by < last ? t->chosen + (size_t)by : last;
 }
 
 static void scroll(struct act *a, unsigned rows, unsigned cols, int pages)
 {
     int by = pages * (int)view_page(a->m, rows, cols);
 
+    if (a->m->view == VIEW_TRANSCRIPT) {
+        choose_line(&a->m->transcript, -by);
+        return;
+    }
     if (view_scroll(a->m, rows, cols, by))
         act_older(a, model_current(a->m));
     if (in_chat(a) && model_current(a->m)->anchor == 0)
@@ -65,6 +79,7 @@ static bool vertical(struct act *a, unsigned cols, int by)
     case VIEW_CHAT: break;
     case VIEW_HANDSHAKE: choose_step(a->m, by); return true;
     case VIEW_INSPECT: choose_device(a->m, by); return true;
+    case VIEW_TRANSCRIPT: choose_line(&a->m->transcript, by); return true;
     case VIEW_PAGE: return false;
     }
     if (!view_input_move(a->m, cols, by, &point))
@@ -77,7 +92,14 @@ static bool enter(struct act *a)
 {
     struct model *m = a->m;
 
-    if (m->view != VIEW_HANDSHAKE || m->input.n > 0)
+    if (m->input.n > 0)
+        return false;
+    if (m->view == VIEW_TRANSCRIPT && m->transcript.chosen < m->transcript.lines_n) {
+        act_why(a, m->transcript.lines[m->transcript.chosen].number);
+        m->page.under = VIEW_TRANSCRIPT;
+        return true;
+    }
+    if (m->view != VIEW_HANDSHAKE)
         return false;
     if (m->conn == CONN_WAITING && !m->explain && m->shown_step == 0) {
         a->ops->connect(a->ctx);
@@ -162,6 +184,12 @@ bool act_key(struct act *a, enum screen_key key, unsigned rows, unsigned cols)
         break;
     case KEY_INSPECT: inspect(a); break;
     case KEY_HANDSHAKE: toggle(a, VIEW_HANDSHAKE); break;
+    case KEY_TRANSCRIPT:
+        if (m->view == VIEW_TRANSCRIPT)
+            back(a);
+        else
+            act_transcript_open(a);
+        break;
     case KEY_PREVIOUS: neighbour(a, m->windows_n - 1); break;
     case KEY_NEXT: neighbour(a, 1); break;
     case KEY_ACTIVE: active(a); break;

@@ -367,8 +367,10 @@ static void show_room(struct act *a, struct window *w, const struct engine_event
         people_copy(a, w, r);
         w->blocked = engine_blocked(a->g, &w->id);
     }
-    if (ev->kind == ENGINE_CAUGHT)
+    if (ev->kind == ENGINE_CAUGHT) {
         caught(a, w);
+        act_transcript_newer(a, &ev->room);
+    }
 }
 
 static void show_ready(struct act *a)

@@ -44,9 +44,10 @@ enum {
       NEED_NAME)                                                                                   \
     X(STATUS, "status", "", "connection, queue and alarms; marks alarms as seen", 0)               \
     X(TOPIC, "topic", "[TEXT]", "show or set the topic of this room", NEED_NAME | NEED_ROOM)       \
-    X(TRANSCRIPT, "transcript", "export FILE [N,...]",                                             \
-      "this room for others, provable; without the texts of messages N",                           \
-      NEED_NAME | NEED_ROOM | NEED_ARG)                                                            \
+    X(TRANSCRIPT, "transcript", "[export FILE [N,...]]",                                           \
+      "what is signed here, checked again (F8); export: for others, provable, without the "        \
+      "texts of messages N",                                                                       \
+      NEED_NAME | NEED_ROOM)                                                                       \
     X(VERIFY, "verify", "NAME FINGERPRINT", "compare a fingerprint you got elsewhere",             \
       NEED_NAME | NEED_ARG)                                                                        \
     X(W, "w", "N|NAME", "go to a window (M-1 to M-9, M-a)", NEED_ARG)                              \

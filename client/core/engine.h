@@ -269,6 +269,10 @@ struct engine_sink { /* who takes it: 0, or -1 and e; then it stays for the next
 /* Hands over the receipts for which nobody is waited any more. */
 int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e) MUST_USE;
 
+/* Asks for the relay's checkpoint of a room now; ENGINE_CAUGHT follows, at once where none can be
+ * had. Nothing happens before the room's first one. */
+void engine_check(struct engine *g, const struct room_id *room);
+
 /* Messages of a room for others (docs/evidence.md 1). */
 struct engine_export {
     struct room_id room;
@@ -292,5 +296,17 @@ typedef int engine_each(void *ctx, const struct engine_entry *entry);
 int engine_kept(struct engine *g, uint64_t since, engine_each *each, void *ctx,
                 struct err *e) MUST_USE;
 uint64_t engine_arrival(struct engine *g); /* the last one so far */
+
+/* An entry as evidence. Valid for the call. */
+struct engine_line {
+    const struct engine_entry *entry;
+    struct hash hash, prev; /* of the signed line; of its author's line before it, zeros: none */
+    size_t sig_bytes, body_bytes;
+};
+typedef int engine_each_line(void *ctx, const struct engine_line *line);
+
+/* The last `count` entries kept of a room up to the number `upto` (0: the last one), in order. */
+int engine_lines(struct engine *g, const struct room_id *room, uint64_t upto, unsigned count,
+                 engine_each_line *each, void *ctx, struct err *e) MUST_USE;
 
 #endif

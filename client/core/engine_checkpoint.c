@@ -127,6 +127,14 @@ int check_room(struct engine *g, struct room *r, bool caught)
     return r->kept.based && !tree_based(r) ? base_ask(g, r) : checkpoint_ask(g, r);
 }
 
+void engine_check(struct engine *g, const struct room_id *room)
+{
+    struct room *r = room_find(g, room);
+
+    if (r != NULL && r->caught && !r->pub.broken)
+        (void)!check_room(g, r, true); /* what it says of a failure is an event */
+}
+
 int check_broken(struct engine *g, struct room *r)
 {
     bool first = !r->caught;

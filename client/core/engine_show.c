@@ -116,38 +116,56 @@ static void whom_of(const struct content *c, char out[NAME_MAX_LEN + 1])
     snprintf(out, NAME_MAX_LEN + 1, "%.*s", (int)name.n, name.p);
 }
 
-void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, bool older)
-{
+/* The same with the texts that it points to. */
+struct seen {
+    struct engine_entry entry;
+    struct content content;
     char author[NAME_MAX_LEN + 1], refused[256], kind[CONTENT_KIND_MAX + 1];
     char whom[NAME_MAX_LEN + 1];
-    struct engine_event ev = {.kind = ENGINE_ENTRY, .room = r->pub.id, .roomed = true};
-    struct content content;
+};
 
-    entry_of_kept(g, r, t, &ev.entry, &content);
-    snprintf(author, sizeof author, "%.*s", (int)t->account.n, t->account.p);
-    snprintf(refused, sizeof refused, "%.*s", (int)t->refused.n, t->refused.p);
-    ev.entry.author = author;
-    ev.entry.own = t->proven && strcmp(author, g->account) == 0;
+static void seen_make(struct engine *g, const struct room *r, const struct keep_entry *t,
+                      struct seen *s)
+{
+    entry_of_kept(g, r, t, &s->entry, &s->content);
+    snprintf(s->author, sizeof s->author, "%.*s", (int)t->account.n, t->account.p);
+    s->entry.author = s->author;
+    s->entry.own = t->proven && strcmp(s->author, g->account) == 0;
+    if (s->content.tree != NULL) {
+        snprintf(s->kind, sizeof s->kind, "%.*s", (int)s->content.name.n, s->content.name.p);
+        s->entry.kind = s->kind;
+        whom_of(&s->content, s->whom);
+        s->entry.whom = s->whom;
+    }
+    if (t->refused.n > 0) {
+        snprintf(s->refused, sizeof s->refused, "%.*s", (int)t->refused.n, t->refused.p);
+        s->entry.refused = s->refused;
+    } else if (t->body.n == 0) {
+        s->entry.voided = "the relay's policy refused it and dropped its text";
+        s->entry.state = ENGINE_FAILED;
+    }
+}
+
+static void seen_free(struct seen *s)
+{
+    content_free(&s->content);
+}
+
+void show_kept(struct engine *g, struct room *r, const struct keep_entry *t, bool older)
+{
+    struct engine_event ev = {.kind = ENGINE_ENTRY, .room = r->pub.id, .roomed = true};
+    struct seen s;
+
+    seen_make(g, r, t, &s);
+    ev.entry = s.entry;
     ev.entry.older = older;
-    if (content.tree != NULL) {
-        snprintf(kind, sizeof kind, "%.*s", (int)content.name.n, content.name.p);
-        ev.entry.kind = kind;
-        whom_of(&content, whom);
-        ev.entry.whom = whom;
-    }
-    if (t->refused.n > 0)
-        ev.entry.refused = refused;
-    else if (t->body.n == 0) {
-        ev.entry.voided = "the relay's policy refused it and dropped its text";
-        ev.entry.state = ENGINE_FAILED;
-    }
     if (ev.entry.own && hash_same(&t->fp, &g->conf.fp))
         mine_add(r, t->seq, t->number);
     if (r->shown == 0 || t->number < r->shown)
         r->shown = t->number;
     room_begun(r);
     event_add(g, &ev);
-    content_free(&content);
+    seen_free(&s);
 }
 
 struct since {
@@ -158,29 +176,14 @@ struct since {
 
 static int since_each(void *ctx, const struct keep_entry *t)
 {
-    struct since *s = ctx;
-    char author[NAME_MAX_LEN + 1], refused[256], kind[CONTENT_KIND_MAX + 1];
-    char whom[NAME_MAX_LEN + 1];
-    struct engine_entry out;
-    struct content content;
+    struct since *x = ctx;
+    struct seen s;
 
     if (t->line.n == 0)
         return 0; /* what is left of a room that was forgotten */
-    entry_of_kept(s->g, NULL, t, &out, &content);
-    snprintf(author, sizeof author, "%.*s", (int)t->account.n, t->account.p);
-    snprintf(refused, sizeof refused, "%.*s", (int)t->refused.n, t->refused.p);
-    snprintf(kind, sizeof kind, "%.*s", (int)content.name.n, content.name.p);
-    out.author = author;
-    out.own = t->proven && strcmp(author, s->g->account) == 0;
-    out.kind = kind;
-    whom_of(&content, whom);
-    out.whom = whom;
-    out.refused = t->refused.n > 0 ? refused : NULL;
-    out.voided = t->refused.n == 0 && t->body.n == 0
-                     ? "the relay's policy refused it and dropped its text"
-                     : NULL;
-    int ret = s->each(s->ctx, &out);
-    content_free(&content);
+    seen_make(x->g, NULL, t, &s);
+    int ret = x->each(x->ctx, &s.entry);
+    seen_free(&s);
     return ret;
 }
 
@@ -197,4 +200,44 @@ uint64_t engine_arrival(struct engine *g)
     struct err e = {0};
 
     return g->conf.keep.ops->arrival_last(g->conf.keep.k, &last, &e) < 0 ? 0 : last;
+}
+
+struct lines {
+    struct engine *g;
+    const struct room *r;
+    engine_each_line *each;
+    void *ctx;
+};
+
+static int lines_each(void *ctx, const struct keep_entry *t)
+{
+    struct lines *x = ctx;
+    struct entry_line signed_line = {0};
+    struct err e = {0};
+    struct seen s;
+
+    seen_make(x->g, x->r, t, &s);
+    if (entry_line_take(&signed_line, t->line, &e) < 0)
+        signed_line = (struct entry_line){0}; /* and is_signed is false */
+    const struct engine_line line = {.entry = &s.entry,
+                                     .hash = t->line_hash,
+                                     .prev = signed_line.prev,
+                                     .sig_bytes = t->sig.n,
+                                     .body_bytes = t->body.n};
+    int ret = x->each(x->ctx, &line);
+    seen_free(&s);
+    return ret;
+}
+
+int engine_lines(struct engine *g, const struct room_id *room, uint64_t upto, unsigned count,
+                 engine_each_line *each, void *ctx, struct err *e)
+{
+    struct lines x = {g, room_find(g, room), each, ctx};
+
+    if (x.r == NULL)
+        return err_set(e, ERR_INPUT, "no such room");
+    if (upto == 0 || upto > x.r->kept.number)
+        upto = x.r->kept.number;
+    return g->conf.keep.ops->entries_before(g->conf.keep.k, room, upto + 1, count, lines_each, &x,
+                                            e);
 }

@@ -119,6 +119,14 @@ static void page_clear(struct page *p)
     *p = (struct page){.lines = NULL};
 }
 
+static void transcript_clear(struct transcript *t)
+{
+    for (size_t i = 0; i < t->lines_n; i++)
+        free(t->lines[i].text);
+    free(t->lines);
+    *t = (struct transcript){.lines = NULL};
+}
+
 void model_free(struct model *m)
 {
     if (m == NULL)
@@ -126,6 +134,7 @@ void model_free(struct model *m)
     for (size_t i = 0; i < m->windows_n; i++)
         window_free(&m->windows[i]);
     free(m->windows);
+    transcript_clear(&m->transcript);
     page_clear(&m->page);
     free(m->alarm);
     free(m->input.text);
@@ -561,6 +570,32 @@ void model_try_failed(struct model *m, const char *why, const char *next)
         t->steps[t->steps_n - 1].failed = true;
         t->steps[t->steps_n - 1].waiting = false;
     }
+}
+
+/* --- transcript --- */
+
+void model_transcript(struct model *m, const struct room_id *id, const char *room)
+{
+    transcript_clear(&m->transcript);
+    m->transcript.id = *id;
+    model_clean(m->transcript.room, sizeof m->transcript.room, room);
+}
+
+void model_transcript_line(struct model *m, const struct shown_line *line, const char *from,
+                           const char *device, struct str text)
+{
+    struct transcript *t = &m->transcript;
+
+    if (t->lines_n == t->lines_cap) {
+        t->lines_cap = t->lines_cap == 0 ? 64 : 2 * t->lines_cap;
+        t->lines = must(realloc(t->lines, t->lines_cap * sizeof *t->lines));
+    }
+    struct shown_line *own = &t->lines[t->lines_n++];
+    *own = *line;
+    model_clean(own->from, sizeof own->from, from);
+    model_clean(own->device, sizeof own->device, device);
+    own->text = model_clean_text(text);
+    m->conf.local(m->conf.ctx, own->time, &own->when);
 }
 
 /* --- pages --- */

@@ -163,14 +163,45 @@ struct page_line {
     bool strong;
 };
 
+enum view { VIEW_CHAT, VIEW_HANDSHAKE, VIEW_INSPECT, VIEW_TRANSCRIPT, VIEW_PAGE };
+
 /* A page of text: help, why, status. */
 struct page {
     char title[MODEL_TEXT_SHORT];
     struct page_line *lines; /* owned */
     size_t lines_n, top;
+    enum view under; /* what is shown when it is closed */
 };
 
-enum view { VIEW_CHAT, VIEW_HANDSHAKE, VIEW_INSPECT, VIEW_PAGE };
+/* One signed line of the transcript. */
+struct shown_line {
+    uint64_t number, seq;
+    int64_t time, sent; /* ms: the relay's clock, the author's (0: unreadable) */
+    struct stamp when;  /* time, local */
+    struct hash fp, hash, prev;
+    size_t sig_bytes, body_bytes;
+    bool is_signed; /* by the certificate that it names */
+    bool good;      /* and in its place: nothing about it was refused */
+    char from[MODEL_TEXT_SHORT], device[MODEL_TEXT_SHORT];
+    char *text; /* owned; what it says, or why that is withheld */
+};
+
+enum { TRANSCRIPT_LINES = 1000 };
+
+/* The last lines of a room, and what a judge says who believes our root alone. */
+struct transcript {
+    struct room_id id;
+    char room[MODEL_TEXT_SHORT]; /* its name */
+    struct shown_line *lines;    /* owned */
+    size_t lines_n, lines_cap, chosen;
+    bool judged, valid;
+    char problem[400];          /* why it was not judged, or what is wrong, and where */
+    uint64_t first, last, size; /* judged: messages; entries under the relay's signature */
+    size_t withheld;
+    struct hash root, signer; /* of that tree; the relay's evidence certificate */
+    char relay[MODEL_TEXT_SHORT];
+    struct stamp signed_when;
+};
 
 /* The line editor's state, copied here before drawing. */
 struct input {
@@ -206,6 +237,7 @@ struct model {
 
     enum view view;
     struct inspection inspect;
+    struct transcript transcript;
     struct page page;
     char *alarm; /* the oldest not yet seen; NULL */
     unsigned alarms;
@@ -276,6 +308,14 @@ void model_step(struct model *m, const struct link_step *s);
 /* A step above the link: the login. The same name again changes the row. */
 void model_step_above(struct model *m, const struct step *s);
 void model_try_failed(struct model *m, const char *why, const char *next);
+
+/* --- transcript --- */
+
+/* An empty one. */
+void model_transcript(struct model *m, const struct room_id *id, const char *room);
+/* A copy of `line` with from, device and text in it, as the peer sent them. */
+void model_transcript_line(struct model *m, const struct shown_line *line, const char *from,
+                           const char *device, struct str text);
 
 /* --- pages --- */
 

@@ -212,9 +212,8 @@ void view_layout(const struct model *m, struct grid *g, struct layout *out)
 void view_render(const struct model *m, struct grid *g)
 {
     static void (*const views[])(const struct model *m, struct area a) = {
-        [VIEW_CHAT] = view_chat,
-        [VIEW_HANDSHAKE] = view_handshake,
-        [VIEW_INSPECT] = view_inspect,
+        [VIEW_CHAT] = view_chat,       [VIEW_HANDSHAKE] = view_handshake,
+        [VIEW_INSPECT] = view_inspect, [VIEW_TRANSCRIPT] = view_transcript,
         [VIEW_PAGE] = view_page_text,
     };
     struct layout l;
@@ -285,7 +284,9 @@ void view_top(struct model *m)
 {
     struct window *w = model_current(m);
 
-    if (m->view != VIEW_CHAT)
+    if (m->view == VIEW_TRANSCRIPT)
+        m->transcript.chosen = 0;
+    else if (m->view != VIEW_CHAT)
         m->page.top = 0;
     else if (w->messages_n > 0)
         w->anchor = w->messages[0].serial;

@@ -171,6 +171,26 @@ static void title_inspect(const struct model *m, struct area a)
                     : "the relay could lie about this page until you verify it");
 }
 
+static void title_transcript(const struct transcript *t, struct area a)
+{
+    char text[MODEL_TEXT_SHORT + 40];
+
+    snprintf(text, sizeof text, a.cols < 60 ? "%s" : "[transcript %s]", t->room);
+    unsigned col = segment(a, 0, STYLE_BAR_STRONG, text);
+    if (t->lines_n == 0)
+        return;
+    snprintf(text, sizeof text, "%llu to %llu", (unsigned long long)t->lines[0].number,
+             (unsigned long long)t->lines[t->lines_n - 1].number);
+    col = segment(a, col + 2, STYLE_BAR, text);
+    segment(a, col + 2,
+            t->valid    ? STYLE_BAR_GOOD
+            : t->judged ? STYLE_BAR_BAD
+                        : STYLE_BAR_WARN,
+            t->valid    ? "VALID"
+            : t->judged ? "INVALID"
+                        : "NOT CHECKED");
+}
+
 void view_title(const struct model *m, struct area a)
 {
     area_fill(a, ' ', STYLE_BAR);
@@ -182,6 +202,8 @@ void view_title(const struct model *m, struct area a)
         title_handshake(m, a);
     else if (m->view == VIEW_INSPECT)
         title_inspect(m, left);
+    else if (m->view == VIEW_TRANSCRIPT)
+        title_transcript(&m->transcript, left);
     else
         segment(left, 0, STYLE_BAR_STRONG, m->page.title);
     if (a.cols > 70 && m->view != VIEW_HANDSHAKE)
@@ -290,6 +312,7 @@ static const char *keys_of(const struct model *m)
     case VIEW_INSPECT:
         return m->inspect.devices_n > 1 ? "Up/Down device   PgUp/PgDn   Esc chat"
                                         : "PgUp/PgDn   Esc chat";
+    case VIEW_TRANSCRIPT: return "Up/Down message   Enter all about it   F8 Esc chat";
     case VIEW_PAGE: return "PgUp/PgDn   Esc chat";
     }
     return "";

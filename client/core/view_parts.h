@@ -33,9 +33,18 @@ void fingerprint_short(const struct hash *fp, unsigned groups, char out[80]);
 const char *month_name(int mon);
 long days_left(const struct model *m, int64_t until);
 
+/* What is known of one signed line, a row each. */
+enum { FACTS_MAX = 12, FACT_TEXT = 2 * MODEL_TEXT_SHORT + 40 };
+struct fact {
+    const char *name;
+    char text[FACT_TEXT];
+};
+unsigned line_facts(const struct shown_line *l, struct fact out[FACTS_MAX]);
+
 void view_chat(const struct model *m, struct area a);
 void view_handshake(const struct model *m, struct area a);
 void view_inspect(const struct model *m, struct area a);
+void view_transcript(const struct model *m, struct area a);
 void view_page_text(const struct model *m, struct area a);
 /* Rows that the page or inspector has at this width. */
 unsigned view_page_rows(const struct model *m, unsigned cols);

@@ -17,7 +17,7 @@ import pyte
 from relay import CLIENT, PASSWORD, SECONDS
 
 UP, DOWN, ESC, PAGE_UP = "\x1b[A", "\x1b[B", "\x1b", "\x1b[5~"
-F1, F2, F4 = "\x1bOP", "\x1bOQ", "\x1bOS"
+F1, F2, F4, F8 = "\x1bOP", "\x1bOQ", "\x1bOS", "\x1b[19~"
 
 
 class Terminal(pyte.Screen):

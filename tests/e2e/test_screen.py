@@ -1,6 +1,7 @@
 """The full-screen client against a real relay, in a pseudo-terminal."""
 
 import glob
+import hashlib
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from relay import CLIENT, PASSWORD, Relay
-from screen import ESC, F1, F2, F4, PAGE_UP, UP, Screen, cooked, private
+from screen import ESC, F1, F2, F4, F8, PAGE_UP, UP, Screen, cooked, private
 
 
 @pytest.fixture(scope="module")
@@ -545,3 +546,37 @@ def test_new_keys(alice):
     alice.wait("OFFLINE")
     alice.type("/rekey\r")
     alice.wait("/connect")
+
+
+def test_transcript(people):
+    """The page is judged under the relay's newest checkpoint; a line is shown as it was signed."""
+    a, b = people
+    for text in ("first of two", "second of two"):
+        a("send", "lab", text)
+    with Screen(b) as s:
+        s.login()
+        s.wait("second of two")
+        s.type(F8)
+        s.wait("  VALID")
+        s.wait("ok   ok   second of two")
+        assert "proves" in s.text() and "/transcript export" in s.text()
+        s.type(UP + "\r")
+        s.wait("RSA-PSS with SHA-256, 256 bytes: good")
+        s.wait("alice on laptop")
+        with open(f"{a.home}/data_home/countersign/default/leaf.der", "rb") as f:
+            fp = hashlib.sha256(f.read()).hexdigest().upper()
+        assert fp in re.sub(r"\s", "", s.text())
+        number = re.search(r"message (\d+) in lab", s.text()).group(1)
+        s.type(ESC)  # to where Enter was pressed
+        s.wait(f">{number:>5}")
+        s.type(ESC)
+        s.gone("[transcript")
+        s.type("/why 9999\r")
+        s.wait("no message of that number is kept here")
+        s.type(ESC)
+        s.gone("[why]")
+        s.type("/w 0\r")
+        s.wait("[0:")
+        s.type(F8)
+        s.wait("nothing is signed in this window")
+        assert s.quit() == 0

@@ -246,6 +246,47 @@ struct model *demo_inspector(void)
     return m;
 }
 
+struct model *demo_transcript(void)
+{
+    static const struct {
+        const char *from, *text;
+    } said[] = {{"alice", "(join)"},
+                {"bob", "(join)"},
+                {"alice", "morning, starting the handover"},
+                {"bob", "(withheld: the line before it is missing)"},
+                {"bob", "here\nand a second row"},
+                {"alice", "the first item is the relay, it moved to the new box on Friday"}};
+    struct model *m = demo_chat();
+    struct transcript *t = &m->transcript;
+
+    model_transcript(m, &m->windows[1].id, "#ops");
+    for (size_t i = 0; i < COUNT(said); i++) {
+        const struct shown_line line = {.number = i + 1,
+                                        .seq = i / 2 + 1,
+                                        .time = DEMO_NOW - 60000,
+                                        .sent = DEMO_NOW - 60123,
+                                        .fp = demo_hash(said[i].from[0] == 'a' ? 40 : 41),
+                                        .hash = demo_hash((uint8_t)(60 + i)),
+                                        .prev = i < 2 ? (struct hash){{0}} : demo_hash(59),
+                                        .sig_bytes = 256,
+                                        .body_bytes = 100 + i,
+                                        .is_signed = true,
+                                        .good = i != 3};
+        model_transcript_line(m, &line, said[i].from, "laptop", str_of(said[i].text));
+    }
+    t->chosen = COUNT(said) - 1;
+    t->judged = t->valid = true;
+    t->first = 1;
+    t->last = t->size = COUNT(said);
+    t->withheld = 1;
+    t->root = demo_hash(70);
+    t->signer = demo_hash(71);
+    snprintf(t->relay, sizeof t->relay, "relay.lab");
+    local(NULL, DEMO_NOW, &t->signed_when);
+    m->view = VIEW_TRANSCRIPT;
+    return m;
+}
+
 void demo_draft(struct model *m, const char *text)
 {
     free(m->input.text);

@@ -449,6 +449,65 @@ static const struct lie {
     {"certificate swapped", lie_wrong_cert, "not the certificate", false},
 };
 
+struct last_line {
+    uint64_t numbers[2];
+    unsigned n;
+    struct hash hash, prev;
+    bool is_signed, refused;
+    size_t text_n;
+};
+
+static int keep_last_line(void *ctx, const struct engine_line *l)
+{
+    struct last_line *x = ctx;
+
+    assert_true(x->n < COUNT(x->numbers));
+    x->numbers[x->n++] = l->entry->number;
+    x->hash = l->hash;
+    x->prev = l->prev;
+    x->is_signed = l->entry->is_signed;
+    x->refused = l->entry->refused != NULL;
+    x->text_n = l->entry->text.n;
+    assert_true(l->sig_bytes > 0 && l->body_bytes > 0);
+    return 0;
+}
+
+/* What the pages of evidence show of the line that came last. */
+static struct last_line last_line(struct stage *s)
+{
+    struct last_line x = {.n = 0};
+    struct err e = {0};
+
+    assert_int_equal(engine_lines(s->g, &s->room, 0, 2, keep_last_line, &x, &e), 0);
+    assert_int_equal(x.n, 2);
+    assert_int_equal(x.numbers[0] + 1, x.numbers[1]);
+    assert_int_equal(x.numbers[1], s->log_n);
+    return x;
+}
+
+static void test_lines(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct room_id other = {{1}};
+    struct err e = {0};
+
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "one"));
+    struct last_line one = last_line(s);
+    assert_true(one.is_signed && !one.refused);
+    assert_int_equal(one.text_n, 3);
+    stage_push(s, stage_write(s, BOB, "two"));
+    struct last_line two = last_line(s);
+    assert_true(hash_same(&two.prev, &one.hash));
+
+    struct last_line x = {.n = 0};
+    assert_int_equal(engine_lines(s->g, &s->room, 2, 1, keep_last_line, &x, &e), 0);
+    assert_int_equal(x.n, 1);
+    assert_int_equal(x.numbers[0], 2);
+    assert_int_equal(engine_lines(s->g, &other, 0, 1, keep_last_line, &x, &e), -1);
+    stage_free(s);
+}
+
 static void test_lies(void **state)
 {
     for (size_t i = 0; i < COUNT(lies); i++) {
@@ -464,6 +523,9 @@ static void test_lies(void **state)
             fail_msg("%s: \"%s\" is not in \"%s\"", lies[i].name, lies[i].why, s->told.why);
         if (s->told.is_signed != lies[i].is_signed)
             fail_msg("%s: is_signed is %d", lies[i].name, s->told.is_signed);
+        struct last_line l = last_line(s);
+        assert_true(l.refused && l.text_n == 0);
+        assert_int_equal(l.is_signed, lies[i].is_signed);
         const struct engine_room *r = engine_room_get(s->g, &s->room);
         assert_true(r->refused >= 1);
         assert_int_equal(r->number, s->log_n); /* one lie does not stop the room */
@@ -1344,6 +1406,7 @@ int main(void)
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_catch_up),
         cmocka_unit_test(test_unknown_kind),
+        cmocka_unit_test(test_lines),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_old_seen_of_an_ephemeral_room),
         cmocka_unit_test(test_time_never_refuses),

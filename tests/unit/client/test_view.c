@@ -47,6 +47,7 @@ static const struct {
     {"chat", demo_chat, "thanks, I'll verify it offline on the other laptop"},
     {"handshake", demo_handshake, ""},
     {"inspect", demo_inspector, ""},
+    {"transcript", demo_transcript, ""},
 };
 
 static const unsigned sizes[][2] = {{24, 80}, {40, 120}, {10, 40}, {5, 20}, {20, 26}, {1, 1}};
@@ -85,6 +86,30 @@ static void test_golden(void **state)
         for (size_t k = 0; k < COUNT(sizes); k++) {
             struct grid *g = drawn(m, sizes[k][0], sizes[k][1]);
             golden_one(g, screens[i].name);
+            grid_free(g);
+        }
+        model_free(m);
+    }
+}
+
+/* Nobody is told VALID of what the judge refused or never saw, at any size that has a title. */
+static void test_transcript_not_valid(void **state)
+{
+    static const struct {
+        bool judged;
+        const char *word, *why;
+    } rows[] = {{true, "INVALID", "the root is another"}, {false, "NOT CHECKED", "not signed yet"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct model *m = demo_transcript();
+        m->transcript.valid = false;
+        m->transcript.judged = rows[i].judged;
+        snprintf(m->transcript.problem, sizeof m->transcript.problem, "%s", rows[i].why);
+        for (size_t k = 0; k < 3; k++) {
+            struct grid *g = drawn(m, sizes[k][0], sizes[k][1]);
+            assert_true(shows(g, rows[i].word) && shows(g, rows[i].why));
+            assert_false(shows(g, " VALID") || shows(g, "proves") || shows(g, "export"));
             grid_free(g);
         }
         model_free(m);
@@ -557,19 +582,13 @@ static void test_unread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_draft),
-        cmocka_unit_test(test_title),
-        cmocka_unit_test(test_marks),
-        cmocka_unit_test(test_delivered_count),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_cells_inert),
-        cmocka_unit_test(test_fake_system_line),
-        cmocka_unit_test(test_scroll),
-        cmocka_unit_test(test_scrolled_stays),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_refused_never_replaces),
+        cmocka_unit_test(test_golden),          cmocka_unit_test(test_transcript_not_valid),
+        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_draft),
+        cmocka_unit_test(test_title),           cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_delivered_count), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_cells_inert),     cmocka_unit_test(test_fake_system_line),
+        cmocka_unit_test(test_scroll),          cmocka_unit_test(test_scrolled_stays),
+        cmocka_unit_test(test_order),           cmocka_unit_test(test_refused_never_replaces),
         cmocka_unit_test(test_unread),
     };
 
