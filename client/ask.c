@@ -13,6 +13,7 @@
 
 #include "certs/file.h"
 #include "client/core/wrap.h"
+#include "client/settings.h"
 #include "common/util/text.h"
 
 enum { ASK_TRIES = 3 };
@@ -144,42 +145,6 @@ void password_wipe(struct password *p)
     wipe(p, sizeof *p);
 }
 
-/* $XDG_CONFIG_HOME/countersign/conf, else ~/.config/...; may say "password_file = PATH". 1 found.
- */
-static int conf_password_file(char *out, size_t cap, struct err *e)
-{
-    static const char setting[] = "password_file = ";
-    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    char path[PROFILE_PATH_MAX];
-    struct buf b;
-    int ret = 0;
-
-    if (xdg != NULL && xdg[0] == '/')
-        snprintf(path, sizeof path, "%s/countersign/conf", xdg);
-    else if (home != NULL && home[0] == '/')
-        snprintf(path, sizeof path, "%s/.config/countersign/conf", home);
-    else
-        return 0;
-    if (!file_exists(path))
-        return 0;
-    buf_init(&b, 64 * 1024);
-    if (file_read(path, FILE_PUBLIC, &b, e) < 0)
-        ret = -1;
-    struct str rest = str_from(buf_span(&b).p, b.len);
-    while (ret == 0 && rest.n > 0) {
-        struct str line = str_cut(&rest, '\n');
-        size_t n = strlen(setting);
-        if (line.n == 0 || line.p[0] == '#')
-            continue;
-        if (line.n <= n || !str_is(str_from(line.p, n), setting))
-            ret = err_set(e, ERR_CONFIG, "%s: the only setting is \"password_file = PATH\"", path);
-        else
-            ret = str_copy(out, cap, str_from(line.p + n, line.n - n)) < 0 ? -1 : 1;
-    }
-    buf_free(&b);
-    return ret;
-}
-
 static int password_read_file(const char *path, struct password *out, struct err *e)
 {
     struct buf b;
@@ -205,7 +170,7 @@ out:
 /* 1 taken, 0 there is no such source, -1. */
 static int password_given(const struct client_conf *conf, struct password *out, struct err *e)
 {
-    char path[PROFILE_PATH_MAX];
+    struct settings s;
 
     out->n = 0;
     if (conf->known != NULL) {
@@ -219,10 +184,11 @@ static int password_given(const struct client_conf *conf, struct password *out, 
     }
     if (conf->password_file != NULL)
         return password_read_file(conf->password_file, out, e) < 0 ? -1 : 1;
-    int found = conf_password_file(path, sizeof path, e);
-    if (found == 1)
-        return password_read_file(path, out, e) < 0 ? -1 : 1;
-    return found;
+    if (settings_read(&s, e) < 0)
+        return -1;
+    if (s.password_file[0] == '\0')
+        return 0;
+    return password_read_file(s.password_file, out, e) < 0 ? -1 : 1;
 }
 
 int password_get(const struct client_conf *conf, const char *prompt, struct password *out,

@@ -8,6 +8,7 @@
 #include "certs/file.h"
 #include "client/keep_sqlite.h"
 #include "client/net.h"
+#include "client/settings.h"
 #include "client/transcripts.h"
 #include "client/wire.h"
 #include "common/chat/account.h"
@@ -151,6 +152,15 @@ static int loop_open(struct client *c, struct err *e)
     return c->wire == NULL ? -1 : 0;
 }
 
+static int transcripts_wanted(bool *out, const char *said, struct err *e)
+{
+    struct settings s;
+
+    if (said == NULL && settings_read(&s, e) < 0)
+        return -1;
+    return transcript_take(out, said != NULL ? said : s.transcript, e);
+}
+
 struct client *client_open(const struct client_conf *conf, struct str password, struct err *e)
 {
     struct client *c = calloc(1, sizeof *c);
@@ -162,9 +172,9 @@ struct client *client_open(const struct client_conf *conf, struct str password, 
     }
     c->lock = -1;
     c->rng = rng_system();
-    c->transcripts = conf->transcripts;
     c->state.where = c->where;
-    if (profile_load(&c->profile, conf->profile, e) < 0 ||
+    if (transcripts_wanted(&c->transcripts, conf->transcript, e) < 0 ||
+        profile_load(&c->profile, conf->profile, e) < 0 ||
         profile_route(&c->profile, conf->link, conf->pin, e) < 0 ||
         profile_unlock(&c->profile, password, &c->rng, &c->keys, e) < 0 ||
         store_open(c, conf->lock_wait_ms, e) < 0 || trust_load(c, e) < 0 ||
@@ -430,7 +440,7 @@ static void seals_write(struct client *c)
 
 int client_seal(struct client *c, struct err *e)
 {
-    int n = engine_seal(c->engine, e);
+    int n = engine_seal(c->engine, true, e);
 
     client_push(c);
     return n;
@@ -442,7 +452,7 @@ static void session_over(struct client *c)
     struct err e = {0};
 
     engine_lost(c->engine);
-    if (c->transcripts && c->ending == ENDS_NOT && engine_seal(c->engine, &e) < 0)
+    if (c->transcripts && c->ending == ENDS_NOT && engine_seal(c->engine, false, &e) < 0)
         note(c, NULL, e.text);
 }
 
@@ -534,7 +544,7 @@ static void end_begin(struct client *c, enum ending how)
 
     c->ending = how;
     if (first && c->transcripts)
-        (void)!engine_seal(c->engine, &c->unsealed);
+        (void)!engine_seal(c->engine, false, &c->unsealed);
     if (first && engine_sealing(c->engine))
         client_push(c); /* goes on at its end */
     else

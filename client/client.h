@@ -28,7 +28,8 @@ struct client_conf {
     const enum link_kind *link;   /* --link NAME; NULL: the one that the account joined by */
     const struct hash *pin;       /* --pin SHA256 of the relay's certificate, `ecdhe`; NULL: the one
                                      that the account joined with, if any */
-    bool transcripts;             /* each session's end leaves files; else only client_seal does */
+    const char *transcript;       /* --transcript auto|off: does each session's end leave files?
+                                     NULL: as in the configuration, else auto */
     struct argon_cost *cost;      /* NULL: the real one. Only test programs lower it. */
 };
 

@@ -13,6 +13,7 @@
 #include "client/net.h"
 #include "client/print.h"
 #include "client/screen.h"
+#include "client/settings.h"
 #include "common/util/email.h"
 
 #define VERSION "0.1"
@@ -81,7 +82,7 @@ enum option_id_2 {
     O_EPHEMERAL,
     O_HISTORY,
     O_PLAIN,
-    O_TRANSCRIPTS,
+    O_TRANSCRIPT,
     O_LINK,
     O_PIN,
     O_CA,
@@ -133,7 +134,8 @@ static const struct setting {
     {"ca", "FILE", O_CA, "verify", "the root certificate that you believe, PEM or DER"},
     {"crl", "FILE", O_CRL, "verify", "a newer revocation list than the one inside, PEM or DER"},
     {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
-    {"transcripts", NULL, O_TRANSCRIPTS, "", "leave what was said, with receipts, in files"},
+    {"transcript", "auto|off", O_TRANSCRIPT, "",
+     "does each session leave what was said, with receipts?"},
     {"help", NULL, 'h', "", "this text"},
     {"version", NULL, 'V', "", "version"},
 };
@@ -246,7 +248,11 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     case O_EPHEMERAL: c->ephemeral = true; return 0;
     case O_HISTORY: c->history = value; return 0;
     case O_PLAIN: c->plain = true; return 0;
-    case O_TRANSCRIPTS: c->conf.transcripts = true; return 0;
+    case O_TRANSCRIPT: {
+        bool on;
+        c->conf.transcript = value;
+        return transcript_take(&on, value, e);
+    }
     case O_CA: c->ca = value; return 0;
     case O_CRL: c->crl = value; return 0;
     case O_LOCAL: c->local = true; return 0;

@@ -6,7 +6,7 @@
  *     leaf.der, issuer.der   own certificate and its CA's          0600
  *     key           private key, store key and login key under the password   0600
  *     store.db      outbox and history, bodies sealed              0600
- *     transcripts/  what sessions leave, with --transcripts        0600
+ *     transcripts/  what sessions leave, in clear text            0600
  *     contradictions/  what proves that the relay lied             0600
  *     lock          held by the one process that sends             0600
  *

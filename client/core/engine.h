@@ -250,8 +250,9 @@ int engine_accept(struct engine *g, struct str person, struct err *e) MUST_USE;
 /* Signs a receipt of what was said, and verified here, in each room since this session began or
  * since the last call; rooms where nothing was have none. While the relay is there it is asked to
  * seal them too; engine_sealing until it has, or refused, or SEAL_WAIT_MS are over. How many were
- * begun, or -1 and e: one could not be made. */
-int engine_seal(struct engine *g, struct err *e) MUST_USE;
+ * begun, or -1 and e: one could not be made. all: of ephemeral rooms too, which else leave nothing.
+ */
+int engine_seal(struct engine *g, bool all, struct err *e) MUST_USE;
 bool engine_sealing(const struct engine *g);
 
 /* What a session leaves of one room (docs/evidence.md 5): the flat transcript, and the bundle with

@@ -60,7 +60,7 @@ static void relay_ask(struct engine *g, struct sealing *s, const struct room *r)
     s->until = engine_mono(g) + SEAL_WAIT_MS;
 }
 
-int engine_seal(struct engine *g, struct err *e)
+int engine_seal(struct engine *g, bool all, struct err *e)
 {
     int begun = 0;
     bool failed = false;
@@ -68,7 +68,7 @@ int engine_seal(struct engine *g, struct err *e)
     for (size_t i = 0; i < g->rooms_n; i++) {
         struct room *r = g->rooms[i];
         struct err why = {0};
-        if (!unsealed(r))
+        if ((r->pub.ephemeral && !all) || !unsealed(r))
             continue;
         struct sealing *s = receipt_make(g, r, &why);
         if (s == NULL) {

@@ -77,10 +77,12 @@ static void title_room(const struct model *m, const struct window *w, struct are
     segment_fitting(a, col, STYLE_BAR, texts, COUNT(texts));
 }
 
-/* Who reads what is said here: the claim that no other part of the title may push out. */
+/* What becomes of what is said here: it can be proven to others, and the relay reads it. The claim
+ * that no other part of the title may push out. */
 static const char *claim(unsigned cols)
 {
-    return cols >= 50   ? "signed, the relay can read this"
+    return cols >= 100  ? "signed and provable, the relay can read this"
+           : cols >= 50 ? "signed, provable; relay can read"
            : cols >= 30 ? "relay can read"
            : cols >= 24 ? "relay reads"
                         : "";

@@ -1,4 +1,4 @@
-"""What tests of sessions and their receipts share: somebody who listens with --transcripts, what he leaves, and
+"""What tests of sessions and their receipts share: somebody who listens, what he leaves, and
 the two judges of it."""
 
 import json
@@ -13,11 +13,11 @@ from relay import CLIENT
 
 
 class Listener:
-    """`recv --follow --transcripts`, until it is told to stop."""
+    """`recv --follow`, until it is told to stop."""
 
-    def __init__(self, member):
+    def __init__(self, member, *options):
         self.member = member
-        self.process = member.start("recv", "--json", "--follow", "--transcripts")
+        self.process = member.start("recv", "--json", "--follow", *options)
 
     def until(self, text):
         for line in self.process.stdout:

@@ -162,9 +162,9 @@ def test_a_relay_that_goes_down_in_order_leaves_receipts(relay, two):
 
 def test_seal_when_somebody_says_so(relay, two):
     """/seal: in the midst of a session, without any option; then nothing is left to be sealed. /disconnect and /quit
-    leave what came since, where --transcripts is said."""
+    leave what came since."""
     alice, bob = two
-    with Screen(bob, argv=["--transcripts"], cols=200) as s:
+    with Screen(bob, cols=200) as s:
         s.login()
         s.wait("[1:#ops]")
         alice("send", "ops", "one")
@@ -192,9 +192,9 @@ def test_seal_when_somebody_says_so(relay, two):
     assert len(stored(relay)) == 3
 
 
-def test_seal_without_the_option(two):
+def test_seal_where_none_are_wanted(two):
     alice, bob = two
-    with Screen(bob, cols=200) as s:
+    with Screen(bob, argv=["--transcript", "off"], cols=200) as s:
         s.login()
         s.wait("[1:#ops]")
         alice("send", "ops", "one")

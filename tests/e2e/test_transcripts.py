@@ -1,4 +1,4 @@
-"""What a session leaves with --transcripts: a flat file and its receipt for each room, which both judges
+"""What a session leaves: a flat file and its receipt for each room, which both judges
 accept under the relay's root, and under no other (M8, M9)."""
 
 import hashlib
@@ -63,22 +63,55 @@ def test_sessions_follow_each_other(two):
 
 def test_nothing_said_leaves_nothing(two):
     alice, bob = two
-    bob("recv", "--transcripts")
+    bob("recv")
     assert left(bob) == []
     alice("send", "ops", "while he is away")
-    bob("recv", "--transcripts")
+    bob("recv")
     assert left(bob) == [] # it was said before the session began
 
 
-def test_without_the_option_nothing_is_left(two):
+def configure(member, text):
+    """The member's configuration."""
+    path = os.path.join(member.env["XDG_CONFIG_HOME"], "countersign", "conf")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+@pytest.mark.parametrize("configured, options, leaves", [
+    ("", ("--transcript", "off"), False), ("transcript = off\n", (), False),
+    ("transcript = off\n", ("--transcript", "auto"), True), ("transcript = auto\n", (), True)])
+def test_whoever_wants_none_says_so(two, configured, options, leaves):
     alice, bob = two
-    process = bob.start("recv", "--json", "--follow")
+    configure(bob, configured)
+    listening = Listener(bob, *options)
+    listening.ready(alice)
     alice("send", "ops", "hello")
-    for line in process.stdout:
-        if json.loads(line).get("text") == "hello":
-            break
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    listening.until("hello")
+    listening.stop()
+    assert len(left(bob)) == leaves
+
+
+@pytest.mark.parametrize("configured, options, status", [
+    ("", ("--transcript", "on"), 64), ("", ("--transcript", ""), 64), ("transcript = maybe\n", (), 78),
+    ("transcripts = off\n", (), 78), ("transcript = off\ntranscript = off\n", (), 78)])
+def test_what_is_no_such_wish_is_refused(two, configured, options, status):
+    """Rather than leaving in clear what somebody thought would not be."""
+    _, bob = two
+    configure(bob, configured)
+    p = bob.run("recv", *options)
+    assert p.returncode == status and "transcript" in p.stderr, p
+
+
+def test_an_ephemeral_room_leaves_nothing_unasked(two):
+    alice, bob = two
+    alice("room", "create", "mist", "--ephemeral")
+    bob("room", "join", "mist")
+    listening = Listener(bob)
+    for n in range(2):
+        alice("send", "mist", f"gone {n}")
+        listening.until(f"gone {n}")
+    listening.stop()
     assert left(bob) == []
 
 

@@ -222,7 +222,9 @@ static void test_title(void **state)
     (void)state;
     for (unsigned cols = 80; cols < COLS_MAX; cols++) {
         g = drawn(m, 24, cols);
-        assert_true(shows(g, "signed, the relay can read this"));
+        assert_true(shows(g, cols <= 100   ? "signed, provable; relay can read"
+                             : cols >= 110 ? "signed and provable, the relay can read this"
+                                           : "provable"));
         assert_true(shows(g, "VERIFIED 20 Nov"));
         assert_false(shows(g, "UNVERIFIED"));
         grid_free(g);
@@ -234,7 +236,9 @@ static void test_title(void **state)
         m->windows[2].kind = k;
         for (unsigned cols = 30; cols < COLS_MAX; cols++) {
             g = drawn(m, 24, cols);
-            assert_true(shows(g, cols < 50 ? "relay can read" : "signed, the relay can read this"));
+            assert_true(cols > 50 || shows(g, "relay can read"));
+            assert_true(cols < 50 || shows(g, "signed, provable; relay can read") ||
+                        (cols > 100 && shows(g, "signed and provable, the relay can read this")));
             grid_free(g);
         }
     }

@@ -484,12 +484,15 @@ static void what_one_may_not_read_is_not_sealed(void **state)
 
 static void of_an_ephemeral_room_there_is_none(void **state)
 {
-    struct receipt x = honest(a, 1, 4);
     (void)state;
-
     client_say(a, F_ROOM_CREATE,
                &(struct f_room_create){.id = 5, .name = str_of("gone"), .ephemeral = true});
-    memcpy(x.room, client_got(a, F_ROOM)->u.room.room.id.b, sizeof x.room);
+    const struct f_room_info info = client_got(a, F_ROOM)->u.room.room;
+    room = info.id;
+    client_sign(a, &info);
+    client_flush(a);
+    struct receipt x = honest(a, 1, 1); /* her join: all of it is so */
+    x.tree = (struct merkle_head){.size = 0};
     ask(a, &x);
     refused(a, CODE_NO_SUCH, "no evidence");
 }
