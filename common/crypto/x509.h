@@ -120,6 +120,7 @@ struct cert_info {
 };
 
 void cert_info(const struct cert *c, struct cert_info *out);
+void cert_subject(const struct cert *c, char out[CERT_NAME_MAX]); /* of all that, its subject */
 
 /* --- whom we believe --- */
 

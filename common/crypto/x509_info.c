@@ -118,6 +118,11 @@ static void key_put(struct cert_info *out, const mbedtls_pk_context *pk)
         out->key = pk_strong(pk) ? "P-256" : "other";
 }
 
+void cert_subject(const struct cert *c, char out[CERT_NAME_MAX])
+{
+    name_put(out, &c->crt.subject);
+}
+
 void cert_info(const struct cert *c, struct cert_info *out)
 {
     const mbedtls_x509_crt *crt = &c->crt;

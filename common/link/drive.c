@@ -64,6 +64,9 @@ static int ready_key(struct drive_ready *r, const struct pkey *key, struct err *
         err_set(e, ERR_CONFIG, "own certificate and key do not belong together");
         goto out;
     }
+    struct hash fp;
+    sha256(r->chain[0], &fp);
+    drive_name_set(&r->own, leaf, &fp);
     r->key = pkey_parse(span_of(der, n), &r->rng, e);
     ret = r->key == NULL ? -1 : 0;
 out:
@@ -205,7 +208,7 @@ void *drive_open(void *ready, struct err *e)
     buf_init(&d->out, LINK_EARLY_MAX);
     buf_init(&d->peer_der, (CHAIN_MAX + 1) * CERT_MAX);
     if (d->role == ROLE_CLIENT && go_on(d) < 0) {
-        err_set(e, d->err.code, "%s", d->err.text);
+        err_set(e, d->shake->err.code, "%s", d->shake->err.text);
         drive_free(d);
         return NULL;
     }
@@ -261,13 +264,13 @@ unsigned drive_suites(const struct drive *d)
 
 int drive_fail(struct drive *d, enum err_code code, const char *fmt, ...)
 {
-    char text[sizeof d->err.text];
+    char text[sizeof d->shake->err.text];
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    return err_set(&d->err, code, "%s", text);
+    return err_set(&d->shake->err, code, "%s", text);
 }
 
 void drive_arrange(struct drive *d, size_t first, const uint8_t *rows, size_t n)
@@ -499,7 +502,7 @@ static int result_take(struct drive *d, const struct drive_result *r)
         .clock_ctx = d->clock_ctx,
     };
 
-    d->record = record_new(&c, &d->err);
+    d->record = record_new(&c, &d->shake->err);
     if (d->record == NULL)
         return -1;
     d->exporter = r->exporter;
@@ -672,7 +675,7 @@ int drive_feed(void *end, const uint8_t *in, size_t n)
 {
     struct drive *d = end;
 
-    if (d->record == NULL && d->err.code != ERR_NONE)
+    if (d->record == NULL && d->shake->err.code != ERR_NONE)
         return -1;
     while (d->record == NULL && n > 0) {
         size_t k = piece_len(d) - d->shake->in.len;
@@ -682,7 +685,7 @@ int drive_feed(void *end, const uint8_t *in, size_t n)
             drive_fail(d, ERR_LOCAL, "no memory for a handshake");
         else
             (void)!piece_take(d); /* -1 is in err */
-        if (d->err.code != ERR_NONE)
+        if (d->shake->err.code != ERR_NONE)
             return give_up(d);
         in += k;
         n -= k;
@@ -819,7 +822,7 @@ bool drive_said(const void *end)
 {
     const struct drive *d = end;
 
-    if (d->record != NULL || d->err.code != ERR_NONE)
+    if (d->record != NULL || d->shake->err.code != ERR_NONE)
         return false;
     for (size_t i = d->shake->at; i < d->link->rows_n; i++)
         if (d->link->rows[d->shake->order[i]].client_writes)
@@ -838,7 +841,7 @@ const struct err *drive_error(const void *end)
 {
     const struct drive *d = end;
 
-    return d->record != NULL ? record_error(d->record) : &d->err;
+    return d->record != NULL ? record_error(d->record) : &d->shake->err;
 }
 
 void drive_info(const void *end, struct link_info *out)

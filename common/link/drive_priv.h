@@ -10,6 +10,13 @@
 
 enum { CONTEXT_MAX = 128 };
 
+/* A leaf, as the texts of steps name it: read once, where it is judged or made ready. */
+struct drive_name {
+    bool there;    /* false: there is no certificate */
+    char who[101]; /* its subject, cleaned */
+    struct hash fp;
+};
+
 /* Parsed keys and rules of one thread, kept alive by the handshakes that use them. */
 struct drive_ready {
     atomic_uint refs;
@@ -23,6 +30,7 @@ struct drive_ready {
     struct span chain[CHAIN_MAX + 1];
     size_t chain_n;
     struct pkey *key; /* NULL: a client that joins */
+    struct drive_name own;
     struct peer_rules peer;
     struct rng rng;
     uint64_t (*mono)(void *ctx);
@@ -39,6 +47,7 @@ struct drive_side {
  */
 struct drive_shake {
     struct drive_ready *ready;
+    struct err err;                 /* why it failed; behind it there is the record's */
     struct buf in;                  /* a magic or frame that is not whole yet */
     size_t early;                   /* bytes of a peer that is not proven */
     size_t lead;                    /* of these the magic, until a step has counted it */
@@ -51,6 +60,7 @@ struct drive_shake {
     struct hash_run run;            /* the transcript */
     const uint8_t *content;         /* of the frame that is being read */
     struct pubkey *peer_key;        /* of peer[0] */
+    struct drive_name peer;
     struct link_step told[DRIVE_STEPS_MAX];
     size_t told_at, told_n;
     max_align_t state[]; /* the handlers' */
@@ -63,7 +73,6 @@ struct drive {
     struct drive_shake *shake; /* NULL once its steps were told */
     struct record *record;     /* NULL until the handshake is over */
     struct buf out;            /* until then */
-    struct err err;
     uint64_t born;
     uint64_t (*mono)(void *ctx);
     void *clock_ctx;
@@ -78,6 +87,7 @@ const struct drive_step *drive_due(const struct drive *d);  /* NULL: none is lef
 struct drive_ready *drive_ready_ref(struct drive_ready *r); /* any thread */
 
 enum role drive_other(enum role r);
+void drive_name_set(struct drive_name *n, const struct cert *leaf, const struct hash *fp);
 const char *drive_peer(const struct drive *d); /* what the other end is called in a sentence */
 
 /* drive_keys.c */

@@ -69,8 +69,10 @@ static int chain_judge(struct drive *d)
     if (peer_check(&d->shake->ready->peer, d->info.peer, d->info.peer_n, &why, &e) < 0)
         return chain_refuse(d, why, e.text);
     struct cert *leaf = cert_parse(d->info.peer[0], &why, &e);
-    if (leaf != NULL)
+    if (leaf != NULL) {
+        drive_name_set(&d->shake->peer, leaf, &d->info.peer_fp);
         d->shake->peer_key = pubkey_parse(cert_spki(leaf), &e);
+    }
     cert_free(leaf);
     return d->shake->peer_key == NULL ? chain_refuse(d, CERT_MALFORMED, e.text) : 0;
 }
@@ -96,11 +98,35 @@ int drive_chain_take(struct drive *d, struct rd *in)
     return chain_keep(d, chain, n) < 0 ? -1 : chain_judge(d);
 }
 
-struct span drive_leaf(const struct drive *d, bool own)
+void drive_name_set(struct drive_name *n, const struct cert *leaf, const struct hash *fp)
 {
-    if (!own)
-        return d->info.peer_n > 0 ? d->info.peer[0] : span_of(NULL, 0);
-    return d->shake->ready->chain_n > 0 ? d->shake->ready->chain[0] : span_of(NULL, 0);
+    char subject[CERT_NAME_MAX];
+
+    cert_subject(leaf, subject);
+    text_clean(n->who, sizeof n->who, str_of(subject), TEXT_ONE_LINE);
+    n->fp = *fp;
+    n->there = true;
+}
+
+static const struct drive_name *name_of(const struct drive *d, bool own)
+{
+    const struct drive_name *n = own ? &d->shake->ready->own : &d->shake->peer;
+
+    return n->there ? n : NULL;
+}
+
+const char *drive_who(const struct drive *d, bool own)
+{
+    const struct drive_name *n = name_of(d, own);
+
+    return n != NULL ? n->who : NULL;
+}
+
+const struct hash *drive_fp(const struct drive *d, bool own)
+{
+    const struct drive_name *n = name_of(d, own);
+
+    return n != NULL ? &n->fp : NULL;
 }
 
 /* --- signatures --- */
@@ -172,21 +198,16 @@ const char *drive_scheme(const struct drive *d, bool own)
 
 void drive_tell_proof(const struct drive *d, bool own, const char *first, char *text, size_t cap)
 {
-    struct span der = drive_leaf(d, own);
-    struct err e = {0};
-    struct cert *c = der.n == 0 ? NULL : cert_parse(der, NULL, &e);
+    const struct drive_name *n = name_of(d, own);
     char fp[2 * HASH_LEN + 1], who[41];
-    struct cert_info i;
 
-    if (c == NULL) {
+    if (n == NULL) {
         snprintf(text, cap, "%sno certificate: joining", first);
         return;
     }
-    cert_info(c, &i);
-    hex_put(fp, span_of(i.fingerprint.b, sizeof i.fingerprint.b));
-    text_clean(who, sizeof who, str_of(i.subject), TEXT_ONE_LINE);
+    hex_put(fp, span_of(n->fp.b, sizeof n->fp.b));
+    text_clean(who, sizeof who, str_of(n->who), TEXT_ONE_LINE);
     snprintf(text, cap, "%s%s by %s; SHA-256 %s", first, drive_scheme(d, own), who, fp);
-    cert_free(c);
 }
 
 /* --- MACs --- */

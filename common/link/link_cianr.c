@@ -7,7 +7,6 @@
 #include "common/link/drive.h"
 #include "common/link/form.h"
 #include "common/link/steps_cianr.h"
-#include "common/util/text.h"
 
 #define MAGIC "countersign cianr 1\n"
 
@@ -164,20 +163,12 @@ static int hello_take(struct drive *d, struct rd *in)
 
 static void tell_subject(const struct drive *d, bool own, char *text, size_t cap)
 {
-    struct span der = drive_leaf(d, own);
-    struct err e = {0};
-    struct cert *c = der.n == 0 ? NULL : cert_parse(der, NULL, &e);
-    struct cert_info i;
-    char who[101];
+    const char *who = drive_who(d, own);
 
-    if (c == NULL) {
+    if (who == NULL)
         snprintf(text, cap, "no certificate: joining");
-        return;
-    }
-    cert_info(c, &i);
-    text_clean(who, sizeof who, str_of(i.subject), TEXT_ONE_LINE);
-    snprintf(text, cap, "certificate of %s", who);
-    cert_free(c);
+    else
+        snprintf(text, cap, "certificate of %s", who);
 }
 
 static void hello_tell(const struct drive *d, bool out, char *text, size_t cap)

@@ -175,12 +175,9 @@ static void cert_request_tell(const struct drive *d, bool out, char *text, size_
 /* Zeros for a client that joins: nobody else has that fingerprint either. */
 static struct hash client_fp(const struct drive *d)
 {
-    struct hash fp = {{0}};
-    struct span der = drive_leaf(d, drive_role(d) == ROLE_CLIENT);
+    const struct hash *fp = drive_fp(d, drive_role(d) == ROLE_CLIENT);
 
-    if (!drive_joins(d))
-        sha256(der, &fp);
-    return fp;
+    return fp == NULL || drive_joins(d) ? (struct hash){{0}} : *fp;
 }
 
 static void seed_keep(struct drive *d, const uint8_t *seed, const uint8_t *nonce,

@@ -282,7 +282,8 @@ static bool over(const struct middle *m)
 {
     const struct drive *c = m->end[ROLE_CLIENT], *r = m->end[ROLE_RELAY];
 
-    return c->err.code != ERR_NONE || r->err.code != ERR_NONE || c->record != NULL;
+    return drive_error(c)->code != ERR_NONE || drive_error(r)->code != ERR_NONE ||
+           c->record != NULL;
 }
 
 /* Until the client has arrived or one of them has given up. */
