@@ -174,6 +174,8 @@ static int print_login(void *ctx, const struct store_login *l)
     if (x->s->ops->user_get(x->s->db, &l->account, &u, x->e) < 0)
         return -1;
     text_clean(name, sizeof name, str_of(u.name), TEXT_ONE_LINE);
+    if (name[0] == '\0') /* its row is gone, or damaged: the session was all the same */
+        hex_put(name, span_of(l->account.b, sizeof l->account.b));
     time_put(started, l->started);
     if (l->ended != 0)
         time_put(ended, l->ended);

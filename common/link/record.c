@@ -173,6 +173,17 @@ static int fail(struct record *r, enum err_code code, const char *why)
     return err_set(&r->err, code, "%s", why);
 }
 
+/* Why a buffer did not take n bytes: it is full, or there is no memory. */
+static bool full(const struct buf *b, size_t n)
+{
+    return n > b->max - b->len;
+}
+
+static int fail_memory(struct record *r)
+{
+    return fail(r, ERR_LOCAL, "no memory for a record");
+}
+
 static int fail_slow(struct record *r)
 {
     r->failed = true;
@@ -180,6 +191,12 @@ static int fail_slow(struct record *r)
 }
 
 /* --- out --- */
+
+/* n bytes did not go out. */
+static int fail_out(struct record *r, size_t n)
+{
+    return full(&r->out, n) ? fail_slow(r) : fail_memory(r);
+}
 
 static bool gathering(const struct record *r)
 {
@@ -195,8 +212,8 @@ static size_t gathered(const struct record *r)
 static int gather(struct record *r, const uint8_t *p, size_t n)
 {
     if (!gathering(r) && buf_room(&r->out, lead_of(r)) == NULL)
-        return fail_slow(r);
-    return buf_add(&r->out, p, n) < 0 ? fail_slow(r) : 0;
+        return fail_out(r, lead_of(r));
+    return buf_add(&r->out, p, n) < 0 ? fail_out(r, n) : 0;
 }
 
 static void head_put(uint8_t head[RECORD_HEAD], size_t n)
@@ -235,11 +252,11 @@ static int seal_cbc(struct record *r, uint8_t *rec, size_t n)
 /* Seals what was gathered, where it lies. */
 static int seal(struct record *r, uint8_t type)
 {
-    size_t n = gathered(r), size = record_size(r, n);
-    uint8_t *end = buf_room(&r->out, size - lead_of(r) - n);
+    size_t n = gathered(r), size = record_size(r, n), behind = size - lead_of(r) - n;
+    uint8_t *end = buf_room(&r->out, behind);
 
     if (end == NULL)
-        return fail_slow(r);
+        return fail_out(r, behind);
     *end = type;
     uint8_t *rec = end - n - lead_of(r);
     head_put(rec, size - RECORD_HEAD);
@@ -494,7 +511,10 @@ static int take_handshake(struct record *r, struct span s)
         return give_up(r, ALERT_UNEXPECTED, ERR_PEER, "an empty handshake record");
     if (barren(r) < 0)
         return -1;
-    if (buf_add(&r->hand, s.p, s.n) < 0)
+    bool fits = !full(&r->hand, s.n);
+    if (fits && buf_add(&r->hand, s.p, s.n) < 0)
+        return fail_memory(r);
+    if (!fits)
         return give_up(r, ALERT_OVERFLOW, ERR_LIMIT, "too much behind the handshake");
     while (ret > 0 && r->hand.len > 0)
         ret = take_message(r);
@@ -563,11 +583,13 @@ static int open_cbc(struct record *r, struct span rec, uint8_t *to, size_t *n)
 
 static int open_record(struct record *r, struct span rec)
 {
-    size_t before = r->plain.len, n = 0;
+    size_t before = r->plain.len, room = inner_size(r, rec.n), n = 0;
 
     if (side_limit(r) < 0)
         return -1;
-    uint8_t *to = buf_room(&r->plain, inner_size(r, rec.n));
+    uint8_t *to = buf_room(&r->plain, room);
+    if (to == NULL && !full(&r->plain, room))
+        return fail_memory(r);
     if (to == NULL)
         return give_up(r, ALERT_OVERFLOW, ERR_LIMIT, "more came than was taken");
     if ((cbc(r) ? open_cbc(r, rec, to, &n) : open_aead(r, rec, to, &n)) < 0) {
@@ -609,7 +631,7 @@ static size_t piece(struct record *r, const uint8_t *in, size_t n)
     if (want > n)
         want = n;
     if (buf_add(&r->in, in, want) < 0)
-        fail(r, ERR_LOCAL, "no memory for a record");
+        fail_memory(r);
     return want;
 }
 

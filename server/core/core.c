@@ -182,21 +182,24 @@ void presence_tell(struct core *c, struct account *a, bool online)
     core_tell_peers(c, a, F_PRESENCE, &f);
 }
 
-/* Strangers from everywhere at once share a row when there are too many in one minute. */
-static const char *audit_source(struct core *c, const struct audit_note *n)
+/* Strangers are counted by network, and those from everywhere at once share a row when there are
+ * too many in one minute. */
+static const char *audit_source(struct core *c, const struct audit_note *n,
+                                char net[SOURCE_MAX + 1])
 {
     if (!n->folded)
         return n->source;
+    source_net(net, n->source);
     if (c->now / (60 * 1000) != c->audit_minute) {
         c->audit_minute = c->now / (60 * 1000);
         c->audit_rows = 0;
     }
-    return ++c->audit_rows > AUDIT_SOURCES_MAX ? "*" : n->source;
+    return ++c->audit_rows > AUDIT_SOURCES_MAX ? "*" : net;
 }
 
 void core_audit(struct core *c, const struct audit_note *n)
 {
-    char fp[2 * HASH_LEN + 1] = "";
+    char fp[2 * HASH_LEN + 1] = "", net[SOURCE_MAX + 1];
 
     if (n->fp != NULL)
         hex_put(fp, span_of(n->fp->b, sizeof n->fp->b));
@@ -204,7 +207,7 @@ void core_audit(struct core *c, const struct audit_note *n)
                               .account = str_of(n->account == NULL ? "" : n->account->row.name),
                               .fp = str_of(fp),
                               .reason = str_of(n->reason),
-                              .address = str_of(audit_source(c, n)),
+                              .address = str_of(audit_source(c, n, net)),
                               .time = c->now,
                               .count = 1,
                               .folded = n->folded};

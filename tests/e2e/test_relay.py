@@ -601,6 +601,21 @@ def test_every_login_leaves_a_row(relay):
     assert {r["relay"] for r in rows} == {hashlib.sha256(leaf).hexdigest()}
 
 
+def test_sessions_of_an_account_whose_row_is_lost(relay):
+    """They are listed all the same, by its id."""
+    relay.run()
+    for member in relay.member("alice", "--admin"), relay.member("bob"):
+        member("room", "list")
+    relay.stop()
+    with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
+        (number,), = db.execute("select hex(id) from users where name = 'alice'").fetchall()
+        db.execute("update users set name = hex(zeroblob(1500)) where name = 'alice'")
+        db.execute("delete from users where name = 'bob'")
+        db.commit()
+    rows = sessions(relay)
+    assert rows[0]["who"] == number.lower() and re.fullmatch("[0-9a-f]{32}", rows[1]["who"])
+
+
 def test_a_login_that_the_relay_did_not_survive(relay):
     """It has an end, and a number that nobody counted."""
     relay.run()

@@ -2008,6 +2008,24 @@ static void test_audit_of_strangers(void **state)
     assert_int_equal(f.rows, AUDIT_SOURCES_MAX / 2 + 1);
 }
 
+/* Whoever has one address of an IPv6 network has 2^64 of them. */
+static void test_audit_of_a_network(void **state)
+{
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    for (int i = 0; i < 300; i++) {
+        struct job *j = job_new(JOB_AUDIT, 0);
+        snprintf(j->source, sizeof j->source, "2001:db8:0:%d::%x", i % 3, i + 1);
+        snprintf(j->reason, sizeof j->reason, "unknown-ca");
+        core_job(r->core, j);
+    }
+    assert_int_equal(core_commit(r->core, &e), 0);
+    struct audit_find f = relay_audit(r, "refused", "unknown-ca");
+    assert_int_equal(f.count, 300);
+    assert_int_equal(f.rows, 3);
+}
+
 static void test_crl_reaches_all(void **state)
 {
     struct pair p = pair_new();
@@ -2122,6 +2140,7 @@ int main(void)
         TEST(test_rights),
         TEST(test_commit_fails),
         TEST(test_audit_of_strangers),
+        TEST(test_audit_of_a_network),
         TEST(test_crl_reaches_all),
         TEST(test_restart),
     };

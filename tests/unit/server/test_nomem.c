@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/link/record.h"
 #include "server/conn.h"
 #include "server/core/store_window.h"
 #include "server/gate.h"
@@ -377,6 +378,49 @@ static void a_checkpoint_is_not_signed(void **state)
     }
 }
 
+static struct record *record_end(bool relay)
+{
+    static const uint8_t secrets[2][HASH_LEN] = {{1}, {2}};
+    struct err e = {0};
+    const struct record_conf c = {.peer = relay ? "client" : "relay",
+                                  .hash = HASH_SHA256,
+                                  .aead = AEAD_CHACHA20_POLY1305,
+                                  .secret_in = span_of(secrets[!relay], HASH_LEN),
+                                  .secret_out = span_of(secrets[relay], HASH_LEN)};
+    struct record *end = record_new(&c, &e);
+
+    assert_non_null(end);
+    return end;
+}
+
+/* Where a record finds no memory its link ends, and nobody is said to be slow or to flood. */
+static void a_record_is_not_kept(void **state)
+{
+    static const uint8_t text[3000];
+    struct record *client, *relay;
+    bool whole = false;
+    (void)state;
+
+    for (unsigned long n = 0; !whole; n++) {
+        client = record_end(false);
+        relay = record_end(true);
+        memory_for(n);
+        int sent = record_send(client, text, sizeof text);
+        struct span s = record_out(client); /* half of it first: it comes in pieces */
+        int fed = sent < 0 ? -1 : record_feed(relay, s.p, s.n / 2);
+        if (fed == 0)
+            fed = record_feed(relay, s.p + s.n / 2, s.n - s.n / 2);
+        memory_back();
+        const struct err *e = record_error(sent < 0 || s.n == 0 ? client : relay);
+        whole = fed == 0 && record_take(relay).n == sizeof text;
+        assert_int_equal(e->code, whole ? ERR_NONE : ERR_LOCAL);
+        assert_true(whole || strcmp(e->text, "no memory for a record") == 0);
+        assert_true(n > 0 || !whole);
+        record_free(client);
+        record_free(relay);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
 
 int main(void)
@@ -387,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_room_is_not_entered),
         cmocka_unit_test(an_ephemeral_entry_is_not_kept),
         cmocka_unit_test(an_end_is_told_later),
+        cmocka_unit_test(a_record_is_not_kept),
         TEST(a_core_does_not_start),
         TEST(a_stranger_ends_nobody),
         TEST(an_entry_is_not_numbered),
