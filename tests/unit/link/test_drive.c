@@ -938,6 +938,25 @@ static void a_stranger_says_little(void **state)
     }
 }
 
+/* The bounds of docs/protocol.md 10.2 to 10.4, by hand; 0: a step of no message. */
+static void every_step_has_the_bound_of_the_document(void **state)
+{
+    static const size_t bounds[LINK_KIND_COUNT][DRIVE_STEPS_MAX] = {
+        [LINK_ECDHE] = {74, 16274, 0, 0, 16274, 32},
+        [LINK_CIANR] = {13824, 13824, 512, 1536, 0, 1024, 512, 512, 0, 1024, 1024},
+        [LINK_SOVEREIGN] = {65, 64, 10251, 19, 10251, 64 + LINK_NONCE_LEN + 32 + 32, 32, 32, 33, 33,
+                            514, 514, 32},
+    };
+
+    (void)state;
+    EACH_KIND(kind)
+    {
+        const struct link_proto *p = proto(*kind);
+        for (size_t i = 0; i < DRIVE_STEPS_MAX; i++)
+            assert_int_equal(i < p->rows_n ? p->drive->steps[i].max : 0, bounds[*kind][i]);
+    }
+}
+
 /* ... and not only message by message: a link whose steps had room for more than that in all would
  * still be held to it. Here each may be that long. */
 static void a_stranger_says_little_in_all(void **state)
@@ -1435,6 +1454,7 @@ int main(void)
         cmocka_unit_test(an_open_connection_that_is_cut_says_so),
         cmocka_unit_test(only_the_message_that_is_due_is_taken),
         cmocka_unit_test(a_stranger_says_little),
+        cmocka_unit_test(every_step_has_the_bound_of_the_document),
         cmocka_unit_test(a_stranger_says_little_in_all),
         cmocka_unit_test(every_refusal_looks_the_same),
         cmocka_unit_test(a_refusal_is_told_and_not_answered),
