@@ -1221,6 +1221,22 @@ static void test_own_regress(void **state)
     stage_free(s);
 }
 
+/* In the place of our last line, which it had acknowledged, it shows bob's. */
+static void test_own_is_anothers(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    stage_login(s);
+    stage_say(s, "one", &e);
+    stage_push(s, stage_write(s, BOB, "two"));
+    own_from_log(s, s->log_n - 1);
+    stage_lost(s);
+    stage_login(s);
+    expect_read_only(s);
+    stage_free(s);
+}
+
 static void test_own_changed(void **state)
 {
     struct stage *s = stage_new(state);
@@ -1439,6 +1455,7 @@ int main(void)
         cmocka_unit_test(test_own_same),
         cmocka_unit_test(test_own_lost),
         cmocka_unit_test(test_own_regress),
+        cmocka_unit_test(test_own_is_anothers),
         cmocka_unit_test(test_own_changed),
         cmocka_unit_test(test_own_newer),
         cmocka_unit_test(test_joined),
