@@ -467,6 +467,9 @@ static void why_message(struct model *m, const struct message *msg)
 
     fingerprint_short(&msg->fp, 16, fp);
     model_page_pair(m, "from", msg->sender[0] != '\0' ? msg->sender : "unknown");
+    model_page_line(m, false, "  on %d %s %d at %02d:%02d, %llu of its author", msg->when.day,
+                    month_name(msg->when.mon), msg->when.year, msg->when.hour, msg->when.min,
+                    (unsigned long long)msg->seq);
     model_page_pair(m, "certificate", fp);
 }
 
@@ -525,11 +528,12 @@ void act_why(struct act *a, uint64_t number)
     model_page_line(a->m, true, "message %llu in %s", (unsigned long long)y.number, w->name);
     if (msg != NULL)
         why_state(a->m, msg);
-    if (y.number != 0 && a->g != NULL)
-        (void)!engine_lines(a->g, &w->id, y.number, 1, why_line, &y, &e);
+    if (y.number != 0 && a->g != NULL &&
+        engine_lines(a->g, &w->id, y.number, 1, why_line, &y, &e) < 0)
+        model_page_line(a->m, true, "  what is kept of it could not be read: %s", e.text);
     if (!y.found && msg != NULL)
         why_message(a->m, msg);
-    else if (!y.found)
+    else if (!y.found && e.code == ERR_NONE)
         model_page_line(a->m, false, "  no message of that number is kept here");
 }
 

@@ -1,6 +1,7 @@
 /* /transcript: what was signed in this room, judged again; and a copy for somebody who was not
  * there. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/core/act_inner.h"
@@ -119,6 +120,19 @@ static void transcript_judge(struct act *a)
     buf_free(&out);
 }
 
+/* Judging copies what it judges: the newest lines, as far as that is cheap. */
+static void transcript_trim(struct transcript *t)
+{
+    size_t from = t->lines_n, bytes = 0;
+
+    while (from > 0 && bytes + t->lines[from - 1].body_bytes <= TRANSCRIPT_BYTES)
+        bytes += t->lines[--from].body_bytes;
+    for (size_t i = 0; i < from; i++)
+        free(t->lines[i].text);
+    t->lines_n -= from;
+    memmove(t->lines, t->lines + from, t->lines_n * sizeof *t->lines);
+}
+
 static void transcript_fill(struct act *a)
 {
     struct transcript *t = &a->m->transcript;
@@ -126,8 +140,8 @@ static void transcript_fill(struct act *a)
 
     if (engine_lines(a->g, &t->id, 0, TRANSCRIPT_LINES, line_add, a->m, &e) < 0)
         model_clean(t->problem, sizeof t->problem, e.text);
-    else
-        transcript_judge(a);
+    if (t->lines_n > 0)
+        transcript_trim(t);
     t->chosen = t->lines_n > 0 ? t->lines_n - 1 : 0;
 }
 
@@ -147,24 +161,30 @@ void act_transcript_open(struct act *a)
     transcript_fill(a);
     m->view = VIEW_TRANSCRIPT;
     m->hs_auto = false;
-    engine_check(a->g, &id); /* its answer fills the page anew: act_transcript_newer */
+    if (engine_check(a->g, &id)) /* act_transcript_newer judges */
+        snprintf(m->transcript.problem, sizeof m->transcript.problem,
+                 "asking the relay what it has signed");
+    else if (m->transcript.problem[0] == '\0')
+        transcript_judge(a);
 }
 
 void act_transcript_newer(struct act *a, const struct room_id *room)
 {
     struct transcript *t = &a->m->transcript;
-    char name[MODEL_TEXT_SHORT];
+    uint64_t chosen = t->chosen < t->lines_n ? t->lines[t->chosen].number : 0;
     struct room_id id = *room;
+    char name[MODEL_TEXT_SHORT];
 
     if (a->m->view != VIEW_TRANSCRIPT || !room_id_same(&t->id, room))
         return;
-    uint64_t chosen = t->chosen < t->lines_n ? t->lines[t->chosen].number : 0;
     snprintf(name, sizeof name, "%s", t->room);
     model_transcript(a->m, &id, name);
     transcript_fill(a);
     for (size_t i = 0; i < t->lines_n; i++)
         if (t->lines[i].number == chosen)
             t->chosen = i;
+    if (t->problem[0] == '\0')
+        transcript_judge(a);
 }
 
 void act_transcript(struct act *a, struct str what, struct str file, struct str hide)

@@ -270,9 +270,9 @@ struct engine_sink { /* who takes it: 0, or -1 and e; then it stays for the next
 /* Hands over the receipts for which nobody is waited any more. */
 int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e) MUST_USE;
 
-/* Asks for the relay's checkpoint of a room now; ENGINE_CAUGHT follows, at once where none can be
- * had. Nothing happens before the room's first one. */
-void engine_check(struct engine *g, const struct room_id *room);
+/* Asks for the relay's checkpoint of a room now. true: ENGINE_CAUGHT follows, at once where none
+ * can be had; false: the room is not caught up, or broken. */
+bool engine_check(struct engine *g, const struct room_id *room);
 
 /* Messages of a room for others (docs/evidence.md 1). */
 struct engine_export {

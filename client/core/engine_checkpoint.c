@@ -127,12 +127,14 @@ int check_room(struct engine *g, struct room *r, bool caught)
     return r->kept.based && !tree_based(r) ? base_ask(g, r) : checkpoint_ask(g, r);
 }
 
-void engine_check(struct engine *g, const struct room_id *room)
+bool engine_check(struct engine *g, const struct room_id *room)
 {
     struct room *r = room_find(g, room);
+    bool asks = r != NULL && r->caught && !r->pub.broken;
 
-    if (r != NULL && r->caught && !r->pub.broken)
+    if (asks)
         (void)!check_room(g, r, true); /* what it says of a failure is an event */
+    return asks;
 }
 
 int check_broken(struct engine *g, struct room *r)

@@ -186,7 +186,7 @@ struct shown_line {
     char *text; /* owned; what it says, or why that is withheld */
 };
 
-enum { TRANSCRIPT_LINES = 1000 };
+enum { TRANSCRIPT_LINES = 1000, TRANSCRIPT_BYTES = 4 * 1024 * 1024 }; /* of the bodies */
 
 /* The last lines of a room, and what a judge says who believes our root alone. */
 struct transcript {

@@ -295,7 +295,12 @@ void view_top(struct model *m)
 void view_bottom(struct model *m)
 {
     struct window *w = model_current(m);
+    struct transcript *t = &m->transcript;
 
+    if (m->view == VIEW_TRANSCRIPT) {
+        t->chosen = t->lines_n > 0 ? t->lines_n - 1 : 0;
+        return;
+    }
     w->anchor = 0;
     w->below = 0;
     w->unread = w->mentions = 0;

@@ -181,8 +181,9 @@ static void title_transcript(const struct transcript *t, struct area a)
     unsigned col = segment(a, 0, STYLE_BAR_STRONG, text);
     if (t->lines_n == 0)
         return;
-    snprintf(text, sizeof text, "%llu to %llu", (unsigned long long)t->lines[0].number,
-             (unsigned long long)t->lines[t->lines_n - 1].number);
+    snprintf(text, sizeof text, "%llu to %llu",
+             (unsigned long long)(t->judged ? t->first : t->lines[0].number),
+             (unsigned long long)(t->judged ? t->last : t->lines[t->lines_n - 1].number));
     col = segment(a, col + 2, STYLE_BAR, text);
     segment(a, col + 2,
             t->valid    ? STYLE_BAR_GOOD

@@ -74,24 +74,42 @@ static void line_sheet(const struct shown_line *l, struct sheet *s)
 
 /* --- the table --- */
 
-static void table_row(const struct shown_line *l, struct area a, int row, bool chosen)
+/* "ok", and of what the relay has not signed for yet "new". */
+static const char *place_word(const struct transcript *t, const struct shown_line *l)
 {
-    enum style style = chosen ? STYLE_SELECT : !l->good ? STYLE_BAD : STYLE_TEXT;
-    char text[MODEL_TEXT_SHORT + 80], first[200];
-    size_t n = strcspn(l->text, "\n");
+    return !l->good ? "BAD" : t->valid && l->number > t->last ? "new" : "ok";
+}
 
-    if (a.cols >= 60)
-        snprintf(text, sizeof text, "%c%5llu %02d:%02d  %-10.10s %5zu  %-3s  %-3s  ",
-                 chosen ? '>' : ' ', (unsigned long long)l->number, l->when.hour, l->when.min,
-                 l->from, l->body_bytes, l->is_signed ? "ok" : "BAD", l->good ? "ok" : "BAD");
-    else
-        snprintf(text, sizeof text, "%c%llu %s%.10s ", chosen ? '>' : ' ',
-                 (unsigned long long)l->number, l->good ? "" : "BAD ", l->from);
-    snprintf(first, sizeof first, "%.*s", n < 190 ? (int)n : 190, l->text);
+enum { COL_FROM = 14, COL_BYTES = COL_FROM + 10, COL_TEXT = COL_BYTES + 18 };
+
+static void table_row(const struct transcript *t, size_t at, struct area a, int row)
+{
+    const struct shown_line *l = &t->lines[at];
+    const char *place = place_word(t, l);
+    bool chosen = at == t->chosen, wide = a.cols >= 60;
+    enum style style = chosen            ? STYLE_SELECT
+                       : !l->good        ? STYLE_BAD
+                       : place[0] == 'n' ? STYLE_DIM
+                                         : STYLE_TEXT;
+    struct area line = area_cut(a, (unsigned)row, 0, 1, a.cols);
+    unsigned col;
+
     if (chosen)
-        area_fill(area_cut(a, (unsigned)row, 0, 1, a.cols), ' ', style);
-    unsigned col = area_text(a, row, 0, style, str_of(text));
-    area_cutoff(a, row, col, style, str_of(first));
+        area_fill(line, ' ', style);
+    if (wide) {
+        area_print(line, 0, 0, style, "%c%5llu %02d:%02d", chosen ? '>' : ' ',
+                   (unsigned long long)l->number, l->when.hour, l->when.min);
+        area_cutoff(area_cut(line, 0, COL_FROM, 1, COL_BYTES - COL_FROM), 0, 0, style,
+                    str_of(l->from));
+        area_print(line, 0, COL_BYTES, style, "%6zu  %-3s  %-3s", l->body_bytes,
+                   l->is_signed ? "ok" : "BAD", place);
+        col = COL_TEXT;
+    } else {
+        col = area_print(line, 0, 0, style, "%c%llu %s", chosen ? '>' : ' ',
+                         (unsigned long long)l->number, l->good ? "" : "BAD ");
+        col = area_text(area_cut(line, 0, col, 1, 10), 0, 0, style, str_of(l->from)) + col + 1;
+    }
+    area_cutoff(line, 0, col, style, str_from(l->text, strcspn(l->text, "\n")));
 }
 
 static void draw_table(const struct transcript *t, struct area a)
@@ -107,7 +125,7 @@ static void draw_table(const struct transcript *t, struct area a)
     if (t->lines_n == 0)
         area_text(a, head, 0, STYLE_DIM, str_of("nothing has been said here yet"));
     for (unsigned i = 0; i < rows && top + i < t->lines_n; i++)
-        table_row(&t->lines[top + i], a, (int)(i + head), top + i == t->chosen);
+        table_row(t, top + i, a, (int)(i + head));
 }
 
 /* --- what it is worth --- */
@@ -131,9 +149,11 @@ static void valid_sheet(const struct transcript *t, struct sheet *s)
     const struct stamp *d = &t->signed_when;
     char fp[80], text[SHEET_TEXT];
 
-    snprintf(text, sizeof text, "messages %llu to %llu, checked anew%s",
+    bool newer = t->lines_n > 0 && t->lines[t->lines_n - 1].number > t->last;
+    snprintf(text, sizeof text, "messages %llu to %llu, checked anew%s%s",
              (unsigned long long)t->first, (unsigned long long)t->last,
-             t->withheld > 0 ? "; some without their text" : "");
+             t->withheld > 0 ? "; some without their text" : "",
+             newer ? "; newer ones are not signed by the relay yet" : "");
     labelled(s, STYLE_GOOD, "VALID", text);
     sheet_fingerprint(s, STYLE_TEXT, "root    ", &t->root);
     fingerprint_short(&t->signer, 4, fp);

@@ -214,10 +214,11 @@ struct pubkey *pubkey_parse(struct span spki, struct err *e)
     uint8_t *p = (uint8_t *)(uintptr_t)spki.p; /* mbedTLS's type; it reads only */
     if (mbedtls_pk_parse_subpubkey(&p, spki.p + spki.n, &k->pk) != 0 || p != spki.p + spki.n)
         err_set(e, ERR_DATA, "not a public key in DER");
-    else if (!pk_plain(&k->pk, spki))
+    else if (pk_allowed(&k->pk, e) == 0) {
+        if (pk_plain(&k->pk, spki))
+            return k;
         err_set(e, ERR_DATA, "a point that is written in another form");
-    else if (pk_allowed(&k->pk, e) == 0)
-        return k;
+    }
     pubkey_free(k);
     return NULL;
 }

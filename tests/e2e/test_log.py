@@ -103,7 +103,7 @@ class Logged(Relay):
             for row in db.execute("select event, reason, address, account from audit_log"):
                 assert re.fullmatch("[a-z-]+", row[0]) and re.fullmatch("[ -~]*", row[1]), row
                 assert not re.search("4242|10.42|event", row[1]), row
-                assert re.fullmatch(r"127\.0\.0\.\d+|::1|operator|\*|", row[2]), row
+                assert re.fullmatch(r"127\.0\.0\.\d+|::1|::/64|operator|\*|", row[2]), row
                 assert row[3] in ("", "mallory", "guest"), row
         assert [e for e, _ in got if e in ("stopping", "stopped")] == ["stopping", "stopped"]
         return got

@@ -116,6 +116,33 @@ static void test_transcript_not_valid(void **state)
     }
 }
 
+/* The word VALID covers what the relay has signed, and says where that ends; a wide name moves no
+ * column. */
+static void test_transcript_newer(void **state)
+{
+    struct model *m = demo_transcript();
+    struct transcript *t = &m->transcript;
+    char row[LINE];
+
+    (void)state;
+    t->last = 5;
+    t->withheld = 0;
+    t->chosen = 0;
+    snprintf(t->lines[5].from, sizeof t->lines[5].from,
+             "\u8ca0\u8cac\u7f72\u540d\u8005\u5168\u54e1");
+    struct grid *g = drawn(m, 24, 80);
+    assert_true(shows(g, "1 to 5  VALID") && shows(g, "newer ones are not signed"));
+    assert_true(shows(g, "ok   new  the first item") && shows(g, "ok   ok   here"));
+    grid_row(g, 7, row, sizeof row);
+    assert_non_null(strstr(row, "\u8ca0\u8cac\u7f72\u540d >"));
+    grid_free(g);
+    view_bottom(m);
+    assert_int_equal(t->chosen, 5);
+    view_top(m);
+    assert_int_equal(t->chosen, 0);
+    model_free(m);
+}
+
 /* --- every size --- */
 
 static void check_cells(const struct grid *g)
@@ -586,13 +613,21 @@ static void test_unread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),          cmocka_unit_test(test_transcript_not_valid),
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_draft),
-        cmocka_unit_test(test_title),           cmocka_unit_test(test_marks),
-        cmocka_unit_test(test_delivered_count), cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_cells_inert),     cmocka_unit_test(test_fake_system_line),
-        cmocka_unit_test(test_scroll),          cmocka_unit_test(test_scrolled_stays),
-        cmocka_unit_test(test_order),           cmocka_unit_test(test_refused_never_replaces),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_transcript_not_valid),
+        cmocka_unit_test(test_transcript_newer),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_draft),
+        cmocka_unit_test(test_title),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_delivered_count),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_cells_inert),
+        cmocka_unit_test(test_fake_system_line),
+        cmocka_unit_test(test_scroll),
+        cmocka_unit_test(test_scrolled_stays),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_refused_never_replaces),
         cmocka_unit_test(test_unread),
     };
 
