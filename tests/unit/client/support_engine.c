@@ -688,6 +688,12 @@ static struct f_device_info device_of(const struct stage *s, enum who who)
     return (struct f_device_info){.fp = s->who[who].fp, .name = str_of(s->who[who].device)};
 }
 
+/* The room an answer is about. */
+static struct room_id about(const struct stage *s, enum frame_type answer, struct room_id asked)
+{
+    return s->lie_about && s->about == answer ? s->other_room : asked;
+}
+
 static void serve_members(struct stage *s, const struct frame *f)
 {
     struct f_device_info device[PEOPLE + 1][2] = {0};
@@ -715,7 +721,8 @@ static void serve_members(struct stage *s, const struct frame *f)
                                       .devices_n = 1};
         n++;
     }
-    const struct f_members x = {f->u.members_ask.id, f->u.members_ask.room, s->log_n, m, n};
+    const struct f_members x = {f->u.members_ask.id, about(s, F_MEMBERS, f->u.members_ask.room),
+                                s->log_n, m, n};
     feed_raw(s, F_MEMBERS, &x);
 }
 
@@ -723,13 +730,18 @@ static void serve_roll(struct stage *s, const struct frame *f)
 {
     const struct f_roll_ask *a = &f->u.roll_ask;
     struct f_entry entries[LOG_MAX];
-    struct f_roll x = {.re = a->id, .room = a->room, .upto = s->log_n, .entries = entries};
+    struct f_roll x = {.re = a->id,
+                       .room = about(s, F_ROLL, a->room),
+                       .upto = s->roll_stands ? a->after : s->log_n,
+                       .entries = entries};
 
-    s->rolls++;
-    for (size_t i = 0; i < s->log_n; i++) {
+    assert_true(s->rolls++ < LOG_MAX); /* it is not asked in a circle */
+    for (size_t i = 0; i < s->log_n && !s->roll_stands; i++) {
         struct content c;
+        uint64_t number = s->log[i].number;
         item_content(s->log + i, &c);
-        if (content_seats(c.kind) && s->log[i].number > a->after && s->log[i].number != s->roll_cut)
+        if ((content_seats(c.kind) || number == s->roll_with) && number > a->after &&
+            number != s->roll_cut)
             entries[x.entries_n++] = entry_of(s->log + i);
         content_free(&c);
     }
@@ -744,7 +756,9 @@ static void serve_history(struct stage *s, const struct frame *f)
                      : a->before > a->count + s->from ? a->before - a->count
                                                       : s->from;
     uint64_t end = a->has_after ? s->log_n + 1 : a->before;
-    struct f_history h = {.re = a->id, .room = a->room, .first = first, .entries = entries};
+    first += s->lie_first;
+    struct f_history h = {
+        .re = a->id, .room = about(s, F_HISTORY, a->room), .first = first, .entries = entries};
 
     s->history_asked++;
     stage_head(s, first - 1, &h.head);

@@ -88,6 +88,8 @@ struct stage {
     bool dave_is_bob_new;        /* listed: one dave, with that certificate */
     bool bob_out;                /* not listed, whatever he signed */
     uint64_t roll_cut;           /* the roll leaves out this number; 0: none */
+    uint64_t roll_with;          /* the roll has this number too, whatever it says */
+    bool roll_stands;            /* the roll says nothing, and goes no further */
     unsigned rolls;              /* asked for */
     unsigned joins_said;         /* joins, leaves and invitations of alice: not among `said` */
     enum content_kind seat_said; /* the last of them, */
@@ -102,6 +104,10 @@ struct stage {
     bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
     bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */
     uint64_t hole_at;
+    uint64_t lie_first; /* history: it begins so much later than it was asked for */
+    bool lie_about;     /* answers of this type: as if asked about other_room */
+    enum frame_type about;
+    struct room_id other_room;
     bool ephemeral;         /* the room, in what the relay says of it */
     bool gone;              /* welcome without the room */
     struct account_id with; /* direct: the other's account */

@@ -343,13 +343,13 @@ static struct item *lie_prev(struct stage *s)
 /* A first line may follow one of another device of the account, not just any hash. */
 static struct item *lie_prev_of_first(struct stage *s)
 {
-    struct item *it = stage_write(s, BOB, "one");
+    struct item *it = stage_join(s, CAROL);
     struct entry_line l;
     struct err e = {0};
 
     assert_int_equal(entry_line_take(&l, str_from(it->made.line, it->made.line_n), &e), 0);
     l.prev.b[1] ^= 1;
-    stage_resign(s, it, BOB, &l);
+    stage_resign(s, it, CAROL, &l);
     return it;
 }
 
@@ -650,6 +650,51 @@ static void test_wrong_head(void **state)
     stage_free(s);
 }
 
+static void expect_withheld(struct stage *s, const char *why)
+{
+    memset(&s->told, 0, sizeof s->told);
+    stage_login(s);
+    if (strstr(s->told.all_alarms, why) == NULL)
+        fail_msg("\"%s\" is not in \"%s\"", why, s->told.all_alarms);
+    assert_true(engine_room_get(s->g, &s->room)->broken);
+    assert_int_equal(s->told.good, 0);
+    stage_push(s, stage_write(s, BOB, "after"));
+    assert_int_equal(s->told.good, 0);
+}
+
+/* What was verified must be followed by its next number, and a stored room has no window. */
+static void test_begins_later(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "one"));
+    stage_log(s, stage_write(s, BOB, "hidden"));
+    s->lie_first = 1;
+    stage_push(s, stage_write(s, BOB, "shown"));
+    assert_int_equal(s->told.good, 1);
+    assert_int_equal(s->told.alarms, 1);
+    assert_non_null(strstr(s->told.alarm, "does not continue what was verified at 3"));
+    assert_int_equal(engine_room_get(s->g, &s->room)->number, 3);
+    stage_free(s);
+}
+
+/* Before the number with which ours begin: there only its head is known. */
+static void test_changed_before(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    s->from = 2;
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "read"));
+    assert_int_equal(s->told.good, 1);
+    assert_int_equal(s->told.alarms, 0);
+    stage_lost(s);
+    s->log[0].time++;
+    expect_withheld(s, "has changed its history before number 2");
+    stage_free(s);
+}
+
 static void test_other_room(void **state)
 {
     struct stage *s = stage_new(state);
@@ -680,6 +725,21 @@ static void test_rewritten(void **state)
     item_free(it);
     assert_int_equal(s->told.good, 1);
     assert_int_equal(s->told.alarms, 1);
+    assert_int_equal(engine_room_get(s->g, &s->room)->refused, 1);
+    stage_free(s);
+}
+
+/* When it was said does not change either. */
+static void test_redated(void **state)
+{
+    struct stage *s = stage_new(state);
+
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "one"));
+    s->log[2].time++;
+    stage_send(s, &s->log[2]);
+    assert_int_equal(s->told.alarms, 1);
+    assert_non_null(strstr(s->told.alarm, "another message 3 than before"));
     assert_int_equal(engine_room_get(s->g, &s->room)->refused, 1);
     stage_free(s);
 }
@@ -758,6 +818,33 @@ static void test_older_forged(void **state)
     stage_free(s);
 }
 
+/* Bob's message 6 is not the one that his next follows: by its hash, or by its count. */
+static void test_older_not_followed(void **state)
+{
+    for (unsigned count = 0; count < 2; count++) {
+        struct stage *s = stage_new(state);
+        struct err e = {0};
+        for (int i = 0; i < 60; i++) {
+            if (i == 5 && count)
+                s->who[BOB].seq++;
+            else if (i == 5)
+                s->who[BOB].prev.b[0] ^= 1;
+            stage_log(s, stage_write(s, BOB, "m"));
+        }
+        s->paged = true;
+        stage_engine(s);
+        stage_login(s);
+        assert_int_equal(s->told.refused, 0);
+        memset(&s->told, 0, sizeof s->told);
+        assert_true(engine_older(s->g, &s->room, 100, &e) != 0);
+        stage_serve(s);
+        assert_int_equal(s->told.refused, 1);
+        assert_non_null(strstr(s->told.why, "after it is missing or was changed"));
+        assert_int_equal(s->told.good, 10);
+        stage_free(s);
+    }
+}
+
 /* Alice signs that she leaves, and the connection goes. */
 static void leave(struct stage *s)
 {
@@ -805,18 +892,6 @@ static void test_rejoined(void **state)
     stage_send(s, &again);
     assert_int_equal(s->told.refused, 1);
     stage_free(s);
-}
-
-static void expect_withheld(struct stage *s, const char *why)
-{
-    memset(&s->told, 0, sizeof s->told);
-    stage_login(s);
-    if (strstr(s->told.all_alarms, why) == NULL)
-        fail_msg("\"%s\" is not in \"%s\"", why, s->told.all_alarms);
-    assert_true(engine_room_get(s->g, &s->room)->broken);
-    assert_int_equal(s->told.good, 0);
-    stage_push(s, stage_write(s, BOB, "after"));
-    assert_int_equal(s->told.good, 0);
 }
 
 /* The relay cannot say that she was away: she signed no leave. Nothing moves, on her disk too. */
@@ -1119,6 +1194,30 @@ static void test_void_and_denied(void **state)
     stage_free(s);
 }
 
+/* Refused, it would be refused again: the relay ends the connection, and the room is closed. */
+static void test_bad_entry(void **state)
+{
+    struct stage *s = stage_new(state);
+    const struct f_error no = {.code = CODE_BAD_ENTRY, .text = str_of("its signature is wrong")};
+    struct err e = {0};
+
+    s->mute = true;
+    stage_login(s);
+    stage_feed(s, F_ERROR, &no);
+    assert_int_equal(s->told.alarms, 0); /* nothing was on its way */
+    assert_int_equal(s->told.closes, 1);
+    stage_lost(s);
+    stage_login(s);
+    stage_say(s, "one", &e);
+    stage_feed(s, F_ERROR, &no);
+    assert_int_equal(s->told.closes, 2);
+    assert_int_equal(s->told.alarms, 1);
+    assert_non_null(strstr(s->told.alarm, "does not accept what follows our own messages"));
+    assert_int_equal(stage_say(s, "two", &e), 0);
+    assert_int_equal(engine_room_get(s->g, &s->room)->queued, 1); /* the bytes stay */
+    stage_free(s);
+}
+
 static void test_stray_answer(void **state)
 {
     struct stage *s = stage_new(state);
@@ -1266,11 +1365,15 @@ int main(void)
         cmocka_unit_test(test_withheld),
         cmocka_unit_test(test_nothing_given),
         cmocka_unit_test(test_wrong_head),
+        cmocka_unit_test(test_begins_later),
+        cmocka_unit_test(test_changed_before),
         cmocka_unit_test(test_other_room),
         cmocka_unit_test(test_rewritten),
+        cmocka_unit_test(test_redated),
         cmocka_unit_test(test_lost_history),
         cmocka_unit_test(test_older),
         cmocka_unit_test(test_older_forged),
+        cmocka_unit_test(test_older_not_followed),
         cmocka_unit_test(test_rejoined),
         cmocka_unit_test(test_rejoined_older),
         cmocka_unit_test(test_restart_shows),
@@ -1286,6 +1389,7 @@ int main(void)
         cmocka_unit_test(test_never_away),
         cmocka_unit_test(test_away_before),
         cmocka_unit_test(test_from_behind_the_end),
+        cmocka_unit_test(test_bad_entry),
         cmocka_unit_test(test_stray_answer),
         cmocka_unit_test(test_joined),
         cmocka_unit_test(test_garbage),

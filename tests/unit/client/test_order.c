@@ -279,6 +279,63 @@ static void another_requests_answer_is_none(void **state)
     stage_free(s);
 }
 
+/* Alice in a room 0xbb, then asking for another one, 0xaa, in which bob is already. */
+static struct stage *two_rooms(void **state)
+{
+    struct stage *s = stage_empty(state, ROOM_PUBLIC);
+
+    s->room = s->other_room = stage_room_id(0xbb);
+    stage_engine(s);
+    stage_login(s);
+    while (s->log_n > 0)
+        entry_made_free(&s->log[--s->log_n].made);
+    s->room = stage_room_id(0xaa);
+    s->is_signed = false;
+    stage_log(s, stage_join(s, BOB));
+    stage_log(s, stage_write(s, BOB, "hello"));
+    s->from = 2; /* so that roll and history are asked for, too */
+    return s;
+}
+
+/* Nor is one about another room of ours than was asked about. */
+static void another_rooms_answer_is_none(void **state)
+{
+    static const enum frame_type about[] = {F_MEMBERS, F_ROLL, F_HISTORY};
+
+    for (size_t i = 0; i <= COUNT(about); i++) {
+        struct stage *s = two_rooms(state);
+        struct err e = {0};
+        s->lie_about = i < COUNT(about);
+        s->about = s->lie_about ? about[i] : F_OKAY;
+        assert_true(engine_room_join(s->g, str_of("ops"), &e) != 0);
+        stage_serve(s);
+        if (s->lie_about) { /* the last time it says the truth */
+            if (strstr(s->told.close, "stray") == NULL)
+                fail_msg("%s: \"%s\"", frame_name(about[i]), s->told.close);
+            assert_int_equal(s->told.close_code, ERR_PEER);
+        }
+        assert_int_equal(s->told.closes, s->lie_about);
+        stage_free(s);
+    }
+}
+
+/* "ok" answers the topic alone. */
+static void another_requests_ok_is_none(void **state)
+{
+    for (unsigned topic = 0; topic < 2; topic++) {
+        struct stage *s = stage_new(state);
+        struct err e = {0};
+        stage_login(s);
+        uint64_t id = topic ? engine_room_topic(s->g, &s->room, str_of("t"), &e)
+                            : engine_members(s->g, &s->room, &e);
+        const struct f_ok ok = {id};
+        assert_true(id != 0);
+        stage_answer(s, F_OKAY, &ok);
+        assert_int_equal(ended(s), !topic);
+        stage_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +343,8 @@ int main(void)
         cmocka_unit_test(rooms_are_no_business_before_the_welcome),
         cmocka_unit_test(no_frame_is_forgotten),
         cmocka_unit_test(another_requests_answer_is_none),
+        cmocka_unit_test(another_rooms_answer_is_none),
+        cmocka_unit_test(another_requests_ok_is_none),
     };
 
     return cmocka_run_group_tests_name("order", tests, stage_world, stage_world_end);

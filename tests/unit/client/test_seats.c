@@ -543,6 +543,32 @@ static void test_newcomer_and_a_ghost(void **state)
     stage_free(s);
 }
 
+/* A message stands in the roll: it makes nobody a member, and is no news either. */
+static void test_roll_of_messages(void **state)
+{
+    struct stage *s = late(state);
+
+    s->roll_with = 4;
+    stage_login(s);
+    expect_alarm(s, "what the relay tells of its members is not in order: it says nothing");
+    assert_int_equal(s->told.good, 0);
+    assert_int_equal(member(s, "carol")->joined, 3); /* the others stand */
+    stage_free(s);
+}
+
+/* It goes no further than what we asked it to go on from: it is not asked in a circle. */
+static void test_roll_stands(void **state)
+{
+    struct stage *s = late(state);
+
+    s->roll_stands = true;
+    stage_login(s);
+    expect_alarm(s, "does not tell who is a member");
+    assert_true(room(s)->broken);
+    assert_int_equal(s->rolls, 1);
+    stage_free(s);
+}
+
 /* Two members who see different lists: the next invitation tells. */
 static void test_members_compare(void **state)
 {
@@ -650,6 +676,8 @@ int main(void)
         cmocka_unit_test(test_newcomer),
         cmocka_unit_test(test_newcomer_is_told_another_list),
         cmocka_unit_test(test_newcomer_and_a_ghost),
+        cmocka_unit_test(test_roll_of_messages),
+        cmocka_unit_test(test_roll_stands),
         cmocka_unit_test(test_members_compare),
         cmocka_unit_test(test_roll_against_history),
         cmocka_unit_test(test_legacy_history),
