@@ -75,8 +75,9 @@ static const char *const migrations[] = {
     "ALTER TABLE logins ADD COLUMN transcript_hash BLOB;"
     "CREATE TABLE receipts (hash BLOB NOT NULL UNIQUE,"
     " session BLOB NOT NULL REFERENCES logins(session), room BLOB NOT NULL REFERENCES rooms(id),"
-    " fp BLOB NOT NULL REFERENCES devices(fp), text TEXT NOT NULL, client TEXT NOT NULL,"
-    " client_sig BLOB NOT NULL, relay TEXT NOT NULL, relay_sig BLOB NOT NULL) STRICT;"
+    " fp BLOB NOT NULL REFERENCES devices(fp), previous BLOB NOT NULL, last INT NOT NULL,"
+    " text TEXT NOT NULL, client TEXT NOT NULL, client_sig BLOB NOT NULL, relay TEXT NOT NULL,"
+    " relay_sig BLOB NOT NULL, UNIQUE (room, fp, previous)) STRICT;"
     "CREATE INDEX receipts_last ON receipts (room, fp);"
     "CREATE INDEX receipts_session ON receipts (session);",
 };
@@ -125,11 +126,12 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(LOGIN_EACH, "SELECT " LOGIN " ORDER BY started, rowid")                                      \
     X(LOGIN_GET, "SELECT " LOGIN " WHERE session = ?1")                                            \
     X(LOGIN_SEAL, "UPDATE logins SET transcript_hash = ?2 WHERE session = ?1")                     \
-    X(RECEIPT_ADD, "INSERT INTO receipts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")                     \
-    X(RECEIPT_GET, "SELECT hash, session, room, fp, text, client, client_sig, relay, relay_sig"    \
-                   " FROM receipts WHERE hash = ?1")                                               \
-    X(RECEIPT_LAST, "SELECT hash FROM receipts WHERE room = ?1 AND fp = ?2"                        \
-                    " ORDER BY rowid DESC LIMIT 1")                                                \
+    X(RECEIPT_ADD, "INSERT INTO receipts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
+    X(RECEIPT_GET, "SELECT hash, session, room, fp, previous, last, text, client, client_sig,"     \
+                   " relay, relay_sig FROM receipts WHERE hash = ?1")                              \
+    X(RECEIPT_PLACE,                                                                               \
+      "SELECT hash, last, EXISTS (SELECT 1 FROM receipts WHERE room = ?1 AND fp = ?2"              \
+      " AND previous = ?3) FROM receipts WHERE room = ?1 AND fp = ?2 ORDER BY rowid DESC LIMIT 1") \
     X(ROOM_PUT,                                                                                    \
       "INSERT INTO rooms VALUES (?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT (id) DO UPDATE"              \
       " SET name=?2, canonical=?3, skeleton=?4, kind=?5, history=?6, topic=?7, since=?8")          \
@@ -150,6 +152,8 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
       "SELECT room, number, time, account, fp, seq, head, line, sig, NULL, NULL,"                  \
       " seats FROM messages WHERE room = ?1 AND account = ?2 ORDER BY number DESC")                \
     X(MESSAGE_HEAD, "SELECT head FROM messages WHERE room = ?1 AND number = ?2")                   \
+    X(MESSAGE_COUNT, "SELECT coalesce(max(rowid), 0) FROM messages") /* none is ever deleted */    \
+    X(MESSAGE_PLACE, "SELECT rowid FROM messages WHERE room = ?1 AND number = ?2")                 \
     X(MESSAGE_UP, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?2 AND ?3"                \
                   " ORDER BY number")                                                              \
     X(MESSAGE_DOWN, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?3 AND ?2"              \
@@ -723,11 +727,13 @@ static int disk_receipt_add(void *db, const struct store_receipt *v, struct err 
     bind_bytes(s, 2, v->session, sizeof v->session);
     BIND(s, 3, v->room);
     BIND(s, 4, v->fp);
-    bind_text(s, 5, v->text);
-    bind_text(s, 6, v->client);
-    bind_bytes(s, 7, v->client_sig, v->client_sig_n);
-    bind_text(s, 8, v->relay);
-    bind_bytes(s, 9, v->relay_sig, v->relay_sig_n);
+    BIND(s, 5, v->previous);
+    bind_u64(s, 6, v->last);
+    bind_text(s, 7, v->text);
+    bind_text(s, 8, v->client);
+    bind_bytes(s, 9, v->client_sig, v->client_sig_n);
+    bind_text(s, 10, v->relay);
+    bind_bytes(s, 11, v->relay_sig, v->relay_sig_n);
     return run(db, s, e);
 }
 
@@ -751,11 +757,13 @@ static int receipt_row(sqlite3_stmt *s, void *ctx)
     session_id_col(s, 1, v->session);
     COL(s, 2, v->room);
     COL(s, 3, v->fp);
-    col_text(s, 4, v->text, sizeof v->text);
-    col_text(s, 5, v->client, sizeof v->client);
-    v->client_sig_n = sig_col(s, 6, v->client_sig);
-    col_text(s, 7, v->relay, sizeof v->relay);
-    v->relay_sig_n = sig_col(s, 8, v->relay_sig);
+    COL(s, 4, v->previous);
+    v->last = (uint64_t)col_int(s, 5);
+    col_text(s, 6, v->text, sizeof v->text);
+    col_text(s, 7, v->client, sizeof v->client);
+    v->client_sig_n = sig_col(s, 8, v->client_sig);
+    col_text(s, 9, v->relay, sizeof v->relay);
+    v->relay_sig_n = sig_col(s, 10, v->relay_sig);
     return 0;
 }
 
@@ -767,13 +775,24 @@ static int disk_receipt_get(void *db, const struct hash *hash, struct store_rece
     return one(db, s, receipt_row, out, e);
 }
 
-static int disk_receipt_last(void *db, const struct room_id *room, const struct hash *fp,
-                             struct hash *hash, struct err *e)
+static int place_row(sqlite3_stmt *s, void *ctx)
 {
-    sqlite3_stmt *s = stmt(db, S_RECEIPT_LAST);
+    struct store_place *v = ctx;
+
+    COL(s, 0, v->hash);
+    v->last = (uint64_t)col_int(s, 1);
+    v->taken = col_int(s, 2) != 0;
+    return 0;
+}
+
+static int disk_receipt_place(void *db, const struct room_id *room, const struct hash *fp,
+                              const struct hash *previous, struct store_place *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_RECEIPT_PLACE);
     BIND(s, 1, *room);
     BIND(s, 2, *fp);
-    return one(db, s, head_take, hash, e);
+    BIND(s, 3, *previous);
+    return one(db, s, place_row, out, e);
 }
 
 /* --- rooms and members --- */
@@ -933,6 +952,26 @@ static int disk_message_head(void *db, const struct room_id *room, uint64_t numb
     BIND(s, 1, *room);
     bind_u64(s, 2, number);
     return one(db, s, head_take, out, e);
+}
+
+static int count_row(sqlite3_stmt *s, void *ctx)
+{
+    *(uint64_t *)ctx = (uint64_t)col_int(s, 0);
+    return 0;
+}
+
+static int disk_message_count(void *db, uint64_t *out, struct err *e)
+{
+    return one(db, stmt(db, S_MESSAGE_COUNT), count_row, out, e);
+}
+
+static int disk_message_place(void *db, const struct room_id *room, uint64_t number, uint64_t *out,
+                              struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_MESSAGE_PLACE);
+    BIND(s, 1, *room);
+    bind_u64(s, 2, number);
+    return one(db, s, count_row, out, e);
 }
 
 static int disk_message_range(void *db, const struct room_id *room, uint64_t first, uint64_t last,
@@ -1404,7 +1443,7 @@ const struct store_ops store_sqlite = {
     .login_seal = disk_login_seal,
     .receipt_add = disk_receipt_add,
     .receipt_get = disk_receipt_get,
-    .receipt_last = disk_receipt_last,
+    .receipt_place = disk_receipt_place,
     .room_put = disk_room_put,
     .room_each = disk_room_each,
     .member_put = disk_member_put,
@@ -1414,6 +1453,8 @@ const struct store_ops store_sqlite = {
     .message_last = disk_message_last,
     .message_former = disk_message_former,
     .message_head = disk_message_head,
+    .message_count = disk_message_count,
+    .message_place = disk_message_place,
     .message_range = disk_message_range,
     .message_seats = disk_message_seats,
     .message_node = disk_message_node,

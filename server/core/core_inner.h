@@ -27,7 +27,7 @@ struct conn {
     struct device *device;   /* NULL: unknown */
     struct account *account; /* NULL until welcome */
     uint64_t session;
-    int64_t started;               /* when it logged in */
+    uint64_t before;               /* entries of all rooms that were there when it logged in */
     uint8_t login[SESSION_ID_LEN]; /* its row among the logins */
     uint64_t entries;              /* that were numbered for it */
     struct conn *next;             /* of the account */
@@ -251,7 +251,7 @@ void presence_tell(struct core *c, struct account *a, bool online);
 
 /* --- the evidence key (core_sign.c) --- */
 
-/* Has it signed; done is called in a later batch. NULL: no memory, the core has failed. */
+/* Has it signed; done is called in a later batch. NULL: no memory. */
 struct signing *core_sign(struct core *c, struct span text, signing_done *done);
 void signed_run(struct core *c, const struct job *j);
 void signings_free(struct core *c);

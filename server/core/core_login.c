@@ -153,9 +153,10 @@ static int login_record(struct ask *a, const struct device *d, const struct hash
                             .relay_fp = a->k->auth.relay_cert,
                             .started = a->c->now};
 
-    a->k->started = l.started;
     account_session(l.session, &a->k->auth.exporter);
     memcpy(a->k->login, l.session, sizeof l.session);
+    if (STORE(a->c, message_count, &a->k->before) < 0)
+        return -1;
     return STORE(a->c, login_put, &l);
 }
 

@@ -25,6 +25,14 @@ static int64_t time_of(struct core *c, const struct room *r, uint64_t number)
     return time;
 }
 
+/* Was it numbered since that login? Clocks are set back; what is there stays in front of it. */
+static bool since_login(struct core *c, const struct conn *k, const struct room *r, uint64_t number)
+{
+    uint64_t place = 0;
+
+    return STORE(c, message_place, &r->row.id, number, &place) == 1 && place > k->before;
+}
+
 static bool head_is(struct core *c, const struct room *r, uint64_t number, const struct hash *head)
 {
     struct hash is;
@@ -44,7 +52,7 @@ static const char *entries_lie(struct ask *a, const struct member *m, const stru
         return "base: not the head before the first entry";
     if (!head_is(a->c, r, x->last, &x->head))
         return "transcript_hash: not the head of the last entry";
-    if (time_of(a->c, r, x->first) < a->k->started)
+    if (!since_login(a->c, a->k, r, x->first))
         return "first_seqno: from before this session";
     if (time_of(a->c, r, x->last) > x->created)
         return "created_at: before the last entry was there";
@@ -62,21 +70,24 @@ static const char *tree_lie(struct core *c, const struct room *r, const struct r
                : "tree_root: not the root of so many entries";
 }
 
-/* A client's receipts of a room follow each other. One that we were not shown may stand between;
- * what none may do is to leave out, or take a second time, one that we sealed. */
+/* A client's receipts of a room follow each other, and so do their entries. One that we were not
+ * shown may stand between; what none may do is to leave out one that we sealed, or to take its
+ * place or its entries a second time. */
 static const char *chain_lie(struct core *c, const struct receipt *x)
 {
     static const struct hash none;
     struct room_id room;
-    struct hash last;
+    struct store_place at;
     struct store_receipt known;
 
     memcpy(room.b, x->room, sizeof room.b);
-    if (STORE(c, receipt_last, &room, &x->signer, &last) != 1 || hash_same(&last, &x->previous))
+    if (STORE(c, receipt_place, &room, &x->signer, &x->previous, &at) != 1)
         return NULL;
-    return hash_same(&x->previous, &none) || STORE(c, receipt_get, &x->previous, &known) == 1
-               ? "previous: another receipt of this room has been sealed since"
-               : NULL;
+    if (at.taken ||
+        (!hash_same(&at.hash, &x->previous) &&
+         (hash_same(&x->previous, &none) || STORE(c, receipt_get, &x->previous, &known) == 1)))
+        return "previous: another receipt of this room has been sealed since";
+    return x->first <= at.last ? "first_seqno: sealed before, in another receipt" : NULL;
 }
 
 /* --- sealing --- */
@@ -107,7 +118,10 @@ static int login_seal(struct core *c, const struct store_receipt *row, const str
     struct store_login l;
     struct hash next = x->head;
 
-    if (STORE(c, login_get, row->session, &l) != 1)
+    int found = STORE(c, login_get, row->session, &l);
+    if (found == 0)
+        core_fail(c, &(struct err){ERR_DATA, "the store: a session without its login"});
+    if (found != 1)
         return -1;
     if (l.has_transcript) {
         const struct span both[] = {span_of(l.transcript.b, HASH_LEN),
@@ -155,6 +169,7 @@ static struct store_receipt *row_new(const struct ask *a, const struct room *r,
                                      const struct hash *hash)
 {
     const struct f_seal *f = &a->j->frame.u.seal;
+    const struct receipt *x = &a->j->receipt;
     const struct receipt_seal seal = {RECEIPT_RELAY, a->c->signer,
                                       a->c->now > r->latest ? a->c->now : r->latest};
     struct store_receipt *row = calloc(1, sizeof *row);
@@ -164,6 +179,8 @@ static struct store_receipt *row_new(const struct ask *a, const struct room *r,
     row->hash = *hash;
     row->room = r->row.id;
     row->fp = a->k->device->row.fp;
+    row->previous = x->previous;
+    row->last = x->last;
     memcpy(row->session, a->k->login, sizeof row->session);
     memcpy(row->text, f->receipt.p, f->receipt.n);
     memcpy(row->client, f->seal.p, f->seal.n);
@@ -173,6 +190,7 @@ static struct store_receipt *row_new(const struct ask *a, const struct room *r,
     return row;
 }
 
+/* Without memory it is for later: nobody but who asked has to do with it. */
 static void seal_sign(struct ask *a, const struct room *r, const struct hash *hash)
 {
     struct store_receipt *row = row_new(a, r, hash);
@@ -183,7 +201,7 @@ static void seal_sign(struct ask *a, const struct room *r, const struct hash *ha
         g = core_sign(a->c, span_of(all.b, all.n), seal_done);
     if (g == NULL) {
         free(row);
-        core_fail(a->c, &(struct err){0});
+        ask_error(a, CODE_BUSY, "no memory to have it signed");
         return;
     }
     g->receipt = row;

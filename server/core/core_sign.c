@@ -25,7 +25,6 @@ struct signing *core_sign(struct core *c, struct span text, signing_done *done)
     if (g == NULL || !HASH_ADDED(hh, g)) {
         if (g != NULL)
             signing_free(g);
-        core_fail(c, &(struct err){0});
         return NULL;
     }
     effect_add(c, EFFECT_SIGN, g->ticket)->frame = shared_ref(g->text);

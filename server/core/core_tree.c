@@ -126,8 +126,10 @@ static void checkpoint_sign(struct core *c, struct room *r)
     p.time = c->now > r->latest ? c->now : r->latest;
     memcpy(p.room, r->row.id.b, sizeof p.room);
     struct signing *g = core_sign(c, span_of(text, checkpoint_put(text, &p)), checkpoint_done);
-    if (g == NULL)
+    if (g == NULL) {
+        core_fail(c, &(struct err){0});
         return;
+    }
     g->room = r->row.id;
     r->signing = true;
     r->wanted = false;

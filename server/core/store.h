@@ -75,11 +75,20 @@ struct store_receipt {
     struct hash hash; /* key: SHA-256 of its text */
     uint8_t session[SESSION_ID_LEN];
     struct room_id room;
-    struct hash fp; /* the client's certificate */
+    struct hash fp;       /* the client's certificate */
+    struct hash previous; /* unique in its room, for its fp: one receipt in one place */
+    uint64_t last;        /* number of its last entry */
     char text[RECEIPT_MAX + 1];
     char client[RECEIPT_SEAL_MAX + 1], relay[RECEIPT_SEAL_MAX + 1]; /* seals */
     uint8_t client_sig[SIG_MAX], relay_sig[SIG_MAX];
     size_t client_sig_n, relay_sig_n;
+};
+
+/* Where the next receipt of a room by a certificate belongs. */
+struct store_place {
+    struct hash hash; /* of the one that was added last, */
+    uint64_t last;    /* and number of its last entry */
+    bool taken;       /* one is there that names the `previous` in question */
 };
 
 struct store_room {
@@ -219,9 +228,9 @@ struct store_ops {
 
     int (*receipt_add)(void *db, const struct store_receipt *row, struct err *e);
     int (*receipt_get)(void *db, const struct hash *hash, struct store_receipt *out, struct err *e);
-    /* The one that was added last, of a room by a certificate. */
-    int (*receipt_last)(void *db, const struct room_id *room, const struct hash *fp,
-                        struct hash *hash, struct err *e);
+    /* 0: none of the room by that certificate was added. */
+    int (*receipt_place)(void *db, const struct room_id *room, const struct hash *fp,
+                         const struct hash *previous, struct store_place *out, struct err *e);
 
     int (*room_put)(void *db, const struct store_room *row, struct err *e);
     int (*room_each)(void *db, store_each_room *each, void *ctx, struct err *e);
@@ -240,6 +249,10 @@ struct store_ops {
                           store_each_message *each, void *ctx, struct err *e);
     int (*message_head)(void *db, const struct room_id *room, uint64_t number, struct hash *out,
                         struct err *e);
+    /* How many there are, of all rooms; how many there were with this one. No clock is in it. */
+    int (*message_count)(void *db, uint64_t *out, struct err *e);
+    int (*message_place)(void *db, const struct room_id *room, uint64_t number, uint64_t *out,
+                         struct err *e);
     /* Numbers first .. last upwards, or downwards when first > last. */
     int (*message_range)(void *db, const struct room_id *room, uint64_t first, uint64_t last,
                          store_each_message *each, void *ctx, struct err *e);

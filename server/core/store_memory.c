@@ -564,24 +564,29 @@ static int memory_receipt_add(void *db, const struct store_receipt *row, struct 
 
     EACH(m, RECEIPTS, struct store_receipt, x)
     {
-        if (hash_same(&x->hash, &row->hash))
-            return err_set(e, ERR_LOCAL, "the store: this receipt is there already");
+        if (hash_same(&x->hash, &row->hash) ||
+            (same_id(&x->room, &row->room) && hash_same(&x->fp, &row->fp) &&
+             hash_same(&x->previous, &row->previous)))
+            return unique(e);
     }
     return row_put(m, RECEIPTS, m->t[RECEIPTS].n, row, sizeof *row, e);
 }
 
-static int memory_receipt_last(void *db, const struct room_id *room, const struct hash *fp,
-                               struct hash *hash, struct err *e)
+static int memory_receipt_place(void *db, const struct room_id *room, const struct hash *fp,
+                                const struct hash *previous, struct store_place *out, struct err *e)
 {
     struct memory *m = db;
     int found = 0;
 
     (void)e;
+    *out = (struct store_place){.taken = false};
     EACH(m, RECEIPTS, struct store_receipt, x)
     {
         if (!same_id(&x->room, room) || !hash_same(&x->fp, fp))
             continue;
-        *hash = x->hash;
+        out->hash = x->hash;
+        out->last = x->last;
+        out->taken |= hash_same(&x->previous, previous);
         found = 1;
     }
     return found;
@@ -781,6 +786,31 @@ static int memory_message_head(void *db, const struct room_id *room, uint64_t nu
         return 0;
     *out = g->head;
     return 1;
+}
+
+static int memory_message_count(void *db, uint64_t *out, struct err *e)
+{
+    const struct memory *m = db;
+
+    (void)e;
+    *out = m->t[MESSAGES].n;
+    return 1;
+}
+
+static int memory_message_place(void *db, const struct room_id *room, uint64_t number,
+                                uint64_t *out, struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    EACH(m, MESSAGES, struct store_message, g)
+    {
+        if (g->number == number && same_id(&g->room, room)) {
+            *out = g_at + 1;
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static int memory_message_range(void *db, const struct room_id *room, uint64_t first, uint64_t last,
@@ -1056,7 +1086,7 @@ const struct store_ops store_memory = {
     .login_seal = memory_login_seal,
     .receipt_add = memory_receipt_add,
     .receipt_get = memory_receipt_get,
-    .receipt_last = memory_receipt_last,
+    .receipt_place = memory_receipt_place,
     .room_put = memory_room_put,
     .room_each = memory_room_each,
     .member_put = memory_member_put,
@@ -1066,6 +1096,8 @@ const struct store_ops store_memory = {
     .message_last = memory_message_last,
     .message_former = memory_message_former,
     .message_head = memory_message_head,
+    .message_count = memory_message_count,
+    .message_place = memory_message_place,
     .message_range = memory_message_range,
     .message_seats = memory_message_seats,
     .message_node = memory_message_node,

@@ -38,17 +38,21 @@ static struct hash head_of(struct client *c, uint64_t number, struct hash *root)
     struct hash head = {{0}};
     struct tree t = {0};
 
-    if (number == 0)
-        return head;
-    client_say(
-        c, F_HISTORY_ASK,
-        &(struct f_history_ask){.id = 9, .room = room, .has_after = true, .count = HISTORY_MAX});
-    const struct f_history *h = &client_got(c, F_HISTORY)->u.history;
-    for (size_t i = 0; i < h->entries_n && h->entries[i].number <= number; i++) {
-        struct hash leaf;
-        transcript_leaf(&leaf, h->entries[i].line, h->entries[i].time);
-        tree_add(&t, &leaf, NULL);
-        entry_head_next(&head, h->entries[i].line, h->entries[i].time);
+    while (t.size < number) {
+        client_say(
+            c, F_HISTORY_ASK,
+            &(struct f_history_ask){
+                .id = 9, .room = room, .has_after = true, .after = t.size, .count = HISTORY_MAX});
+        const struct f_history *h = &client_got(c, F_HISTORY)->u.history;
+        size_t before = t.size;
+        for (size_t i = 0; i < h->entries_n && h->entries[i].number <= number; i++) {
+            struct hash leaf;
+            transcript_leaf(&leaf, h->entries[i].line, h->entries[i].time);
+            tree_add(&t, &leaf, NULL);
+            entry_head_next(&head, h->entries[i].line, h->entries[i].time);
+        }
+        if (t.size == before)
+            break; /* there are not so many, or they begin later */
     }
     if (root != NULL)
         *root = tree_head(&t).root;
@@ -440,6 +444,31 @@ static void what_was_said_before_the_session_is_refused(void **state)
     (void)sealed(c, &x);
 }
 
+/* Whatever became of the relay's clock: the session is what came after its login. */
+static void a_clock_set_back_refuses_no_honest_receipt(void **state)
+{
+    int64_t then = r->now;
+    (void)state;
+
+    struct client *c = client_again(a);
+    client_login(c);
+    client_flush(c);
+    pen.c = c;
+    r->now = then - 3600 * 1000;
+    (void)pen_say(&pen, "an hour before the login");
+    struct receipt x = honest(c, 5, 5);
+    ask(c, &x);
+    (void)sealed(c, &x);
+    c = client_again(c); /* nor is what was there then of this one, which has an earlier date */
+    r->now = then - 60 * 1000;
+    client_login(c);
+    client_flush(c);
+    x = honest(c, 4, 4);
+    x.created = then;
+    ask(c, &x);
+    refused(c, CODE_DENIED, "first_seqno: from before this session");
+}
+
 static void a_receipt_of_another_connection_is_refused(void **state)
 {
     const struct receipt x = honest(a, 1, 4);
@@ -522,6 +551,46 @@ static void receipts_follow_each_other(void **state)
     (void)sealed(a, &z);
 }
 
+/* Nor behind one that nobody but the client has seen, if it was ever made. */
+static void behind_an_unknown_one_there_is_one_place(void **state)
+{
+    struct receipt x = honest(a, 1, 2), y = honest(a, 3, 4);
+    (void)state;
+
+    x.previous = y.previous = (struct hash){{5}};
+    ask(a, &x);
+    (void)sealed(a, &x);
+    ask(a, &y);
+    refused(a, CODE_DENIED, "previous: another receipt of this room has been sealed since");
+    y.previous = hash_of(&x);
+    ask(a, &y);
+    (void)sealed(a, &y);
+}
+
+/* An entry is in one receipt of a certificate that was sealed, whatever the place of others. */
+static void no_entry_is_sealed_twice(void **state)
+{
+    static const uint64_t again[][2] = {{1, 4}, {1, 2}, {2, 2}, {2, 4}};
+    struct receipt x = honest(a, 1, 2), y;
+    (void)state;
+
+    ask(a, &x);
+    (void)sealed(a, &x);
+    for (size_t i = 0; i < COUNT(again); i++) {
+        y = honest(a, again[i][0], again[i][1]);
+        y.previous = hash_of(&x);
+        ask(a, &y);
+        refused(a, CODE_DENIED, "first_seqno: sealed before");
+        y.previous = (struct hash){{7}};
+        ask(a, &y);
+        refused(a, CODE_DENIED, "first_seqno: sealed before");
+    }
+    y = honest(a, 3, 4);
+    y.previous = hash_of(&x);
+    ask(a, &y);
+    (void)sealed(a, &y);
+}
+
 /* Two in the same place, both under way: one of them is sealed. */
 static void two_in_one_place_are_not_both_sealed(void **state)
 {
@@ -570,6 +639,16 @@ static void who_is_gone_meanwhile_is_no_trouble(void **state)
     assert_true(login_row(a).has_transcript);
 }
 
+/* One more entry, and the receipt of it behind that one. */
+static void next_entry(struct receipt *x)
+{
+    struct hash previous = hash_of(x);
+
+    (void)pen_say(&pen, "more");
+    *x = honest(a, x->last + 1, x->last + 1);
+    x->previous = previous;
+}
+
 /* Receipts of one account do not keep the notary from others for ever. */
 static void an_account_has_its_share_of_seals(void **state)
 {
@@ -579,14 +658,14 @@ static void an_account_has_its_share_of_seals(void **state)
     for (unsigned i = 0; i < SEALS_BURST; i++) {
         ask(a, &x);
         (void)sealed(a, &x);
-        x.previous = hash_of(&x);
+        next_entry(&x);
     }
     ask(a, &x);
     refused(a, CODE_BUSY, "too many");
     struct client *b = client_member(r, "bob");
     client_enter(b, "lobby");
     client_flush(a);
-    struct receipt y = honest(b, 5, 5);
+    struct receipt y = honest(b, x.last + 1, x.last + 1);
     ask(b, &y);
     (void)sealed(b, &y);
     relay_turn(r);
@@ -608,17 +687,20 @@ static void the_queue_of_all_is_bounded(void **state)
         who[i] = client_member(r, name);
         client_enter(who[i], "lobby");
     }
+    client_flush(a);
+    const uint64_t all = 4 + COUNT(who) + 1; /* of the sessions of all of them */
+    (void)pen_say(&pen, "more");
     for (unsigned i = 0; i < SEALS_WAITING; i++) {
         struct client *c = who[i / SEALS_BURST];
         client_flush(c);
-        struct receipt x = honest(c, 5, 5);
+        struct receipt x = honest(c, all, all);
         x.created += i;
         ask(c, &x);
         assert_true(client_quiet(c));
     }
     struct client *last = who[COUNT(who) - 1];
     client_flush(last);
-    struct receipt x = honest(last, 7, 7);
+    struct receipt x = honest(last, all, all);
     ask(last, &x);
     refused(last, CODE_BUSY, "too many");
 }
@@ -666,11 +748,14 @@ int main(void)
         TEST(a_signature_that_is_wrong_is_refused),
         TEST(what_is_no_receipt_ends_the_connection),
         TEST(what_was_said_before_the_session_is_refused),
+        TEST(a_clock_set_back_refuses_no_honest_receipt),
         TEST(a_receipt_of_another_connection_is_refused),
         TEST(strangers_to_a_room_get_no_seal),
         TEST(what_one_may_not_read_is_not_sealed),
         TEST(of_an_ephemeral_room_there_is_none),
         TEST(receipts_follow_each_other),
+        TEST(behind_an_unknown_one_there_is_one_place),
+        TEST(no_entry_is_sealed_twice),
         TEST(two_in_one_place_are_not_both_sealed),
         TEST(without_a_signature_it_is_for_later),
         TEST(who_is_gone_meanwhile_is_no_trouble),

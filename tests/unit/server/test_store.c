@@ -359,6 +359,8 @@ static void test_messages(void **state)
     struct store_room got;
     (void)state;
     fill();
+    assert_int_equal(OP(message_count, &sum), 1);
+    assert_int_equal(sum, 0);
     assert_int_equal(OP(room_each, room_look, &got), 0);
     assert_int_equal(tip_seen.number, 0);
     m[4].why = str_of("policy");
@@ -399,6 +401,13 @@ static void test_messages(void **state)
     assert_int_equal(OP(message_head, &id, 3, &head), 1);
     assert_memory_equal(&head, &m[2].head, sizeof head);
     assert_int_equal(OP(message_head, &id, 6, &head), 0);
+    uint64_t place = 9;
+    assert_int_equal(OP(message_count, &place), 1);
+    assert_int_equal(place, COUNT(m));
+    assert_int_equal(OP(message_place, &id, 4, &place), 1);
+    assert_int_equal(place, 4);
+    assert_int_equal(OP(message_place, &id, 6, &place), 0);
+    assert_int_equal(OP(message_place, &other, 4, &place), 0);
 }
 
 static void test_messages_are_unique(void **state)
@@ -803,6 +812,8 @@ static struct store_receipt receipt(uint8_t id, uint8_t session)
                               .session = {session},
                               .room = {{7}},
                               .fp = {{11}},
+                              .previous = {{0, id}},
+                              .last = 10U * id,
                               .client = "role client\n",
                               .relay = "role relay\n",
                               .client_sig = {1, id},
@@ -818,22 +829,32 @@ static void test_receipts(void **state)
     struct store_receipt a = receipt(2, 1), b = receipt(1, 1), got;
     struct store_login l = login(1, 100), is;
     struct room_id other = {{8}};
-    struct hash last, h = {{3}};
+    struct store_place at;
+    struct hash h = {{3}};
     (void)state;
     fill();
     assert_int_equal(OP(login_put, &l), 0);
-    assert_int_equal(OP(receipt_last, &a.room, &a.fp, &last), 0);
+    assert_int_equal(OP(receipt_place, &a.room, &a.fp, &h, &at), 0);
     assert_int_equal(OP(receipt_get, &a.hash, &got), 0);
     assert_int_equal(OP(receipt_add, &a), 0);
     assert_int_equal(OP(receipt_add, &b), 0);
     assert_int_equal(OP(receipt_add, &a), -1); /* once */
     err_clear(&e);
+    struct store_receipt second = receipt(4, 1);
+    second.previous = a.previous; /* and one in a place */
+    assert_int_equal(OP(receipt_add, &second), -1);
+    err_clear(&e);
     assert_int_equal(OP(receipt_get, &a.hash, &got), 1);
     assert_memory_equal(&got, &a, sizeof a);
-    assert_int_equal(OP(receipt_last, &a.room, &a.fp, &last), 1);
-    assert_memory_equal(&last, &b.hash, sizeof last); /* by when it came */
-    assert_int_equal(OP(receipt_last, &other, &a.fp, &last), 0);
-    assert_int_equal(OP(receipt_last, &a.room, &h, &last), 0);
+    assert_int_equal(OP(receipt_place, &a.room, &a.fp, &h, &at), 1);
+    assert_memory_equal(&at.hash, &b.hash, sizeof at.hash); /* by when it came */
+    assert_int_equal(at.last, b.last);
+    assert_false(at.taken);
+    assert_int_equal(OP(receipt_place, &a.room, &a.fp, &a.previous, &at), 1);
+    assert_true(at.taken);
+    assert_memory_equal(&at.hash, &b.hash, sizeof at.hash);
+    assert_int_equal(OP(receipt_place, &other, &a.fp, &a.previous, &at), 0);
+    assert_int_equal(OP(receipt_place, &a.room, &h, &a.previous, &at), 0);
     assert_int_equal(OP(login_get, l.session, &is), 1);
     assert_memory_equal(&is, &l, sizeof l);
     assert_int_equal(OP(login_seal, l.session, &h), 0);
