@@ -264,6 +264,8 @@ void engine_linked(struct engine *g, const struct engine_peer *peer)
     engine_lost(g);
     g->peer = *peer;
     account_session(g->session, &peer->exporter);
+    for (size_t i = 0; i < g->rooms_n; i++) /* what came before is of another session */
+        g->rooms[i]->session_from = 0;
     g->phase = ENGINE_HELLO;
     g->closing = false;
     g->heard = engine_mono(g);

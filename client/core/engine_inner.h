@@ -102,7 +102,7 @@ struct room {
     struct engine_room pub;
     struct keep_room kept;
     uint64_t from;         /* first number we may read */
-    uint64_t session_from; /* first number that no receipt of ours covers; 0: not known yet */
+    uint64_t session_from; /* first number that no receipt of this session covers; 0: not in it */
     uint64_t entered; /* last number when the relay said that we are in: leaves before are past */
     struct hash from_head; /* head(from - 1), as the relay says */
     bool away; /* from leaves a gap behind what we verified: the roll must say that we had left */
@@ -360,7 +360,6 @@ int receipt_give(struct engine *g, const struct sealing *s, const struct engine_
                  struct err *e);
 
 /* engine_seal.c; -1: closing */
-void receipt_begin(struct engine *g); /* behind a welcome: what is said from now on */
 int take_sealed(struct engine *g, struct frame *f);
 int seal_signer(struct engine *g, uint64_t ask); /* a certificate that was asked for is here */
 int seal_failed(struct engine *g, const struct ask *a, const char *why);

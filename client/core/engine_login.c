@@ -208,7 +208,6 @@ int login_welcome(struct engine *g, struct frame *f)
     for (size_t i = 0; i < g->rooms_n; i++)
         if (!g->rooms[i]->pub.joined && g->rooms[i]->pub.name[0] != '\0')
             event_room(g, ENGINE_ROOM, g->rooms[i]);
-    receipt_begin(g);
     if (ephemeral_settle(g) < 0)
         return -1;
     login_ready(g);

@@ -342,6 +342,8 @@ static void room_copy(struct room *r, const struct f_room_info *info)
     snprintf(r->pub.topic, sizeof r->pub.topic, "%.*s", (int)info->topic.n, info->topic.p);
     r->pub.joined = true;
     r->pub.last = r->entered = info->number;
+    if (r->session_from == 0) /* what is numbered from now on belongs to this session */
+        r->session_from = info->number + 1;
     r->from = info->from == 0 ? 1 : info->from;
     r->from_head = r->from > 1 ? info->head : (struct hash){{0}};
     r->is_signed = info->is_signed;

@@ -7,20 +7,12 @@
 
 /* --- what is sealed --- */
 
-void receipt_begin(struct engine *g)
-{
-    for (size_t i = 0; i < g->rooms_n; i++)
-        g->rooms[i]->session_from = g->rooms[i]->pub.joined ? g->rooms[i]->entered + 1 : 0;
-}
-
 /* Was anything said there that no receipt covers? */
 static bool unsealed(struct room *r)
 {
-    if (r->session_from == 0 && r->pub.joined && r->kept.based)
-        r->session_from = r->kept.first; /* we came in while the session went on */
     if (r->session_from == 0 || !r->kept.based || r->pub.broken || r->kept.number < r->session_from)
         return false;
-    if (r->session_from < r->kept.first)
+    if (r->session_from < r->kept.first) /* we may not read what was said before we came again */
         r->session_from = r->kept.first;
     return true;
 }
@@ -58,6 +50,8 @@ static void relay_ask(struct engine *g, struct sealing *s, const struct room *r)
                              span_of(own->sig, own->sig_n)};
     s->ask = ask_put(g, a, &f, &e);
     s->until = engine_mono(g) + SEAL_WAIT_MS;
+    if (s->ask == 0)
+        finish(g, s);
 }
 
 int engine_seal(struct engine *g, bool all, struct err *e)
@@ -125,13 +119,32 @@ static struct sealing *sealing_find(struct engine *g, uint64_t ask)
     return NULL;
 }
 
-/* Its seal is not what it should be: whoever checks the receipt would refuse all of it. */
-static int relay_bad(struct engine *g, struct sealing *s, const char *why)
+/* Its seal is not what it should be: whoever checks the receipt would refuse all of it. Or that
+ * cannot be told: then nobody is accused. */
+static int relay_bad(struct engine *g, struct sealing *s, const struct err *why)
 {
     const struct room *r = sealing_room(g, s);
 
     s->by[RECEIPT_RELAY] = (struct sealing_by){.sig_n = 0};
-    event_text(g, ENGINE_ALARM, r, "the relay's seal on our receipt is not valid: %s", why);
+    if (why->code == ERR_PEER || why->code == ERR_DATA || why->code == ERR_AUTH)
+        event_text(g, ENGINE_ALARM, r, "the relay's seal on our receipt is not valid: %s",
+                   why->text);
+    else
+        event_text(g, ENGINE_NOTE, r, "the relay's seal on our receipt could not be checked: %s",
+                   why->text);
+    finish(g, s);
+    return 0;
+}
+
+/* It is good, and as right about the time as its clock, which we cannot set. */
+static int relay_good(struct engine *g, struct sealing *s)
+{
+    int64_t ahead = s->by[RECEIPT_RELAY].seal.time - engine_now(g);
+
+    if (ahead > TS_FUTURE_MS)
+        event_text(g, ENGINE_NOTE, sealing_room(g, s),
+                   "the relay dated its seal %lld min ahead of this computer's clock",
+                   (long long)ahead / 60000);
     finish(g, s);
     return 0;
 }
@@ -186,10 +199,9 @@ static int relay_settle(struct engine *g, struct sealing *s, bool asked)
         s->ask = a->id;
         return engine_put(g, F_SIGNER_ASK, &f);
     }
-    if (good <= 0)
-        return relay_bad(g, s, e.code == ERR_NONE ? "its signer is unknown" : e.text);
-    finish(g, s);
-    return 0;
+    if (good == 0 && e.code == ERR_NONE)
+        err_set(&e, ERR_PEER, "its signer is unknown");
+    return good <= 0 ? relay_bad(g, s, &e) : relay_good(g, s);
 }
 
 int take_sealed(struct engine *g, struct frame *f)
@@ -203,8 +215,7 @@ int take_sealed(struct engine *g, struct frame *f)
     ask_done(g, a, ERR_NONE, NULL);
     if (s == NULL) /* it comes too late */
         return 0;
-    return relay_take(s, &f->u.sealed, &e) < 0 ? relay_bad(g, s, e.text)
-                                               : relay_settle(g, s, false);
+    return relay_take(s, &f->u.sealed, &e) < 0 ? relay_bad(g, s, &e) : relay_settle(g, s, false);
 }
 
 int seal_signer(struct engine *g, uint64_t ask)

@@ -171,6 +171,45 @@ static void receipts_follow_each_other(void **state)
     done(s);
 }
 
+/* Of a room that is entered in mid-session, what was numbered since: not its history. */
+static void a_room_entered_meanwhile_begins_there(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    evidence_on(s, &v);
+    v.seal_role = RECEIPT_RELAY;
+    stage_log(s, stage_write(s, BOB, "long before"));
+    s->gone = true;
+    stage_login(s);
+    stage_log(s, stage_write(s, BOB, "before she came"));
+    s->gone = false;
+    uint64_t before = s->log_n;
+    assert_true(engine_room_join(s->g, str_of("ops"), &e) != 0);
+    stage_serve(s);
+    stage_push(s, stage_write(s, BOB, "since"));
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(v.receipt.first, before + 1);
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay);
+    assert_int_equal(taken.last, s->log_n);
+    done(s);
+}
+
+/* What a connection left unsealed is not of the next one, whose name and link the receipt bears. */
+static void nothing_is_sealed_between_link_and_welcome(void **state)
+{
+    struct stage *s = talked(state, 2);
+    struct err e = {0};
+
+    stage_lost(s);
+    stage_link(s);
+    assert_int_equal(engine_seal(s->g, true, &e), 0);
+    stage_lost(s);
+    assert_int_equal(engine_seal(s->g, true, &e), 0);
+    done(s);
+}
+
 /* --- a relay that is not there, or will not --- */
 
 static void without_a_connection_it_is_the_clients_own(void **state)
@@ -315,7 +354,59 @@ static void a_false_seal_is_an_alarm_and_left_out(void **state)
     }
 }
 
+/* It is evidence all the same, and whoever reads it should know. */
+static void a_date_ahead_of_our_clock_is_noted(void **state)
+{
+    static const unsigned notes[] = {0, 1};
+
+    for (size_t i = 0; i < COUNT(notes); i++) {
+        struct stage *s = talked(state, 1);
+        unsigned before = s->told.notes;
+        v.seal_time = s->now + TS_FUTURE_MS + (int64_t)i;
+        assert_int_equal(seal(s), 1);
+        assert_int_equal(s->told.notes - before, notes[i]);
+        assert_int_equal(s->told.alarms, 0);
+        assert_int_equal(took(s), 1);
+        assert_true(taken.by_relay);
+        done(s);
+    }
+}
+
 /* --- our own disk --- */
+
+static bool unread;
+
+static int unread_get(void *k, const struct hash *fp, struct keep_cert *out, struct err *e)
+{
+    return unread ? err_set(e, ERR_IO, "no answer") : keep_memory_ops.cert_get(k, fp, out, e);
+}
+
+/* Whom we cannot judge we do not accuse. */
+static void a_disk_that_fails_accuses_nobody(void **state)
+{
+    struct stage *s = talked(state, 2);
+    struct keep_ops ops = keep_memory_ops;
+    struct err e = {0};
+
+    ops.cert_get = unread_get;
+    s->keep.ops = &ops;
+    stage_engine(s);
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "more"));
+    v.seal_mute = true;
+    assert_int_equal(engine_seal(s->g, true, &e), 1);
+    unsigned notes = s->told.notes;
+    unread = true;
+    v.seal_mute = false;
+    stage_serve(s);
+    unread = false;
+    assert_int_equal(v.seals, 1);
+    assert_int_equal(s->told.alarms, 0);
+    assert_int_equal(s->told.notes, notes + 1);
+    assert_int_equal(took(s), 1);
+    assert_false(taken.by_relay);
+    done(s);
+}
 
 static bool full;
 
@@ -370,6 +461,8 @@ int main(void)
         TEST(it_names_the_checkpoint_that_was_verified),
         TEST(an_unknown_signer_is_asked_for),
         TEST(receipts_follow_each_other),
+        TEST(a_room_entered_meanwhile_begins_there),
+        TEST(nothing_is_sealed_between_link_and_welcome),
         TEST(without_a_connection_it_is_the_clients_own),
         TEST(a_relay_that_refuses_is_told),
         TEST(nobody_waits_for_ever),
@@ -377,6 +470,8 @@ int main(void)
         TEST(a_seal_that_nobody_asked_for_ends_the_connection),
         TEST(of_an_ephemeral_room_the_relay_is_not_asked),
         TEST(a_false_seal_is_an_alarm_and_left_out),
+        TEST(a_date_ahead_of_our_clock_is_noted),
+        TEST(a_disk_that_fails_accuses_nobody),
         TEST(what_is_not_kept_is_shown_to_nobody),
         TEST(what_could_not_be_written_is_offered_again),
     };
