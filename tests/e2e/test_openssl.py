@@ -187,7 +187,7 @@ def test_the_relay_offers_no_session(relay, alice):
 
 # --- the client and openssl s_server ---
 
-def server(relay, *options):
+def server(relay, *options, alpn=("-alpn", "countersign-join/1")):
     """s_server with the relay's own certificate; two clients come: one learns, one trusts."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -199,7 +199,7 @@ def server(relay, *options):
                 shutil.copyfileobj(f, out)
     t = Talk("s_server", "-accept", f"127.0.0.1:{port}", "-tls1_3", "-cert",
              os.path.join(relay.dir, "relay.crt"), "-key", os.path.join(relay.dir, "relay.key"),
-             "-cert_chain", chain, "-alpn", "countersign-join/1", *options)
+             "-cert_chain", chain, *alpn, *options)
     t.until(b"ACCEPT")
     return t, port
 
@@ -230,6 +230,17 @@ def test_too_many_tickets(relay):
         out, err = p.communicate(timeout=SECONDS)
     assert p.returncode != 0
     assert "a handshake message behind the handshake" in out + err
+
+
+def test_a_server_of_no_protocol_of_ours(relay):
+    """Told at once, before its certificate: alert 120."""
+    t, port = server(relay, alpn=())
+    with t:
+        p = guest(relay, port)
+        t.until(b"alert number 120")
+        out, err = p.communicate(timeout=SECONDS)
+    assert p.returncode != 0
+    assert "the relay speaks no application protocol of ours" in out + err, (out, err)
 
 
 def test_the_verdict_may_come_under_a_new_key(relay):

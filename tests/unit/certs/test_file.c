@@ -118,6 +118,60 @@ static void nothing_is_replaced_unasked(void **state)
     assert_int_equal(entries(), 1);
 }
 
+enum { RIVALS = 4, RACES = 50 };
+
+struct rival {
+    pthread_barrier_t *start;
+    char name[8];
+    unsigned won[RACES];
+};
+
+static void *create_all(void *ctx)
+{
+    struct rival *v = ctx;
+
+    for (int i = 0; i < RACES; i++) {
+        char at[sizeof path + 8];
+        struct err e = {0};
+        snprintf(at, sizeof at, "%s.%d", path, i);
+        pthread_barrier_wait(v->start);
+        v->won[i] = file_create(at, FILE_SECRET, text(v->name), &e) == 0;
+    }
+    return NULL;
+}
+
+/* Of those who create one name at the same moment one does, and it has his bytes. */
+static void one_creates_a_name(void **state)
+{
+    struct rival v[RIVALS] = {0};
+    pthread_barrier_t start;
+    pthread_t t[RIVALS];
+    (void)state;
+
+    assert_int_equal(pthread_barrier_init(&start, NULL, RIVALS), 0);
+    for (int i = 0; i < RIVALS; i++) {
+        v[i].start = &start;
+        snprintf(v[i].name, sizeof v[i].name, "%d", i);
+        assert_int_equal(pthread_create(&t[i], NULL, create_all, &v[i]), 0);
+    }
+    for (int i = 0; i < RIVALS; i++)
+        pthread_join(t[i], NULL);
+    pthread_barrier_destroy(&start);
+    for (int n = 0; n < RACES; n++) {
+        char at[sizeof path + 8];
+        unsigned won = 0;
+        snprintf(at, sizeof at, "%s.%d", path, n);
+        for (int i = 0; i < RIVALS; i++) {
+            won += v[i].won[n];
+            if (v[i].won[n])
+                assert_holds(at, v[i].name);
+        }
+        assert_int_equal(won, 1);
+        unlink(at);
+    }
+    assert_int_equal(entries(), 0); /* no temporary file is left */
+}
+
 static void secrets_that_others_may_use_are_refused(void **state)
 {
     static const mode_t modes[] = {0644, 0640, 0604, 0660, 0602, 0601, 0610, 0777};
@@ -387,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(modes_do_not_depend_on_the_umask, each),
         cmocka_unit_test_setup(nothing_is_replaced_unasked, each),
+        cmocka_unit_test_setup(one_creates_a_name, each),
         cmocka_unit_test_setup(secrets_that_others_may_use_are_refused, each),
         cmocka_unit_test_setup(secrets_of_other_users_are_refused, each),
         cmocka_unit_test_setup(symbolic_links_are_refused, each),

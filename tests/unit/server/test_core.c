@@ -1467,6 +1467,27 @@ static void test_direct_room(void **state)
     assert_int_equal(client_got(c, F_ROOMS)->u.rooms.rooms_n, 0);
 }
 
+/* Its key in the store is no name: nobody joins by it, neither a stranger nor who is in it. */
+static void test_direct_room_by_its_key(void **state)
+{
+    struct client *a = client_member(r, "alice"), *b = client_member(r, "bob");
+    struct client *c = client_member(r, "carol");
+    char x[2 * ACCOUNT_ID_LEN + 1], y[2 * ACCOUNT_ID_LEN + 1], key[2 * sizeof x + 1];
+    (void)state;
+
+    (void)client_open(a, "bob");
+    client_flush(b);
+    hex_put(x, span_of(a->account.b, sizeof a->account.b));
+    hex_put(y, span_of(b->account.b, sizeof b->account.b));
+    for (int swap = 0; swap < 2; swap++) {
+        snprintf(key, sizeof key, "@%s%s", swap ? y : x, swap ? x : y);
+        client_say(c, F_ROOM_JOIN, &(struct f_room_join){1, str_of(key)});
+        client_error(c, CODE_NO_SUCH);
+        client_say(b, F_ROOM_JOIN, &(struct f_room_join){1, str_of(key)});
+        client_error(b, CODE_NO_SUCH);
+    }
+}
+
 /* --- who is a member --- */
 
 /* Signs any content with the client's own pen of the room. */
@@ -2126,6 +2147,7 @@ int main(void)
         TEST(test_presence),
         TEST(test_private_room),
         TEST(test_direct_room),
+        TEST(test_direct_room_by_its_key),
         TEST(test_unsigned_is_no_member),
         TEST(test_join_lies),
         TEST(test_invite_refused),

@@ -285,6 +285,28 @@ static void an_old_view_is_accepted_and_a_future_one_is_not(void **state)
     entry_made_free(&m);
 }
 
+/* A line that went out of the window with its number: it is neither numbered anew nor answered. */
+static void what_is_gone_is_not_taken_again(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    struct pen pen = pen_of(a, create(a, "smoke").id);
+    char big[40 * 1024];
+    (void)state;
+
+    struct entry_made early = pen_write(&pen, "early");
+    entry_send(a, &early);
+    (void)client_got(a, F_NUMBERED);
+    entry_send(a, &early);
+    (void)client_got(a, F_NUMBERED); /* as before, while it is there */
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    for (unsigned i = 0; i < HEADS_KEPT + 8; i++)
+        (void)pen_say(&pen, big);
+    entry_send(a, &early);
+    client_error(a, CODE_BAD_ENTRY);
+    entry_made_free(&early);
+}
+
 static void there_is_room_for_so_many(void **state)
 {
     static const char *const names[] = {"ada", "bea",  "cid",  "dora", "emil", "fay",
@@ -571,6 +593,7 @@ int main(void)
         TEST(one_account_has_so_many),
         TEST(others_are_kept_from_it_as_ever),
         TEST(an_old_view_is_accepted_and_a_future_one_is_not),
+        TEST(what_is_gone_is_not_taken_again),
         TEST(there_is_room_for_so_many),
         cmocka_unit_test(only_the_latest_are_there),
         cmocka_unit_test(big_ones_push_the_others_out),
