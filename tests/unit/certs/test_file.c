@@ -2,11 +2,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -368,6 +370,30 @@ static void half_a_line_goes_before_the_next(void **state)
     free(line);
 }
 
+/* F11: a disk that takes half of what is written, and then no more. */
+static void half_a_write_is_none(void **state)
+{
+    struct rlimit was, half;
+    struct err e[3] = {{0}};
+    (void)state;
+
+    assert_int_equal(file_append(path, FILE_SECRET, str_of("0123"), &e[0]), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    half = (struct rlimit){10, was.rlim_max};
+    void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &half), 0);
+    int created = file_create(other, FILE_SECRET, text("0123456789abcdef"), &e[0]);
+    int replaced = file_replace(path, FILE_SECRET, text("0123456789abcdef"), &e[1]);
+    int appended = file_append(path, FILE_SECRET, str_of("456789abcdef"), &e[2]);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    signal(SIGXFSZ, before);
+    assert_int_equal(created + replaced + appended, -3);
+    for (size_t i = 0; i < COUNT(e); i++)
+        assert_int_equal(e[i].code, ERR_IO);
+    assert_holds(path, "0123\n");
+    assert_int_equal(entries(), 1); /* no temporary file is left */
+}
+
 static void directories_belong_to_us_alone(void **state)
 {
     char deep[96];
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test_setup(only_regular_files_are_read_or_written, each),
         cmocka_unit_test_setup(reading_has_a_bound, each),
         cmocka_unit_test_setup(half_a_line_goes_before_the_next, each),
+        cmocka_unit_test_setup(half_a_write_is_none, each),
         cmocka_unit_test_setup(directories_belong_to_us_alone, each),
         cmocka_unit_test_setup(a_lock_keeps_other_processes_out, each),
         cmocka_unit_test_setup(paths_have_bounds, each),
