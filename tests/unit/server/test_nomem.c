@@ -165,52 +165,100 @@ static struct session *session_of_guest(void)
     return s;
 }
 
+/* A loop with one guest on it. */
+struct stand {
+    struct gate_limits limits;
+    _Atomic uint64_t newcomer_ms, out_max;
+    struct rng rng;
+    struct loop *l;
+    struct conn *c;
+    int peer; /* his end */
+};
+
+static void stand_up(struct stand *d)
+{
+    struct guest g = {.source = {{1}}, .text = "192.0.2.1"};
+    int fds[2];
+
+    d->limits = (struct gate_limits){10, 10, 10};
+    d->newcomer_ms = 30000;
+    d->out_max = LINK_OUT_MAX;
+    d->rng = rng_system();
+    d->l = calloc(1, sizeof *d->l);
+    d->l->env = (struct loop_env){.gate = gate_new(&d->limits, &d->rng),
+                                  .log = log_new(open("/dev/null", O_WRONLY)),
+                                  .newcomer_ms = &d->newcomer_ms,
+                                  .out_max = &d->out_max};
+    assert_int_equal(uv_loop_init(&d->l->uv), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    g.fd = fds[0];
+    d->peer = fds[1];
+    assert_int_equal(gate_enter(d->l->env.gate, &g.source), GATE_IN);
+    conn_welcome(d->l, 7, &g);
+    d->c = d->l->conns;
+    assert_non_null(d->c);
+    d->c->session = session_of_guest();
+}
+
+/* He is gone, and the core hears so. */
+static void stand_down(struct stand *d)
+{
+    struct gate_counts counts;
+
+    assert_null(d->l->conns);
+    assert_int_equal(d->l->jobs.n, 1);
+    assert_int_equal(d->l->jobs.first->kind, JOB_GONE);
+    assert_int_equal(d->l->jobs.first->conn, 7);
+    gate_counts(d->l->env.gate, &counts);
+    assert_int_equal(counts.conns, 0);
+    jobs_free(&d->l->jobs);
+    uv_run(&d->l->uv, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&d->l->uv), 0);
+    log_free(d->l->env.log);
+    gate_free(d->l->env.gate);
+    close(d->peer);
+    free(d->l);
+}
+
 /* The core hears of it when there is: else that member would be there for ever. */
 static void an_end_is_told_later(void **state)
 {
-    const struct gate_limits limits = {10, 10, 10};
-    _Atomic uint64_t newcomer_ms = 30000, out_max = LINK_OUT_MAX;
-    struct rng rng = rng_system();
-    struct loop *l = calloc(1, sizeof *l);
-    struct guest g = {.source = {{1}}, .text = "192.0.2.1"};
-    struct gate_counts counts;
-    int fds[2];
+    struct stand d;
     char byte;
     (void)state;
 
-    l->env = (struct loop_env){.gate = gate_new(&limits, &rng),
-                               .log = log_new(open("/dev/null", O_WRONLY)),
-                               .newcomer_ms = &newcomer_ms,
-                               .out_max = &out_max};
-    assert_int_equal(uv_loop_init(&l->uv), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    g.fd = fds[0];
-    assert_int_equal(gate_enter(l->env.gate, &g.source), GATE_IN);
-    conn_welcome(l, 7, &g);
-    struct conn *c = l->conns;
-    assert_non_null(c);
-    c->session = session_of_guest();
+    stand_up(&d);
     memory_for(0);
-    conn_destroy(c, "cut");
-    conn_tick(c, 0, clock_ticks()); /* nor now */
+    conn_destroy(d.c, "cut");
+    conn_tick(d.c, 0, clock_ticks()); /* nor now */
     memory_back();
-    assert_int_equal(l->jobs.n, 0);
-    assert_ptr_equal(l->conns, c);
-    assert_int_equal(read(fds[1], &byte, 1), 0); /* the peer knows */
-    conn_tick(c, 0, clock_ticks());
-    assert_null(l->conns);
-    assert_int_equal(l->jobs.n, 1);
-    assert_int_equal(l->jobs.first->kind, JOB_GONE);
-    assert_int_equal(l->jobs.first->conn, 7);
-    gate_counts(l->env.gate, &counts);
-    assert_int_equal(counts.conns, 0);
-    jobs_free(&l->jobs);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&l->uv), 0);
-    log_free(l->env.log);
-    gate_free(l->env.gate);
-    close(fds[1]);
-    free(l);
+    assert_int_equal(d.l->jobs.n, 0);
+    assert_ptr_equal(d.l->conns, d.c);
+    assert_int_equal(read(d.peer, &byte, 1), 0); /* the peer knows */
+    conn_tick(d.c, 0, clock_ticks());
+    stand_down(&d);
+}
+
+/* What cannot wait for its reader ends his connection: no frame is left out of the middle. */
+static void a_queue_does_not_grow(void **state)
+{
+    struct stand d;
+    char byte;
+    (void)state;
+
+    stand_up(&d);
+    struct shared *frame = shared_new(span_of("frame", 5));
+    assert_non_null(frame);
+    d.c->state = CONN_OPEN;
+    for (unsigned n = 0; n < 16; n++) /* as many as have room at first */
+        conn_send(d.c, frame);
+    assert_ptr_equal(d.l->conns, d.c);
+    memory_for(1); /* the next allocation, and no other */
+    conn_send(d.c, frame);
+    memory_back();
+    shared_unref(frame);
+    assert_int_equal(read(d.peer, &byte, 1), 0);
+    stand_down(&d);
 }
 
 /* --- the core: it says why it ends, and what it was at has not happened --- */
@@ -431,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_room_is_not_entered),
         cmocka_unit_test(an_ephemeral_entry_is_not_kept),
         cmocka_unit_test(an_end_is_told_later),
+        cmocka_unit_test(a_queue_does_not_grow),
         cmocka_unit_test(a_record_is_not_kept),
         TEST(a_core_does_not_start),
         TEST(a_stranger_ends_nobody),
