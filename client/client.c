@@ -12,6 +12,7 @@
 #include "client/transcripts.h"
 #include "client/wire.h"
 #include "common/chat/account.h"
+#include "common/util/text.h"
 
 enum { SECOND_MS = 1000, CLOSE_MS = 1000 };
 
@@ -38,6 +39,7 @@ struct client {
     bool loop_open, stopped, running, pushing, transcripts;
     enum ending ending;
     struct err unsealed; /* why a receipt could not be made at the end */
+    char refused[256];   /* why the relay did not seal one then */
     struct profile profile;
     struct profile_keys keys;
     struct keep keep;
@@ -429,6 +431,11 @@ int client_sealed(struct client *c, struct err *e)
     return c->unsealed.code == ERR_NONE ? 0 : err_set(e, c->unsealed.code, "%s", c->unsealed.text);
 }
 
+const char *client_refused(const struct client *c)
+{
+    return c->refused[0] == '\0' ? NULL : c->refused;
+}
+
 static void seals_write(struct client *c)
 {
     const struct engine_sink to = {seal_write, c};
@@ -463,6 +470,8 @@ static void close_event(struct client *c, const struct engine_event *ev)
     err_set(&why, ev->code == ERR_NONE ? ERR_UNAVAILABLE : ev->code, "%s", ev->text);
     wire_hang_up(c->wire);
     session_over(c);
+    if (c->ending == ENDS_STOPPED)
+        return; /* no other connection: with this one the wait for seals is over */
     if (ev->again)
         wait_retry(c, &why);
     else
@@ -489,6 +498,12 @@ static void proof_keep(struct client *c, const struct engine_event *ev)
         c->watch.event(c->watch.ctx, &alarm);
 }
 
+/* Until the connection is gone there are alarms, and entries that count as delivered. */
+static bool outlives_end(const struct engine_event *ev)
+{
+    return ev->kind == ENGINE_ALARM || ev->kind == ENGINE_ENTRY;
+}
+
 static void event(struct client *c, const struct engine_event *ev)
 {
     if (ev->kind == ENGINE_EVIDENCE || ev->kind == ENGINE_SEALED) {
@@ -504,7 +519,9 @@ static void event(struct client *c, const struct engine_event *ev)
         password_forget(c);
         c->state.attempt = 0;
     }
-    if (c->watch.event != NULL && (c->ending != ENDS_STOPPED || ev->kind == ENGINE_ALARM))
+    if (c->ending == ENDS_STOPPED && ev->kind == ENGINE_NOTE && ev->code != ERR_NONE)
+        text_clean(c->refused, sizeof c->refused, str_of(ev->text), TEXT_ONE_LINE);
+    if (c->watch.event != NULL && (c->ending != ENDS_STOPPED || outlives_end(ev)))
         c->watch.event(c->watch.ctx, ev);
     if (ev->kind == ENGINE_CLOSE && !c->stopped)
         close_event(c, ev);
@@ -541,14 +558,22 @@ static void end_now(struct client *c)
 static void end_begin(struct client *c, enum ending how)
 {
     bool first = c->ending == ENDS_NOT;
+    struct err e = {0};
 
     c->ending = how;
-    if (first && c->transcripts)
-        (void)!engine_seal(c->engine, false, &c->unsealed);
-    if (first && engine_sealing(c->engine))
-        client_push(c); /* goes on at its end */
-    else
+    if (first && c->transcripts && engine_seal(c->engine, false, &e) < 0) {
+        if (how == ENDS_STOPPED)
+            c->unsealed = e; /* for who asks at the end */
+        else
+            note(c, NULL, e.text);
+    }
+    if (!first || !engine_sealing(c->engine)) {
         end_now(c);
+        return;
+    }
+    if (how == ENDS_STOPPED)
+        note(c, NULL, "waiting for the relay's seal; again: at once");
+    client_push(c); /* goes on at its end */
 }
 
 void client_push(struct client *c)

@@ -76,6 +76,8 @@ int client_seal(struct client *c, struct err *e) MUST_USE;
 void client_stop(struct client *c); /* says close_notify, ends client_run */
 /* For who ends, before client_close: what is still to be written. -1 and e: something was not. */
 int client_sealed(struct client *c, struct err *e) MUST_USE;
+/* Why the relay sealed nothing at the end; one clean line, NULL: it did, or was not waited for. */
+const char *client_refused(const struct client *c);
 int client_run(struct client *c, struct err *e) MUST_USE;
 
 /* After commands to the engine: sends what it has to say and hands on its events. Never from

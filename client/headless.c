@@ -25,8 +25,11 @@ void job_end(struct job *j)
     }
 }
 
+/* What comes while the end waits for its seals undoes nothing that was done. */
 void job_fail(struct job *j, const struct err *why)
 {
+    if (j->done)
+        return;
     if (j->err.code == ERR_NONE)
         j->err = *why;
     job_end(j);
@@ -117,6 +120,8 @@ int job_run(struct job *j, struct err *e)
     int ret = client_run(j->client, e);
     if (client_sealed(j->client, e) < 0)
         ret = -1;
+    if (client_refused(j->client) != NULL)
+        fprintf(stderr, "countersign: %s\n", client_refused(j->client));
     if (j->at_end != NULL)
         j->at_end(j);
     uv_close((uv_handle_t *)&j->limit, NULL);
@@ -648,12 +653,19 @@ static void job_alarm(struct job *j, const struct engine_event *ev)
     clean_free(&text);
 }
 
+/* What arrives while the end waits is kept as delivered: the next recv begins behind it. But
+ * nothing is shown behind what could not be. */
+static bool outlives_end(const struct job *j, const struct engine_event *ev)
+{
+    return ev->kind == ENGINE_ALARM || (ev->kind == ENGINE_ENTRY && j->err.code == ERR_NONE);
+}
+
 static void job_event(void *ctx, const struct engine_event *ev)
 {
     struct job *j = ctx;
     bool receives = j->call->conf.follow;
 
-    if (j->done && ev->kind != ENGINE_ALARM)
+    if (j->done && !outlives_end(j, ev))
         return;
     switch (ev->kind) {
     case ENGINE_READY:

@@ -617,6 +617,8 @@ static void hide(struct screen *s)
         loop_remove(s);
     if (s->client != NULL && client_sealed(s->client, &e) < 0)
         fprintf(stderr, "countersign: %s\n", e.text);
+    if (s->client != NULL && client_refused(s->client) != NULL)
+        fprintf(stderr, "countersign: %s\n", client_refused(s->client));
     client_close(s->client);
     guest_close(s->guest);
     act_free(&s->act);

@@ -159,7 +159,7 @@ struct engine_event {
     bool roomed;         /* room means something */
     struct engine_entry entry;
     uint64_t id;
-    enum err_code code;
+    enum err_code code; /* NOTE: other than NONE when a seal did not come */
     const char *text;
     const char *topic;
     struct span evidence; /* PROOF: a bundle (docs/evidence.md 1) */

@@ -1,5 +1,6 @@
 /* Who else seals our receipts (docs/evidence.md 5): the relay, by its evidence key, while we wait
  * for it no longer than SEAL_WAIT_MS. Without its seal a receipt is our own word, and no worse. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,22 @@ static void finish(struct engine *g, struct sealing *s)
 {
     s->ask = 0;
     event_add(g, &(struct engine_event){.kind = ENGINE_SEALED});
+}
+
+/* Nor is there a seal of the relay's. */
+static void unsealed_by_relay(struct engine *g, struct sealing *s, const char *why)
+{
+    const struct room *r = sealing_room(g, s);
+    char text[512];
+    struct engine_event ev = {.kind = ENGINE_NOTE, .code = ERR_UNAVAILABLE, .text = text};
+
+    snprintf(text, sizeof text, "the relay did not seal our receipt%s", why);
+    if (r != NULL) {
+        ev.room = r->pub.id;
+        ev.roomed = true;
+    }
+    event_add(g, &ev);
+    finish(g, s);
 }
 
 /* Of an ephemeral room the relay keeps nothing. */
@@ -233,8 +250,9 @@ int seal_failed(struct engine *g, const struct ask *a, const char *why)
         return 0;
     if (a->seal)
         return relay_settle(g, s, true);
-    event_text(g, ENGINE_NOTE, sealing_room(g, s), "the relay did not seal our receipt: %s", why);
-    finish(g, s);
+    char text[256];
+    snprintf(text, sizeof text, ": %s", why);
+    unsealed_by_relay(g, s, text);
     return 0;
 }
 
@@ -255,13 +273,13 @@ void seals_tick(struct engine *g)
 {
     struct sealing *s;
     int64_t now = engine_mono(g);
+    char text[32];
 
     STAILQ_FOREACH(s, &g->sealings, link)
     if (s->ask != 0 && s->until <= now) {
         s->by[RECEIPT_RELAY] = (struct sealing_by){.sig_n = 0};
-        event_text(g, ENGINE_NOTE, sealing_room(g, s),
-                   "the relay did not seal our receipt within %d s", SEAL_WAIT_MS / 1000);
-        finish(g, s);
+        snprintf(text, sizeof text, " within %d s", SEAL_WAIT_MS / 1000);
+        unsealed_by_relay(g, s, text);
     }
 }
 

@@ -35,6 +35,7 @@ class Listener:
         self.process.send_signal(signal.SIGTERM)
         out, err = self.process.communicate(timeout=30)
         assert self.process.returncode == 0, (out, err)
+        return err
 
 
 def left(member):

@@ -122,7 +122,7 @@ def test_a_relay_that_does_not_answer_holds_nobody(relay, two):
     listening.until("one")
     relay.process.send_signal(signal.SIGSTOP)
     try:
-        listening.stop()
+        assert "the relay did not seal our receipt within" in listening.stop()
     finally:
         relay.process.send_signal(signal.SIGCONT)
     (flat, _), = left(bob)
@@ -140,8 +140,13 @@ def test_told_twice_it_waits_for_nobody(relay, two):
     listening.until("one")
     relay.process.send_signal(signal.SIGSTOP)
     try:
-        listening.process.send_signal(signal.SIGTERM)
-        listening.stop()
+        while listening.process.poll() is None: # two that come at once are one to it
+            listening.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                listening.process.wait(timeout=0.1)
+        _, said = listening.process.communicate()
+        assert listening.process.returncode == 0
+        assert "did not seal" not in said # who waits to the end says so
     finally:
         relay.process.send_signal(signal.SIGCONT)
     (flat, _), = left(bob)

@@ -103,6 +103,21 @@ def test_what_is_no_such_wish_is_refused(two, configured, options, status):
     assert p.returncode == status and "transcript" in p.stderr, p
 
 
+def test_a_configuration_that_cannot_be_read_is_not_none(tmp_path, two):
+    """What it wishes is not known: nothing is left in clear on the guess that it wishes nothing."""
+    _, bob = two
+    (tmp_path / "odd" / "countersign" / "conf").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    os.makedirs(tmp_path / "loop" / "countersign")
+    os.symlink("conf", tmp_path / "loop" / "countersign" / "conf")
+    for place in "odd", "file", "loop", "x" * 600:
+        bob.env["XDG_CONFIG_HOME"] = str(tmp_path / place)
+        p = bob.run("recv")
+        assert p.returncode == 78 and p.stderr, (place, p)
+    bob.env["XDG_CONFIG_HOME"] = str(tmp_path / "none")
+    bob("recv")
+
+
 def test_an_ephemeral_room_leaves_nothing_unasked(two):
     alice, bob = two
     alice("room", "create", "mist", "--ephemeral")
