@@ -1,7 +1,7 @@
 /* F5: the relay's tables and its core, without memory at each allocation that they make: nobody
  * ends, what was there stays as it was, and the next try succeeds. Only allocations of our own code
  * fail (Makefile: malloc, calloc and realloc are stood in front of). */
-#include "tests/unit/server/support_relay.h"
+#include "tests/unit/server/support_receipt.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -426,6 +426,61 @@ static void a_checkpoint_is_not_signed(void **state)
     }
 }
 
+/* The session has read the request, the core has it before it. */
+static struct job *seal_job(struct client *k, const struct room_id *room, uint64_t number)
+{
+    const struct receipt x = receipt_honest(room, k, number, number);
+    const struct receipt_seal seal = receipt_own_seal(&x);
+    struct asked q;
+    struct buf b;
+    struct err e = {0};
+
+    asked_make(&q, 77, k, &x, &seal);
+    buf_init(&b, FRAME_MAX + FRAME_HEAD);
+    assert_int_equal(f_seal_put(&b, &q.f, &e), 0);
+    assert_int_equal(session_feed(k->s, buf_span(&b), moment(r->now)), 0);
+    buf_free(&b);
+    return session_job(k->s);
+}
+
+/* Who asked is told to ask later, and the relay lives: one that is short of memory for it alone. */
+static void a_receipt_is_not_sealed(void **state)
+{
+    struct client *a = client_member(r, "alice");
+    struct room_id room = client_room(a, "lobby", false, HISTORY_ALL);
+    struct pen pen = pen_of(a, room);
+    struct core_counts before, counts;
+    struct err e = {0};
+    int ret = -1;
+    (void)state;
+
+    for (unsigned long n = 0; ret < 0; n++) {
+        e = (struct err){0};
+        relay_restart(r);
+        struct client *k = client_again(a);
+        client_login(k);
+        client_flush(k);
+        pen.c = k;
+        struct job *j = seal_job(k, &room, pen_say(&pen, "said"));
+        core_counts(r->core, &before);
+        assert_int_equal(core_begin(r->core, r->now, &e), 0);
+        memory_for(n);
+        core_job(r->core, j);
+        memory_back();
+        ret = core_commit(r->core, &e);
+        core_counts(r->core, &counts);
+        assert_int_equal(e.code, ret < 0 ? ERR_LOCAL : ERR_NONE);
+        if (n % 2 == 0 || n >= ITEM_AND_TABLE + 4) /* its row and its text, too */
+            continue; /* all that follow fail: nor can anybody be answered */
+        assert_int_equal(ret, 0);
+        assert_int_equal(counts.signings, before.signings);
+        relay_refresh(r); /* what it has to say goes out */
+        assert_int_equal(client_got(k, F_ERROR)->u.error.code, CODE_BUSY);
+        ret = -1;
+    }
+    assert_int_equal(counts.signings, before.signings + 1);
+}
+
 static struct record *record_end(bool relay)
 {
     static const uint8_t secrets[2][HASH_LEN] = {{1}, {2}};
@@ -485,6 +540,7 @@ int main(void)
         TEST(a_stranger_ends_nobody),
         TEST(an_entry_is_not_numbered),
         TEST(a_checkpoint_is_not_signed),
+        TEST(a_receipt_is_not_sealed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

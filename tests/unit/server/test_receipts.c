@@ -2,10 +2,7 @@
  * that is not. The receipts are put together here as an honest client does. */
 #include <stdio.h>
 
-#include "common/evidence/receipt.h"
-#include "common/evidence/transcript.h"
-#include "common/evidence/tree.h"
-#include "tests/unit/server/support_relay.h"
+#include "tests/unit/server/support_receipt.h"
 
 static struct relay *r;
 static struct client *a;
@@ -32,82 +29,12 @@ static int teardown(void **state)
     return 0;
 }
 
-/* head(number), and the tree's root up to there. */
-static struct hash head_of(struct client *c, uint64_t number, struct hash *root)
-{
-    struct hash head = {{0}};
-    struct tree t = {0};
-
-    while (t.size < number) {
-        client_say(
-            c, F_HISTORY_ASK,
-            &(struct f_history_ask){
-                .id = 9, .room = room, .has_after = true, .after = t.size, .count = HISTORY_MAX});
-        const struct f_history *h = &client_got(c, F_HISTORY)->u.history;
-        size_t before = t.size;
-        for (size_t i = 0; i < h->entries_n && h->entries[i].number <= number; i++) {
-            struct hash leaf;
-            transcript_leaf(&leaf, h->entries[i].line, h->entries[i].time);
-            tree_add(&t, &leaf, NULL);
-            entry_head_next(&head, h->entries[i].line, h->entries[i].time);
-        }
-        if (t.size == before)
-            break; /* there are not so many, or they begin later */
-    }
-    if (root != NULL)
-        *root = tree_head(&t).root;
-    return head;
-}
-
-static struct receipt honest(struct client *c, uint64_t first, uint64_t last)
-{
-    struct receipt x = {.link = "tls",
-                        .suite = "unknown",
-                        .signer = c->fp,
-                        .peer = {{9}},
-                        .created = r->now,
-                        .first = first,
-                        .last = last,
-                        .base = head_of(c, first - 1, NULL)};
-
-    account_session(x.session, &c->exporter);
-    memcpy(x.room, room.b, sizeof x.room);
-    x.tree.size = last;
-    x.head = head_of(c, last, &x.tree.root);
-    return x;
-}
-
-struct asked {
-    char text[RECEIPT_MAX + 1], seal[RECEIPT_SEAL_MAX + 1];
-    uint8_t sig[SIG_MAX];
-    struct f_seal f;
-};
-
-static struct receipt_seal seal_of(const struct receipt *x)
-{
-    return (struct receipt_seal){RECEIPT_CLIENT, x->signer, x->created};
-}
-
-static void ask_make(struct asked *q, struct client *c, const struct receipt *x,
-                     const struct receipt_seal *seal)
-{
-    struct receipt_signed all;
-    size_t n = receipt_put(q->text, x), seal_n = receipt_seal_put(q->seal, seal), sig_n;
-    struct err e = {0};
-
-    assert_int_equal(receipt_signed_make(&all, str_from(q->text, n), str_from(q->seal, seal_n)), 0);
-    assert_int_equal(
-        pkey_sign_pss(r->keys[c->key], &r->rng, span_of(all.b, all.n), q->sig, &sig_n, &e), 0);
-    q->f = (struct f_seal){++asked, span_of(q->text, n), span_of(q->seal, seal_n),
-                           span_of(q->sig, sig_n)};
-}
-
 static void ask(struct client *c, const struct receipt *x)
 {
-    const struct receipt_seal seal = seal_of(x);
+    const struct receipt_seal seal = receipt_own_seal(x);
     struct asked q;
 
-    ask_make(&q, c, x, &seal);
+    asked_make(&q, ++asked, c, x, &seal);
     client_say(c, F_SEAL, &q.f);
 }
 
@@ -170,7 +97,7 @@ static struct store_login login_row(struct client *c)
 
 static void what_is_so_is_sealed_and_kept(void **state)
 {
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     struct store_receipt row;
     struct err e = {0};
     (void)state;
@@ -191,7 +118,7 @@ static void what_is_so_is_sealed_and_kept(void **state)
 
 static void without_a_checkpoint_it_is_sealed_too(void **state)
 {
-    struct receipt x = honest(a, 2, 3);
+    struct receipt x = receipt_honest(&room, a, 2, 3);
     (void)state;
 
     x.tree = (struct merkle_head){.size = 0};
@@ -202,7 +129,7 @@ static void without_a_checkpoint_it_is_sealed_too(void **state)
 /* No seal is older than what it seals, whatever became of the relay's clock. */
 static void a_clock_set_back_dates_no_seal_before_its_entries(void **state)
 {
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     int64_t then = r->now;
     (void)state;
 
@@ -215,14 +142,14 @@ static void a_clock_set_back_dates_no_seal_before_its_entries(void **state)
 
 static void several_of_a_session_are_one_hash(void **state)
 {
-    struct receipt x = honest(a, 1, 4), y;
+    struct receipt x = receipt_honest(&room, a, 1, 4), y;
     struct hash both;
     (void)state;
 
     ask(a, &x);
     (void)sealed(a, &x);
     (void)pen_say(&pen, "more");
-    y = honest(a, 5, 5);
+    y = receipt_honest(&room, a, 5, 5);
     y.previous = hash_of(&x);
     ask(a, &y);
     (void)sealed(a, &y);
@@ -233,7 +160,7 @@ static void several_of_a_session_are_one_hash(void **state)
 
 static void what_is_asked_twice_is_answered_alike(void **state)
 {
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     uint8_t first[SIG_MAX], second[SIG_MAX];
     (void)state;
 
@@ -254,7 +181,7 @@ static void what_is_asked_twice_is_answered_alike(void **state)
 /* Nor does it stop the relay when both are under way at the same time. */
 static void what_is_asked_twice_at_once_is_answered_alike(void **state)
 {
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     uint8_t sig[2][SIG_MAX];
     (void)state;
 
@@ -354,7 +281,7 @@ static void what_is_not_so_is_not_sealed(void **state)
     (void)state;
 
     for (size_t i = 0; i < COUNT(lies); i++) {
-        struct receipt x = honest(a, 2, 4);
+        struct receipt x = receipt_honest(&room, a, 2, 4);
         unsigned signings = r->signings;
         lies[i].lie(&x);
         ask(a, &x);
@@ -367,8 +294,9 @@ static void what_is_not_so_is_not_sealed(void **state)
 /* A seal of another role, by another certificate, of another time: not what the receipt names. */
 static void a_seal_that_is_not_the_clients_is_refused(void **state)
 {
-    const struct receipt x = honest(a, 1, 4);
-    struct receipt_seal seals[] = {seal_of(&x), seal_of(&x), seal_of(&x), seal_of(&x)};
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
+    struct receipt_seal seals[] = {receipt_own_seal(&x), receipt_own_seal(&x), receipt_own_seal(&x),
+                                   receipt_own_seal(&x)};
     struct asked q;
     (void)state;
 
@@ -377,7 +305,7 @@ static void a_seal_that_is_not_the_clients_is_refused(void **state)
     flip(&seals[2].signer);
     seals[3].time++;
     for (size_t i = 0; i < COUNT(seals); i++) {
-        ask_make(&q, a, &x, seals + i);
+        asked_make(&q, ++asked, a, &x, seals + i);
         client_say(a, F_SEAL, &q.f);
         refused(a, CODE_DENIED, "the seal");
     }
@@ -385,16 +313,16 @@ static void a_seal_that_is_not_the_clients_is_refused(void **state)
 
 static void a_signature_that_is_wrong_is_refused(void **state)
 {
-    const struct receipt x = honest(a, 1, 4);
-    const struct receipt_seal seal = seal_of(&x);
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
+    const struct receipt_seal seal = receipt_own_seal(&x);
     struct asked q;
     (void)state;
 
-    ask_make(&q, a, &x, &seal);
+    asked_make(&q, ++asked, a, &x, &seal);
     q.sig[20] ^= 1;
     client_say(a, F_SEAL, &q.f);
     refused(a, CODE_DENIED, "the client's signature");
-    ask_make(&q, a, &x, &seal);
+    asked_make(&q, ++asked, a, &x, &seal);
     q.f.sig.n--;
     client_say(a, F_SEAL, &q.f);
     refused(a, CODE_DENIED, "the client's signature");
@@ -410,10 +338,10 @@ static void what_is_no_receipt_ends_the_connection(void **state)
         struct client *c = client_again(a);
         client_login(c);
         client_flush(c);
-        const struct receipt x = honest(c, 1, 4);
-        const struct receipt_seal seal = seal_of(&x);
+        const struct receipt x = receipt_honest(&room, c, 1, 4);
+        const struct receipt_seal seal = receipt_own_seal(&x);
         struct asked q;
-        ask_make(&q, c, &x, &seal);
+        asked_make(&q, ++asked, c, &x, &seal);
         if (i == 0)
             q.f.receipt.n--;
         else
@@ -432,14 +360,14 @@ static void what_was_said_before_the_session_is_refused(void **state)
     struct client *c = client_again(a);
     client_login(c);
     client_flush(c);
-    struct receipt x = honest(c, 4, 4);
+    struct receipt x = receipt_honest(&room, c, 4, 4);
     ask(c, &x);
     refused(c, CODE_DENIED, "first_seqno: from before this session");
     struct pen p = pen;
     p.c = c;
     r->now += 1000;
     (void)pen_say(&p, "now");
-    x = honest(c, 5, 5);
+    x = receipt_honest(&room, c, 5, 5);
     ask(c, &x);
     (void)sealed(c, &x);
 }
@@ -456,14 +384,14 @@ static void a_clock_set_back_refuses_no_honest_receipt(void **state)
     pen.c = c;
     r->now = then - 3600 * 1000;
     (void)pen_say(&pen, "an hour before the login");
-    struct receipt x = honest(c, 5, 5);
+    struct receipt x = receipt_honest(&room, c, 5, 5);
     ask(c, &x);
     (void)sealed(c, &x);
     c = client_again(c); /* nor is what was there then of this one, which has an earlier date */
     r->now = then - 60 * 1000;
     client_login(c);
     client_flush(c);
-    x = honest(c, 4, 4);
+    x = receipt_honest(&room, c, 4, 4);
     x.created = then;
     ask(c, &x);
     refused(c, CODE_DENIED, "first_seqno: from before this session");
@@ -471,7 +399,7 @@ static void a_clock_set_back_refuses_no_honest_receipt(void **state)
 
 static void a_receipt_of_another_connection_is_refused(void **state)
 {
-    const struct receipt x = honest(a, 1, 4);
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
     (void)state;
 
     struct client *c = client_again(a);
@@ -484,7 +412,7 @@ static void a_receipt_of_another_connection_is_refused(void **state)
 static void strangers_to_a_room_get_no_seal(void **state)
 {
     struct client *b = client_member(r, "bob");
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     (void)state;
 
     x.signer = b->fp;
@@ -492,7 +420,7 @@ static void strangers_to_a_room_get_no_seal(void **state)
     ask(b, &x);
     refused(b, CODE_NO_SUCH, "no evidence");
     client_enter(b, "lobby");
-    x = honest(b, 5, 5); /* his join */
+    x = receipt_honest(&room, b, 5, 5); /* his join */
     ask(b, &x);
     (void)sealed(b, &x);
 }
@@ -504,7 +432,7 @@ static void what_one_may_not_read_is_not_sealed(void **state)
     room = client_room(a, "later", false, HISTORY_JOINED);
     struct client *b = client_member(r, "bob");
     client_enter(b, "later");
-    struct receipt x = honest(b, 2, 2);
+    struct receipt x = receipt_honest(&room, b, 2, 2);
     x.first = 1;
     x.base = (struct hash){{0}};
     ask(b, &x);
@@ -520,7 +448,7 @@ static void of_an_ephemeral_room_there_is_none(void **state)
     room = info.id;
     client_sign(a, &info);
     client_flush(a);
-    struct receipt x = honest(a, 1, 1); /* her join: all of it is so */
+    struct receipt x = receipt_honest(&room, a, 1, 1); /* her join: all of it is so */
     x.tree = (struct merkle_head){.size = 0};
     ask(a, &x);
     refused(a, CODE_NO_SUCH, "no evidence");
@@ -532,7 +460,8 @@ static void receipts_follow_each_other(void **state)
 {
     static const struct hash none, unknown = {{5}};
     const char *since = "previous: another receipt of this room has been sealed since";
-    struct receipt x = honest(a, 1, 1), y = honest(a, 2, 2), z = honest(a, 3, 3);
+    struct receipt x = receipt_honest(&room, a, 1, 1), y = receipt_honest(&room, a, 2, 2),
+                   z = receipt_honest(&room, a, 3, 3);
     (void)state;
 
     ask(a, &x);
@@ -554,7 +483,7 @@ static void receipts_follow_each_other(void **state)
 /* Nor behind one that nobody but the client has seen, if it was ever made. */
 static void behind_an_unknown_one_there_is_one_place(void **state)
 {
-    struct receipt x = honest(a, 1, 2), y = honest(a, 3, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 2), y = receipt_honest(&room, a, 3, 4);
     (void)state;
 
     x.previous = y.previous = (struct hash){{5}};
@@ -571,13 +500,13 @@ static void behind_an_unknown_one_there_is_one_place(void **state)
 static void no_entry_is_sealed_twice(void **state)
 {
     static const uint64_t again[][2] = {{1, 4}, {1, 2}, {2, 2}, {2, 4}};
-    struct receipt x = honest(a, 1, 2), y;
+    struct receipt x = receipt_honest(&room, a, 1, 2), y;
     (void)state;
 
     ask(a, &x);
     (void)sealed(a, &x);
     for (size_t i = 0; i < COUNT(again); i++) {
-        y = honest(a, again[i][0], again[i][1]);
+        y = receipt_honest(&room, a, again[i][0], again[i][1]);
         y.previous = hash_of(&x);
         ask(a, &y);
         refused(a, CODE_DENIED, "first_seqno: sealed before");
@@ -585,7 +514,7 @@ static void no_entry_is_sealed_twice(void **state)
         ask(a, &y);
         refused(a, CODE_DENIED, "first_seqno: sealed before");
     }
-    y = honest(a, 3, 4);
+    y = receipt_honest(&room, a, 3, 4);
     y.previous = hash_of(&x);
     ask(a, &y);
     (void)sealed(a, &y);
@@ -594,7 +523,7 @@ static void no_entry_is_sealed_twice(void **state)
 /* Two in the same place, both under way: one of them is sealed. */
 static void two_in_one_place_are_not_both_sealed(void **state)
 {
-    const struct receipt x = honest(a, 1, 3), y = honest(a, 1, 4);
+    const struct receipt x = receipt_honest(&room, a, 1, 3), y = receipt_honest(&room, a, 1, 4);
     (void)state;
 
     r->notary_waits = true;
@@ -610,7 +539,7 @@ static void two_in_one_place_are_not_both_sealed(void **state)
 
 static void without_a_signature_it_is_for_later(void **state)
 {
-    const struct receipt x = honest(a, 1, 4);
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
     (void)state;
 
     r->unsigned_all = true;
@@ -624,7 +553,7 @@ static void without_a_signature_it_is_for_later(void **state)
 
 static void who_is_gone_meanwhile_is_no_trouble(void **state)
 {
-    const struct receipt x = honest(a, 1, 4);
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
     const struct hash hash = hash_of(&x);
     struct store_receipt row;
     struct err e = {0};
@@ -645,14 +574,14 @@ static void next_entry(struct receipt *x)
     struct hash previous = hash_of(x);
 
     (void)pen_say(&pen, "more");
-    *x = honest(a, x->last + 1, x->last + 1);
+    *x = receipt_honest(&room, a, x->last + 1, x->last + 1);
     x->previous = previous;
 }
 
 /* Receipts of one account do not keep the notary from others for ever. */
 static void an_account_has_its_share_of_seals(void **state)
 {
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     (void)state;
 
     for (unsigned i = 0; i < SEALS_BURST; i++) {
@@ -665,7 +594,7 @@ static void an_account_has_its_share_of_seals(void **state)
     struct client *b = client_member(r, "bob");
     client_enter(b, "lobby");
     client_flush(a);
-    struct receipt y = honest(b, x.last + 1, x.last + 1);
+    struct receipt y = receipt_honest(&room, b, x.last + 1, x.last + 1);
     ask(b, &y);
     (void)sealed(b, &y);
     relay_turn(r);
@@ -693,14 +622,14 @@ static void the_queue_of_all_is_bounded(void **state)
     for (unsigned i = 0; i < SEALS_WAITING; i++) {
         struct client *c = who[i / SEALS_BURST];
         client_flush(c);
-        struct receipt x = honest(c, all, all);
+        struct receipt x = receipt_honest(&room, c, all, all);
         x.created += i;
         ask(c, &x);
         assert_true(client_quiet(c));
     }
     struct client *last = who[COUNT(who) - 1];
     client_flush(last);
-    struct receipt x = honest(last, all, all);
+    struct receipt x = receipt_honest(&room, last, all, all);
     ask(last, &x);
     refused(last, CODE_BUSY, "too many");
 }
@@ -713,7 +642,7 @@ static void what_was_sealed_is_known_after_a_restart(void **state)
     (void)state;
     if (strcmp(relay_store, "sqlite") != 0)
         return;
-    struct receipt x = honest(a, 1, 4);
+    struct receipt x = receipt_honest(&room, a, 1, 4);
     ask(a, &x);
     (void)sealed(a, &x);
     relay_restart(r);
@@ -723,7 +652,7 @@ static void what_was_sealed_is_known_after_a_restart(void **state)
     client_flush(c);
     pen.c = c;
     (void)pen_say(&pen, "more");
-    struct receipt y = honest(c, 5, 5);
+    struct receipt y = receipt_honest(&room, c, 5, 5);
     y.previous = none;
     ask(c, &y);
     refused(c, CODE_DENIED, "previous");
