@@ -14,6 +14,7 @@
 #include "common/util/table.h"
 
 enum {
+    REJECTED_MAX = 2,       /* connections ended by a room's entries, before it stays closed */
     ASKS_MAX = 512,         /* requests under way */
     BATCHES_MAX = 256,      /* of one room: more pushes are dropped and fetched again later */
     MINE_MAX = 512,         /* own entries whose delivery is watched, a room */
@@ -135,8 +136,9 @@ struct room {
     struct mine mine[MINE_MAX];
     unsigned mine_n;
     struct witness witness;
-    uint64_t sending; /* seq in flight; 0: none */
-    int64_t send_at;  /* not before, after `again`; mono ms */
+    uint64_t sending;  /* seq in flight; 0: none */
+    unsigned rejected; /* how often in a row the relay ended a connection over what was in flight */
+    int64_t send_at;   /* not before, after `again`; mono ms */
     TAILQ_HEAD(, out) outs;
     STAILQ_HEAD(batches, batch) batches;
     size_t batches_n;

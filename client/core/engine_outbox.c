@@ -426,7 +426,7 @@ static struct out *out_answered(struct engine *g, const struct room_id *id, uint
                     "the relay broke the protocol: it answers an entry that was not sent");
         return NULL;
     }
-    (*r)->sending = 0;
+    (*r)->sending = (*r)->rejected = 0;
     return o;
 }
 

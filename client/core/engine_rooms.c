@@ -277,7 +277,8 @@ static void own_check(struct engine *g, struct room *r, const struct f_room_info
     struct hash line;
     struct err e = {0};
 
-    r->pub.read_only = r->own_pending = false;
+    r->pub.read_only = r->rejected >= REJECTED_MAX;
+    r->own_pending = false;
     if (!info->has_own) {
         if (k->acked > 0)
             own_alarm(g, r, "has lost");
@@ -732,12 +733,21 @@ static enum err_code code_err(enum proto_code code)
     return map[code];
 }
 
-/* The connection ends with it. A refused entry would be refused again: its room is closed first. */
+/* What was in flight may be the entry that the relay does not take. It would be refused again, and
+ * end each connection: the room is closed, and from the second time on it stays so. */
+static void entry_rejected(struct engine *g, struct room *r)
+{
+    if (r->sending == 0)
+        return;
+    r->rejected++;
+    own_alarm(g, r, "does not accept what follows");
+}
+
+/* The connection ends with it. */
 static int error_final(struct engine *g, const struct f_error *x)
 {
     for (size_t i = 0; x->code == CODE_BAD_ENTRY && i < g->rooms_n; i++)
-        if (g->rooms[i]->sending != 0)
-            own_alarm(g, g->rooms[i], "does not accept what follows");
+        entry_rejected(g, g->rooms[i]);
     bool again = x->code == CODE_SHUTDOWN || x->code == CODE_BUSY || x->code == CODE_BAD_ENTRY;
     return engine_fail(g, code_err(x->code), again, "the relay closed the connection: %.*s",
                        (int)x->text.n, x->text.p);

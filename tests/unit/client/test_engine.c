@@ -1215,6 +1215,18 @@ static void test_bad_entry(void **state)
     assert_non_null(strstr(s->told.alarm, "does not accept what follows our own messages"));
     assert_int_equal(stage_say(s, "two", &e), 0);
     assert_int_equal(engine_room_get(s->g, &s->room)->queued, 1); /* the bytes stay */
+
+    /* it is tried once more, since it may have been another room's; then no connection is spent */
+    stage_lost(s);
+    stage_login(s);
+    stage_feed(s, F_ERROR, &no);
+    assert_int_equal(s->told.alarms, 2);
+    stage_lost(s);
+    stage_login(s);
+    assert_true(engine_room_get(s->g, &s->room)->read_only);
+    stage_feed(s, F_ERROR, &no);
+    assert_int_equal(s->told.alarms, 2); /* nothing was on its way */
+    assert_int_equal(engine_room_get(s->g, &s->room)->queued, 1);
     stage_free(s);
 }
 
