@@ -124,7 +124,7 @@ enum { RIVALS = 4, RACES = 50 };
 
 struct rival {
     pthread_barrier_t *start;
-    char name[8];
+    char name[16];
     unsigned won[RACES];
 };
 
@@ -133,7 +133,7 @@ static void *create_all(void *ctx)
     struct rival *v = ctx;
 
     for (int i = 0; i < RACES; i++) {
-        char at[sizeof path + 8];
+        char at[sizeof path + 16];
         struct err e = {0};
         snprintf(at, sizeof at, "%s.%d", path, i);
         pthread_barrier_wait(v->start);
@@ -160,7 +160,7 @@ static void one_creates_a_name(void **state)
         pthread_join(t[i], NULL);
     pthread_barrier_destroy(&start);
     for (int n = 0; n < RACES; n++) {
-        char at[sizeof path + 8];
+        char at[sizeof path + 16];
         unsigned won = 0;
         snprintf(at, sizeof at, "%s.%d", path, n);
         for (int i = 0; i < RIVALS; i++) {
