@@ -506,11 +506,12 @@ static bool outlives_end(const struct engine_event *ev)
 
 static void event(struct client *c, const struct engine_event *ev)
 {
-    if (ev->kind == ENGINE_EVIDENCE || ev->kind == ENGINE_SEALED) {
-        if (ev->kind == ENGINE_EVIDENCE)
-            proof_keep(c, ev);
-        else
-            seals_write(c);
+    if (ev->kind == ENGINE_EVIDENCE) {
+        proof_keep(c, ev);
+        return;
+    }
+    if (ev->kind == ENGINE_SEALED) {
+        seals_write(c);
         return;
     }
     if (ev->kind == ENGINE_PASSWORD) {

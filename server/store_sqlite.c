@@ -758,7 +758,7 @@ static int receipt_row(sqlite3_stmt *s, void *ctx)
     COL(s, 2, v->room);
     COL(s, 3, v->fp);
     COL(s, 4, v->previous);
-    v->last = (uint64_t)col_int(s, 5);
+    v->last = col_u64(s, 5);
     col_text(s, 6, v->text, sizeof v->text);
     col_text(s, 7, v->client, sizeof v->client);
     v->client_sig_n = sig_col(s, 8, v->client_sig);
@@ -780,7 +780,7 @@ static int place_row(sqlite3_stmt *s, void *ctx)
     struct store_place *v = ctx;
 
     COL(s, 0, v->hash);
-    v->last = (uint64_t)col_int(s, 1);
+    v->last = col_u64(s, 1);
     v->taken = col_int(s, 2) != 0;
     return 0;
 }
@@ -956,7 +956,7 @@ static int disk_message_head(void *db, const struct room_id *room, uint64_t numb
 
 static int count_row(sqlite3_stmt *s, void *ctx)
 {
-    *(uint64_t *)ctx = (uint64_t)col_int(s, 0);
+    *(uint64_t *)ctx = col_u64(s, 0);
     return 0;
 }
 

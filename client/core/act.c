@@ -488,8 +488,6 @@ static int why_line(void *ctx, const struct engine_line *l)
     if (l->entry->number != y->number)
         return 0; /* the nearest below: that one is not kept */
     line_shown(l, &line);
-    model_clean(line.from, sizeof line.from, l->entry->author);
-    model_clean(line.device, sizeof line.device, l->entry->device);
     unsigned n = line_facts(&line, facts);
     for (unsigned i = 0; i < n; i++)
         model_page_pair(y->m, facts[i].name, facts[i].text);

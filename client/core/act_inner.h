@@ -14,7 +14,7 @@ bool fp_verified(struct act *a, const struct hash *fp, int64_t *when);
 void people_refresh(struct act *a);
 /* The room was held against a checkpoint: the page about it, if it is shown, is filled anew. */
 void act_transcript_newer(struct act *a, const struct room_id *room);
-/* A line without the texts that model_transcript_line cleans. */
+/* A line without its text; names cleaned. */
 void line_shown(const struct engine_line *l, struct shown_line *out);
 /* All that is known of a message of this window; 0: the last one that failed or was refused. */
 void act_why(struct act *a, uint64_t number);

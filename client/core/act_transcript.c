@@ -64,6 +64,8 @@ void line_shown(const struct engine_line *l, struct shown_line *out)
         .is_signed = t->is_signed,
         .good = t->is_signed && t->refused == NULL,
     };
+    model_clean(out->from, sizeof out->from, t->author);
+    model_clean(out->device, sizeof out->device, t->device);
 }
 
 static int line_add(void *ctx, const struct engine_line *l)
@@ -73,7 +75,7 @@ static int line_add(void *ctx, const struct engine_line *l)
     char text[MODEL_TEXT_SHORT];
 
     line_shown(l, &line);
-    model_transcript_line(m, &line, l->entry->author, l->entry->device, said_of(l->entry, text));
+    model_transcript_line(m, &line, said_of(l->entry, text));
     return 0;
 }
 

@@ -421,7 +421,8 @@ int64_t engine_deadline(const struct engine *g)
         if (check >= 0 && check < at)
             at = check;
     }
-    return seals_deadline(g) < at ? seals_deadline(g) : at;
+    int64_t seals = seals_deadline(g);
+    return seals < at ? seals : at;
 }
 
 void engine_tick(struct engine *g)

@@ -357,6 +357,7 @@ int take_delivered(struct engine *g, struct frame *f);
 
 /* engine_receipt.c */
 /* Signs a receipt of what no receipt covers in r, and keeps that it did. NULL and e */
+uint64_t receipt_from(const struct room *r); /* number of the first entry that no receipt covers */
 struct sealing *receipt_make(struct engine *g, struct room *r, struct err *e);
 int receipt_give(struct engine *g, const struct sealing *s, const struct engine_sink *to,
                  struct err *e);

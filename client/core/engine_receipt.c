@@ -43,6 +43,11 @@ static int previous_get(struct gather *x)
     return found < 0 ? -1 : 0;
 }
 
+uint64_t receipt_from(const struct room *r)
+{
+    return r->session_from > r->kept.first ? r->session_from : r->kept.first;
+}
+
 static int receipt_fill(struct gather *x)
 {
     const struct engine *g = x->g;
@@ -51,7 +56,7 @@ static int receipt_fill(struct gather *x)
     *c = (struct receipt){.signer = g->conf.fp,
                           .peer = g->peer.relay_fp,
                           .created = engine_now(g),
-                          .first = x->r->session_from,
+                          .first = receipt_from(x->r),
                           .last = x->r->kept.number,
                           .head = x->r->kept.head};
     memcpy(c->session, g->session, sizeof c->session);

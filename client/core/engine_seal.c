@@ -9,13 +9,10 @@
 /* --- what is sealed --- */
 
 /* Was anything said there that no receipt covers? */
-static bool unsealed(struct room *r)
+static bool unsealed(const struct room *r)
 {
-    if (r->session_from == 0 || !r->kept.based || r->pub.broken || r->kept.number < r->session_from)
-        return false;
-    if (r->session_from < r->kept.first) /* we may not read what was said before we came again */
-        r->session_from = r->kept.first;
-    return true;
+    return r->session_from != 0 && r->kept.based && !r->pub.broken &&
+           r->kept.number >= receipt_from(r);
 }
 
 static struct room *sealing_room(const struct engine *g, const struct sealing *s)

@@ -581,8 +581,7 @@ void model_transcript(struct model *m, const struct room_id *id, const char *roo
     model_clean(m->transcript.room, sizeof m->transcript.room, room);
 }
 
-void model_transcript_line(struct model *m, const struct shown_line *line, const char *from,
-                           const char *device, struct str text)
+void model_transcript_line(struct model *m, const struct shown_line *line, struct str text)
 {
     struct transcript *t = &m->transcript;
 
@@ -592,8 +591,6 @@ void model_transcript_line(struct model *m, const struct shown_line *line, const
     }
     struct shown_line *own = &t->lines[t->lines_n++];
     *own = *line;
-    model_clean(own->from, sizeof own->from, from);
-    model_clean(own->device, sizeof own->device, device);
     own->text = model_clean_text(text);
     m->conf.local(m->conf.ctx, own->time, &own->when);
 }

@@ -313,9 +313,8 @@ void model_try_failed(struct model *m, const char *why, const char *next);
 
 /* An empty one. */
 void model_transcript(struct model *m, const struct room_id *id, const char *room);
-/* A copy of `line` with from, device and text in it, as the peer sent them. */
-void model_transcript_line(struct model *m, const struct shown_line *line, const char *from,
-                           const char *device, struct str text);
+/* A copy of `line` with text in it, as the peer sent that. */
+void model_transcript_line(struct model *m, const struct shown_line *line, struct str text);
 
 /* --- pages --- */
 

@@ -261,18 +261,20 @@ struct model *demo_transcript(void)
 
     model_transcript(m, &m->windows[1].id, "#ops");
     for (size_t i = 0; i < COUNT(said); i++) {
-        const struct shown_line line = {.number = i + 1,
-                                        .seq = i / 2 + 1,
-                                        .time = DEMO_NOW - 60000,
-                                        .sent = DEMO_NOW - 60123,
-                                        .fp = demo_hash(said[i].from[0] == 'a' ? 40 : 41),
-                                        .hash = demo_hash((uint8_t)(60 + i)),
-                                        .prev = i < 2 ? (struct hash){{0}} : demo_hash(59),
-                                        .sig_bytes = 256,
-                                        .body_bytes = 100 + i,
-                                        .is_signed = true,
-                                        .good = i != 3};
-        model_transcript_line(m, &line, said[i].from, "laptop", str_of(said[i].text));
+        struct shown_line line = {.number = i + 1,
+                                  .seq = i / 2 + 1,
+                                  .time = DEMO_NOW - 60000,
+                                  .sent = DEMO_NOW - 60123,
+                                  .fp = demo_hash(said[i].from[0] == 'a' ? 40 : 41),
+                                  .hash = demo_hash((uint8_t)(60 + i)),
+                                  .prev = i < 2 ? (struct hash){{0}} : demo_hash(59),
+                                  .sig_bytes = 256,
+                                  .body_bytes = 100 + i,
+                                  .is_signed = true,
+                                  .good = i != 3};
+        model_clean(line.from, sizeof line.from, said[i].from);
+        model_clean(line.device, sizeof line.device, "laptop");
+        model_transcript_line(m, &line, str_of(said[i].text));
     }
     t->chosen = COUNT(said) - 1;
     t->judged = t->valid = true;
