@@ -80,6 +80,11 @@ static const char *const migrations[] = {
     " relay_sig BLOB NOT NULL, UNIQUE (room, fp, previous)) STRICT;"
     "CREATE INDEX receipts_last ON receipts (room, fp);"
     "CREATE INDEX receipts_session ON receipts (session);",
+    /* 6: a session that was cut is sealed later, by what is known of it */
+    "ALTER TABLE logins ADD COLUMN link TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE logins ADD COLUMN suite TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE logins ADD COLUMN before INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE logins ADD COLUMN after INT NOT NULL DEFAULT 0;",
 };
 
 enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
@@ -90,7 +95,10 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
 #define MESSAGE                                                                                    \
     "room, number, time, account, fp, seq, head, line, sig, body, why, seats FROM messages"
 #define LOGIN                                                                                      \
-    "session, account, token, fp, relay_fp, started, ended, entries, transcript_hash FROM logins"
+    "session, account, token, fp, relay_fp, started, ended, entries, transcript_hash, link, "      \
+    "suite,"                                                                                       \
+    " before, after FROM logins"
+#define MESSAGES_ALL "(SELECT coalesce(max(rowid), 0) FROM messages)" /* none is ever deleted */
 #define INVITE                                                                                     \
     "token, bound, for_user, keep_devices, admin, made, expires, used_at, used_key, fp FROM "      \
     "invites"
@@ -120,9 +128,11 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(SESSION_END_ALL, "UPDATE sessions SET ended = ?1 WHERE ended = 0")                           \
     X(SESSION_DROP, "DELETE FROM sessions WHERE fp = ?1")                                          \
     X(SESSION_PURGE, "DELETE FROM sessions WHERE until < ?1 OR (ended <> 0 AND ended < ?2)")       \
-    X(LOGIN_PUT, "INSERT OR REPLACE INTO logins VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)")              \
-    X(LOGIN_END, "UPDATE logins SET ended = ?2, entries = ?3 WHERE session = ?1")                  \
-    X(LOGIN_END_ALL, "UPDATE logins SET ended = ?1 WHERE ended = 0")                               \
+    X(LOGIN_PUT,                                                                                   \
+      "INSERT OR REPLACE INTO logins VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")         \
+    X(LOGIN_END,                                                                                   \
+      "UPDATE logins SET ended = ?2, entries = ?3, after = " MESSAGES_ALL " WHERE session = ?1")   \
+    X(LOGIN_END_ALL, "UPDATE logins SET ended = ?1, after = " MESSAGES_ALL " WHERE ended = 0")     \
     X(LOGIN_EACH, "SELECT " LOGIN " ORDER BY started, rowid")                                      \
     X(LOGIN_GET, "SELECT " LOGIN " WHERE session = ?1")                                            \
     X(LOGIN_SEAL, "UPDATE logins SET transcript_hash = ?2 WHERE session = ?1")                     \
@@ -152,7 +162,7 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
       "SELECT room, number, time, account, fp, seq, head, line, sig, NULL, NULL,"                  \
       " seats FROM messages WHERE room = ?1 AND account = ?2 ORDER BY number DESC")                \
     X(MESSAGE_HEAD, "SELECT head FROM messages WHERE room = ?1 AND number = ?2")                   \
-    X(MESSAGE_COUNT, "SELECT coalesce(max(rowid), 0) FROM messages") /* none is ever deleted */    \
+    X(MESSAGE_COUNT, "SELECT " MESSAGES_ALL)                                                       \
     X(MESSAGE_PLACE, "SELECT rowid FROM messages WHERE room = ?1 AND number = ?2")                 \
     X(MESSAGE_UP, "SELECT " MESSAGE " WHERE room = ?1 AND number BETWEEN ?2 AND ?3"                \
                   " ORDER BY number")                                                              \
@@ -637,6 +647,10 @@ static int disk_login_put(void *db, const struct store_login *v, struct err *e)
         bind_u64(s, 8, v->entries);
     if (v->has_transcript)
         BIND(s, 9, v->transcript);
+    bind_text(s, 10, v->link);
+    bind_text(s, 11, v->suite);
+    bind_u64(s, 12, v->before);
+    bind_u64(s, 13, v->after);
     return run(db, s, e);
 }
 
@@ -682,6 +696,10 @@ static int login_row(sqlite3_stmt *s, void *ctx)
     COL(s, 4, v->relay_fp);
     if (v->has_transcript)
         COL(s, 8, v->transcript);
+    col_text(s, 9, v->link, sizeof v->link);
+    col_text(s, 10, v->suite, sizeof v->suite);
+    v->before = col_u64(s, 11);
+    v->after = col_u64(s, 12);
     return 0;
 }
 

@@ -26,8 +26,8 @@ struct conn {
     bool compact;            /* reads compact entries */
     struct device *device;   /* NULL: unknown */
     struct account *account; /* NULL until welcome */
+    const char *suite;       /* of its link */
     uint64_t session;
-    uint64_t before;               /* entries of all rooms that were there when it logged in */
     uint8_t login[SESSION_ID_LEN]; /* its row among the logins */
     uint64_t entries;              /* that were numbered for it */
     struct conn *next;             /* of the account */

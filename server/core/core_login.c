@@ -47,6 +47,7 @@ void ask_login(struct ask *a)
     if (login_waits(a, d))
         return;
     *auth = a->j->auth;
+    a->k->suite = a->j->suite;
     auth->cost = argon_cost_default();
     fake_salt(a->c, &auth->client_cert, auth->salt); /* for members too: the same work (A1) */
     if (d != NULL) {
@@ -155,9 +156,12 @@ static int login_record(struct ask *a, const struct device *d, const struct hash
 
     account_session(l.session, &a->k->auth.exporter);
     memcpy(a->k->login, l.session, sizeof l.session);
-    if (STORE(a->c, message_count, &a->k->before) < 0)
+    if (str_copy(l.link, sizeof l.link, str_of(a->k->auth.link)) < 0 ||
+        str_copy(l.suite, sizeof l.suite, str_of(a->k->suite)) < 0) {
+        core_fail(a->c, &(struct err){ERR_LOCAL, "the name of a link that is too long"});
         return -1;
-    return STORE(a->c, login_put, &l);
+    }
+    return STORE(a->c, message_count, &l.before) < 0 ? -1 : STORE(a->c, login_put, &l);
 }
 
 static int session_open(struct ask *a, struct device *d, struct f_welcome *f)
@@ -285,6 +289,7 @@ void ask_resume(struct ask *a)
     struct f_welcome f = {.re = a->j->frame.u.resume.id};
 
     a->k->auth = a->j->auth;
+    a->k->suite = a->j->suite;
     a->k->challenged = false; /* its nonces are gone */
     struct device *d = device_find(c, &a->k->auth.client_cert);
     sha256(span_of(a->j->frame.u.resume.token, RESUME_LEN), &came);

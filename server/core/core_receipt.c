@@ -1,6 +1,7 @@
 /* The relay's seal on a receipt (docs/evidence.md 5): that it gave these entries these numbers and
- * times, and that the client's session was the one named. What the receipt says of the connection
- * was held against it on its loop (session.c); here it is held against what is on disk. */
+ * times, and that the client's session was the one named: that of the connection, or one of the
+ * same certificate that is over. Whose receipt it is was seen on its loop (session.c); here it is
+ * held against what is on disk. */
 #include "server/core/core_inner.h"
 
 #include <stdlib.h>
@@ -25,12 +26,37 @@ static int64_t time_of(struct core *c, const struct room *r, uint64_t number)
     return time;
 }
 
-/* Was it numbered since that login? Clocks are set back; what is there stays in front of it. */
-static bool since_login(struct core *c, const struct conn *k, const struct room *r, uint64_t number)
+static bool is_own(const struct ask *a, const struct receipt *x)
 {
-    uint64_t place = 0;
+    return memcmp(x->session, a->k->login, sizeof x->session) == 0;
+}
 
-    return STORE(c, message_place, &r->row.id, number, &place) == 1 && place > k->before;
+static const char *session_lie(const struct receipt *x, const struct store_login *l)
+{
+    if (!hash_same(&l->fp, &x->signer))
+        return "session: not of this certificate";
+    if (strcmp(l->link, x->link) != 0)
+        return "link: not the one of that session";
+    if (strcmp(l->suite, x->suite) != 0)
+        return "suite: not the one of that session";
+    if (!hash_same(&l->relay_fp, &x->peer))
+        return "peer_cert_fingerprint: not the certificate that was shown in that session";
+    return NULL;
+}
+
+/* Was it numbered in that session? Clocks are set back; what is there stays in front of what comes.
+ */
+static const char *times_lie(struct core *c, const struct room *r, const struct receipt *x,
+                             const struct store_login *l)
+{
+    uint64_t first = 0, last = 0;
+
+    if (STORE(c, message_place, &r->row.id, x->first, &first) != 1 || first <= l->before)
+        return "first_seqno: from before this session";
+    if (l->ended != 0 &&
+        (STORE(c, message_place, &r->row.id, x->last, &last) != 1 || last > l->after))
+        return "last_seqno: from after that session";
+    return NULL;
 }
 
 static bool head_is(struct core *c, const struct room *r, uint64_t number, const struct hash *head)
@@ -52,8 +78,6 @@ static const char *entries_lie(struct ask *a, const struct member *m, const stru
         return "base: not the head before the first entry";
     if (!head_is(a->c, r, x->last, &x->head))
         return "transcript_hash: not the head of the last entry";
-    if (!since_login(a->c, a->k, r, x->first))
-        return "first_seqno: from before this session";
     if (time_of(a->c, r, x->last) > x->created)
         return "created_at: before the last entry was there";
     return NULL;
@@ -181,7 +205,7 @@ static struct store_receipt *row_new(const struct ask *a, const struct room *r,
     row->fp = a->k->device->row.fp;
     row->previous = x->previous;
     row->last = x->last;
-    memcpy(row->session, a->k->login, sizeof row->session);
+    memcpy(row->session, x->session, sizeof row->session);
     memcpy(row->text, f->receipt.p, f->receipt.n);
     memcpy(row->client, f->seal.p, f->seal.n);
     memcpy(row->client_sig, f->sig.p, f->sig.n);
@@ -238,11 +262,36 @@ static struct member *seal_member(struct ask *a, const struct receipt *x)
     return NULL;
 }
 
+/* One that goes on on another connection ends some time: its client does not know whether we have
+ * noticed already. */
+static bool session_over(struct ask *a, const struct receipt *x, const struct store_login *l)
+{
+    if (l->ended != 0 || is_own(a, x))
+        return true;
+    ask_error(a, CODE_BUSY, "session: it goes on");
+    return false;
+}
+
+static const char *receipt_lie(struct ask *a, const struct member *m, const struct receipt *x,
+                               const struct store_login *l)
+{
+    const char *lie = session_lie(x, l);
+
+    if (lie == NULL)
+        lie = entries_lie(a, m, x);
+    if (lie == NULL)
+        lie = times_lie(a->c, m->room, x, l);
+    if (lie == NULL)
+        lie = tree_lie(a->c, m->room, x);
+    return lie != NULL ? lie : chain_lie(a->c, x);
+}
+
 void ask_seal(struct ask *a)
 {
     const struct f_seal *f = &a->j->frame.u.seal;
     const struct receipt *x = &a->j->receipt;
     const struct member *m = seal_member(a, x);
+    struct store_login l;
     struct hash hash;
 
     if (m == NULL)
@@ -250,13 +299,12 @@ void ask_seal(struct ask *a)
     sha256(f->receipt, &hash);
     if (sealed_before(a->c, a->k->id, f->id, &hash))
         return;
-    const char *lie = entries_lie(a, m, x);
-    if (lie == NULL)
-        lie = tree_lie(a->c, m->room, x);
-    if (lie == NULL)
-        lie = chain_lie(a->c, x);
+    int found = STORE(a->c, login_get, x->session, &l);
+    const char *lie = found == 1 ? receipt_lie(a, m, x, &l) : "session: there was none like it";
     if (lie != NULL)
         ask_error(a, CODE_DENIED, lie);
+    else if (!session_over(a, x, &l))
+        return;
     else if (!seal_due(a->c, a->k->account))
         ask_error(a, CODE_BUSY, "too many receipts wait for their seals");
     else

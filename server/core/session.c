@@ -16,7 +16,6 @@ struct session {
     bool compact;             /* the peer reads compact entries */
     unsigned logins;
     const char *link, *suite;
-    uint8_t id[SESSION_ID_LEN]; /* as receipts have it */
     char source[SOURCE_MAX + 1];
     char *email;        /* on join; NULL: not said */
     struct pubkey *key; /* of the peer's certificate, all that is kept of it; NULL on join */
@@ -98,6 +97,7 @@ static struct job *login_job(struct session *s, struct frame *f)
     if (j == NULL)
         return NULL;
     j->compact = s->compact;
+    j->suite = s->suite;
     j->auth = (struct account_auth){.link = s->link,
                                     .exporter = s->exporter,
                                     .client_cert = s->fp,
@@ -246,20 +246,13 @@ static int on_entry(struct session *s, struct frame *f)
 
 /* --- receipts --- */
 
-/* What it says of this connection and is not so; NULL: nothing. No honest client says it. */
+/* What it says of its signer and is not so; NULL: nothing. No honest client says it. Which session
+ * it is about is the core's to know: it may be one that was cut. */
 static const char *receipt_lie(const struct session *s, const struct receipt *r,
                                const struct receipt_seal *seal)
 {
-    if (memcmp(r->session, s->id, sizeof s->id) != 0)
-        return "session: not the one of this connection";
-    if (strcmp(r->link, s->link) != 0)
-        return "link: not the one of this connection";
-    if (strcmp(r->suite, s->suite) != 0)
-        return "suite: not the one of this connection";
     if (!hash_same(&r->signer, &s->fp))
         return "signer: not this connection's certificate";
-    if (!hash_same(&r->peer, &s->relay_cert))
-        return "peer_cert_fingerprint: not the certificate that this connection was shown";
     if (r->created > s->now + TS_FUTURE_MS)
         return "created_at: too far ahead of the relay's clock";
     if (seal->role != RECEIPT_CLIENT || !hash_same(&seal->signer, &r->signer) ||
@@ -541,7 +534,6 @@ struct session *session_new(const struct session_conf *conf, struct moment at, s
     s->need = NEED_HELLO | (conf->join ? (unsigned)NEED_JOIN : (unsigned)NEED_LOGIN);
     s->link = conf->link;
     s->suite = conf->suite == NULL ? "unknown" : conf->suite;
-    account_session(s->id, &conf->exporter);
     s->relay_cert = conf->relay_cert;
     s->exporter = conf->exporter;
     s->now = at.wall;

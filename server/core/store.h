@@ -62,12 +62,15 @@ struct store_login {
     struct account_id account;
     struct hash token;        /* the resume token that it was given, as its SHA-256 */
     struct hash fp, relay_fp; /* of both ends' certificates */
-    int64_t started, ended;   /* ms; ended 0: it goes on */
-    bool counted;             /* false: it goes on, or the relay stopped in its midst */
-    uint64_t entries;         /* of its own that were numbered in it */
-    bool has_transcript;      /* a receipt of it was sealed: */
-    struct hash transcript;   /* its transcript_hash; of several, SHA-256 over what this was before
-                               * and the next one's */
+    char link[RECEIPT_WORD_MAX + 1],
+        suite[RECEIPT_WORD_MAX + 1]; /* "": from before they were kept */
+    int64_t started, ended;          /* ms; ended 0: it goes on */
+    uint64_t before, after; /* entries of all rooms that there were at its start; ended: and then */
+    bool counted;           /* false: it goes on, or the relay stopped in its midst */
+    uint64_t entries;       /* of its own that were numbered in it */
+    bool has_transcript;    /* a receipt of it was sealed: */
+    struct hash transcript; /* its transcript_hash; of several, SHA-256 over what this was before
+                             * and the next one's */
 };
 
 /* A receipt that was sealed (docs/evidence.md 5). */
@@ -249,7 +252,8 @@ struct store_ops {
                           store_each_message *each, void *ctx, struct err *e);
     int (*message_head)(void *db, const struct room_id *room, uint64_t number, struct hash *out,
                         struct err *e);
-    /* How many there are, of all rooms; how many there were with this one. No clock is in it. */
+    /* How many there are, of all rooms; how many there were with this one. No clock is in it.
+     * login_end and login_end_all keep the first as `after`. */
     int (*message_count)(void *db, uint64_t *out, struct err *e);
     int (*message_place)(void *db, const struct room_id *room, uint64_t number, uint64_t *out,
                          struct err *e);

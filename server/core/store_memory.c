@@ -476,6 +476,7 @@ static int memory_login_end(void *db, const uint8_t session[SESSION_ID_LEN], int
         changed.ended = when;
         changed.counted = true;
         changed.entries = entries;
+        changed.after = m->t[MESSAGES].n;
         return row_put(m, LOGINS, l_at, &changed, sizeof changed, e);
     }
     return 0;
@@ -489,6 +490,7 @@ static int memory_login_end_all(void *db, int64_t when, struct err *e)
     {
         struct store_login changed = *l;
         changed.ended = when;
+        changed.after = m->t[MESSAGES].n;
         if (l->ended == 0 && row_put(m, LOGINS, l_at, &changed, sizeof changed, e) < 0)
             return -1;
     }

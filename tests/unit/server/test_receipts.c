@@ -397,16 +397,150 @@ static void a_clock_set_back_refuses_no_honest_receipt(void **state)
     refused(c, CODE_DENIED, "first_seqno: from before this session");
 }
 
-static void a_receipt_of_another_connection_is_refused(void **state)
+/* --- of a session that is over --- */
+
+static struct client *comes_back(struct client *c)
 {
-    const struct receipt x = receipt_honest(&room, a, 1, 4);
+    c = client_again(c);
+    client_login(c);
+    client_flush(c);
+    pen.c = c;
+    return c;
+}
+
+/* The connection was cut before anybody could ask: what is so of it is sealed in a later one. */
+static void a_session_that_was_cut_is_sealed_later(void **state)
+{
+    struct receipt x = receipt_honest(&room, a, 1, 4);
+    struct client *c;
     (void)state;
 
+    client_gone(a);
+    r->now += 5000;
+    c = comes_back(a);
+    x.created = r->now;
+    ask(c, &x);
+    assert_int_equal(sealed(c, &x).time, r->now);
+    assert_true(login_row(a).has_transcript);
+    assert_memory_equal(login_row(a).transcript.b, x.head.b, sizeof x.head);
+    assert_false(login_row(c).has_transcript);
+    (void)pen_say(&pen, "and now");
+    struct receipt y = receipt_honest(&room, c, 5, 5);
+    y.previous = hash_of(&x);
+    ask(c, &y);
+    (void)sealed(c, &y);
+}
+
+/* A relay that was killed knows what there was when it came back. */
+static void a_session_of_before_a_restart_is_sealed_later(void **state)
+{
+    (void)state;
+    if (strcmp(relay_store, "sqlite") != 0)
+        return;
+    struct receipt x = receipt_honest(&room, a, 1, 4);
+    relay_restart(r);
+    struct client *c = comes_back(a);
+    (void)pen_say(&pen, "since");
+    struct receipt y = receipt_honest(&room, c, 1, 5);
+    memcpy(y.session, x.session, sizeof y.session);
+    ask(c, &y);
+    refused(c, CODE_DENIED, "last_seqno: from after that session");
+    ask(c, &x);
+    (void)sealed(c, &x);
+}
+
+static void what_is_not_so_of_a_past_session_is_not_sealed(void **state)
+{
+    static const struct {
+        void (*lie)(struct receipt *x);
+        const char *field;
+    } lies[] = {
+        {lie_session, "session: there was none"},
+        {lie_link, "link"},
+        {lie_suite, "suite"},
+        {lie_signer, "signer"},
+        {lie_peer, "peer_cert_fingerprint"},
+        {lie_ahead, "created_at"},
+        {lie_early, "created_at"},
+        {lie_base, "base"},
+        {lie_fewer, "transcript_hash"},
+        {lie_first, "base"},
+        {lie_head, "transcript_hash"},
+        {lie_root, "tree_root"},
+        {lie_size, "tree_root"},
+    };
+    const struct receipt so = receipt_honest(&room, a, 2, 4);
+    (void)state;
+
+    client_gone(a);
+    struct client *c = comes_back(a);
+    for (size_t i = 0; i < COUNT(lies); i++) {
+        struct receipt x = so;
+        lies[i].lie(&x);
+        ask(c, &x);
+        refused(c, CODE_DENIED, lies[i].field);
+    }
+    ask(c, &so); /* all the others were refused for what they said */
+    (void)sealed(c, &so);
+}
+
+/* What was numbered before it or after it was none of it, and is of another one. */
+static void a_past_session_has_its_own_entries_alone(void **state)
+{
+    struct receipt x;
+    (void)state;
+
+    client_gone(a);
+    struct client *c = comes_back(a);
+    (void)pen_say(&pen, "in the second");
+    const struct receipt second = receipt_honest(&room, c, 5, 5);
+    struct receipt both = receipt_honest(&room, c, 4, 5);
+    client_gone(c);
+    struct client *d = comes_back(c);
+    (void)pen_say(&pen, "in the third");
+    both.created = r->now;
+    ask(d, &both);
+    refused(d, CODE_DENIED, "first_seqno: from before this session");
+    x = receipt_honest(&room, d, 5, 6);
+    memcpy(x.session, second.session, sizeof x.session);
+    ask(d, &x);
+    refused(d, CODE_DENIED, "last_seqno: from after that session");
+    ask(d, &second);
+    (void)sealed(d, &second);
+}
+
+/* That it is over is for the relay to notice. */
+static void a_session_that_goes_on_is_for_later(void **state)
+{
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
     struct client *c = client_again(a);
+    (void)state;
+
     client_login(c);
     client_flush(c);
     ask(c, &x);
-    refused(c, CODE_DENIED, "session");
+    refused(c, CODE_BUSY, "session: it goes on");
+    client_gone(a);
+    ask(c, &x);
+    (void)sealed(c, &x);
+}
+
+/* Another device, of the same account or not, gets nothing for it. */
+static void a_session_of_another_certificate_is_refused(void **state)
+{
+    struct receipt x = receipt_honest(&room, a, 1, 4);
+    struct client *b = client_member(r, "bob");
+    (void)state;
+
+    client_enter(b, "lobby");
+    client_gone(a);
+    client_flush(b);
+    x.signer = b->fp;
+    ask(b, &x);
+    refused(b, CODE_DENIED, "session: not of this certificate");
+    x.signer = a->fp;
+    ask(b, &x);
+    refused(b, CODE_DENIED, "signer");
 }
 
 static void strangers_to_a_room_get_no_seal(void **state)
@@ -678,7 +812,12 @@ int main(void)
         TEST(what_is_no_receipt_ends_the_connection),
         TEST(what_was_said_before_the_session_is_refused),
         TEST(a_clock_set_back_refuses_no_honest_receipt),
-        TEST(a_receipt_of_another_connection_is_refused),
+        TEST(a_session_that_was_cut_is_sealed_later),
+        TEST(a_session_of_before_a_restart_is_sealed_later),
+        TEST(what_is_not_so_of_a_past_session_is_not_sealed),
+        TEST(a_past_session_has_its_own_entries_alone),
+        TEST(a_session_that_goes_on_is_for_later),
+        TEST(a_session_of_another_certificate_is_refused),
         TEST(strangers_to_a_room_get_no_seal),
         TEST(what_one_may_not_read_is_not_sealed),
         TEST(of_an_ephemeral_room_there_is_none),

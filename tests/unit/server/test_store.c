@@ -266,18 +266,37 @@ static struct store_login login(uint8_t id, int64_t started)
                                 .token = {{id, 1}},
                                 .fp = {{11}},
                                 .relay_fp = {{99}},
+                                .link = "ecdhe",
+                                .suite = "a suite",
+                                .before = id,
                                 .started = started};
+}
+
+static struct store_message message(uint64_t number, unsigned char fp, uint64_t seq)
+{
+    return (struct store_message){.room = {{7}},
+                                  .number = number,
+                                  .time = (int64_t)number * 10,
+                                  .account = {{(uint8_t)(fp / 10)}},
+                                  .fp = {{fp}},
+                                  .seq = seq,
+                                  .head = {{(uint8_t)number}},
+                                  .line = str_of("a line"),
+                                  .sig = span_of("sig", 3),
+                                  .body = span_of("bo\0dy", 5)};
 }
 
 static void test_logins(void **state)
 {
     struct store_login a = login(1, 100), b = login(2, 200), c = login(3, 300);
+    struct store_message said = message(1, 11, 1);
     struct logins got = {.n = 0};
     (void)state;
     fill();
     assert_int_equal(OP(login_put, &a), 0);
     assert_int_equal(OP(login_put, &b), 0);
     assert_int_equal(OP(login_put, &c), 0);
+    assert_int_equal(OP(message_add, &said), 0);
     assert_int_equal(OP(login_end, b.session, 250, 7), 0);
     assert_int_equal(OP(login_end, (const uint8_t[SESSION_ID_LEN]){9}, 250, 7), 0); /* no such */
     assert_int_equal(OP(login_each, login_look, &got), 0);
@@ -285,13 +304,17 @@ static void test_logins(void **state)
     b.ended = 250;
     b.counted = true;
     b.entries = 7;
+    b.after = 1;
     assert_memory_equal(&got.l[0], &a, sizeof a);
     assert_memory_equal(&got.l[1], &b, sizeof b);
     assert_memory_equal(&got.l[2], &c, sizeof c);
     got.n = 0;
+    said = message(2, 11, 2);
+    assert_int_equal(OP(message_add, &said), 0);
     assert_int_equal(OP(login_end_all, 400), 0); /* what a crash left: nobody counted */
     assert_int_equal(OP(login_each, login_look, &got), 0);
     a.ended = c.ended = 400;
+    a.after = c.after = 2;
     assert_memory_equal(&got.l[0], &a, sizeof a);
     assert_memory_equal(&got.l[1], &b, sizeof b);
     assert_memory_equal(&got.l[2], &c, sizeof c);
@@ -309,20 +332,6 @@ static int room_look(void *ctx, const struct store_room *row, const struct store
     *out = *row;
     tip_seen = *tip;
     return 0;
-}
-
-static struct store_message message(uint64_t number, unsigned char fp, uint64_t seq)
-{
-    return (struct store_message){.room = {{7}},
-                                  .number = number,
-                                  .time = (int64_t)number * 10,
-                                  .account = {{(uint8_t)(fp / 10)}},
-                                  .fp = {{fp}},
-                                  .seq = seq,
-                                  .head = {{(uint8_t)number}},
-                                  .line = str_of("a line"),
-                                  .sig = span_of("sig", 3),
-                                  .body = span_of("bo\0dy", 5)};
 }
 
 static int message_look(void *ctx, const struct store_message *row)
@@ -697,8 +706,11 @@ static void test_file_refused_no_file(void **state)
     assert_int_equal(rename(other, path), 0);
 }
 
-/* What versions 5, 4, 3 and 2 added. */
-#define FORMER_5 "DROP TABLE receipts; ALTER TABLE logins DROP COLUMN transcript_hash;"
+/* What versions 6, 5, 4, 3 and 2 added. */
+#define FORMER_6                                                                                   \
+    "ALTER TABLE logins DROP COLUMN link; ALTER TABLE logins DROP COLUMN suite;"                   \
+    "ALTER TABLE logins DROP COLUMN before; ALTER TABLE logins DROP COLUMN after;"
+#define FORMER_5 FORMER_6 "DROP TABLE receipts; ALTER TABLE logins DROP COLUMN transcript_hash;"
 #define FORMER_4 FORMER_5 "DROP TABLE logins;"
 #define FORMER_3                                                                                   \
     FORMER_4                                                                                       \
@@ -875,6 +887,9 @@ static void test_file_of_before_receipts(void **state)
     sql(FORMER_5 "PRAGMA user_version = 5");
     assert_non_null(reopen(STORE_OPEN));
     assert_int_equal(OP(login_get, l.session, &got), 1);
+    memset(l.link, 0, sizeof l.link); /* what no version before kept */
+    memset(l.suite, 0, sizeof l.suite);
+    l.before = 0;
     assert_memory_equal(&got, &l, sizeof l);
     const struct store_receipt x = receipt(1, 1);
     assert_int_equal(OP(receipt_add, &x), 0);
