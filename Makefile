@@ -97,6 +97,8 @@ wrapped_test_lies := $(foreach f,drive_chain_put drive_sign drive_sign_over driv
     drive_context drive_seal drive_transcribe pkey_sign hmac_sha256,-Wl$(comma)--wrap=$f)
 wrapped_test_seals := $(foreach f,record_new aead_seal cbc_seal,-Wl$(comma)--wrap=$f)
 wrapped_test_nomem := $(foreach f,malloc calloc realloc,-Wl$(comma)--wrap=$f)
+wrapped_test_unsaid := $(wrapped_test_nomem)
+wrapped_test_scarce := $(wrapped_test_nomem)
 wrapped_test_alike := $(foreach f,hmac_sha256 aead_open sha256 pkey_sign_pss,-Wl$(comma)--wrap=$f)
 
 $(foreach t,$(units),$(eval $(call program_rule,tests/$(notdir $(t:.c=)),$t \

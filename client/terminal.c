@@ -186,7 +186,6 @@ void terminal_resume(struct terminal *t)
     t->away = false;
     reset_prog_mode();
     modes();
-    terminal_forget(t);
 }
 
 void terminal_forget(struct terminal *t)

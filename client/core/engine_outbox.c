@@ -397,9 +397,7 @@ uint64_t engine_say(struct engine *g, const struct room_id *room, struct str tex
     buf_init(&content, CONTENT_MAX);
     if (may_say(g, r, text, e) < 0)
         goto out;
-    if (content_say_put(&content, text, e) < 0)
-        err_set(e, ERR_DATA, "the text is not UTF-8: nothing was sent");
-    else
+    if (content_say_put(&content, text, e) == 0)
         o = out_make(g, r, buf_span(&content), e);
     if (o == NULL)
         goto out;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/chat/json.h"
+#include "common/util/text.h"
 
 #define X(id, word) [id] = word,
 static const char *const words[] = {CONTENT_LIST(X)};
@@ -128,9 +129,11 @@ int content_say_put(struct buf *b, struct str text, struct err *e)
 {
     if (text.n < 1 || text.n > TEXT_MAX)
         return err_set(e, ERR_LIMIT, "a message has 1 to %d bytes, this one %zu", TEXT_MAX, text.n);
+    if (!text_utf8_ok(text) || memchr(text.p, 0, text.n) != NULL)
+        return err_set(e, ERR_DATA, "the message is not UTF-8 or holds a NUL");
     struct draft d = draft_open(b, CONTENT_SAY);
     jput_str(&d.w, "text", text);
-    return draft_close(&d, "the message is not UTF-8 or holds a NUL", e);
+    return draft_close(&d, "no memory for the message", e);
 }
 
 int content_join_put(struct buf *b, const struct content_who *who, const struct content_who *with,

@@ -135,9 +135,12 @@ int entry_body_make(struct buf *b, struct entry_line *l, struct span content, co
         (void)err_set(e, ERR_LOCAL, "no random numbers");
         goto out;
     }
-    if (content.n == 0 || content.n > CONTENT_MAX || buf_add(b, opening, sizeof opening) < 0 ||
-        buf_add(b, content.p, content.n) < 0) {
+    if (content.n == 0 || content.n > CONTENT_MAX) {
         (void)err_set(e, ERR_LIMIT, "the content is too long");
+        goto out;
+    }
+    if (buf_add(b, opening, sizeof opening) < 0 || buf_add(b, content.p, content.n) < 0) {
+        (void)err_set(e, ERR_LOCAL, "no memory for the content");
         goto out;
     }
     entry_commit(&l->commitment, opening, content);

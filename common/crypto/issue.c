@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/blinding.h"
 #include "common/crypto/x509_inside.h"
 
 /* --- a backward writer with sticky failure --- */
@@ -309,8 +310,10 @@ static int bw_signed(struct bw *w, const struct bw *tbs, const struct issuer *by
         (void)mbedtls_rsa_set_padding(mbedtls_pk_rsa(*pk), MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
     int rc = mbedtls_pk_sign(pk, MBEDTLS_MD_SHA256, h.b, sizeof h.b, sig + 1, SIG_MAX, &n,
                              rng_mbedtls, (void *)(uintptr_t)r);
-    if (rc != 0)
+    if (rc != 0) {
+        blinding_forget_pk(pk);
         return err_set(e, ERR_LOCAL, "signing failed (code -%x)", (unsigned)-rc);
+    }
     bw_tlv(w, MBEDTLS_ASN1_BIT_STRING, span_of(sig, n + 1));
     bw_algorithm(w, by->key);
     bw_raw(w, bw_span(tbs));

@@ -1,11 +1,13 @@
 #include "common/crypto/pkey.h"
 
+#include <errno.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/blinding.h"
 #include "common/crypto/x509_inside.h"
 #include "common/util/limits.h"
 
@@ -165,6 +167,7 @@ int pkey_sign_pss(struct pkey *k, const struct rng *r, struct span data, uint8_t
     if (!pkey_is_rsa(k))
         return err_set(e, ERR_LOCAL, "this key cannot sign with RSA-PSS");
     sha256(data, &h);
+    errno = 0; /* mbedTLS calls no memory a bad signature */
     mbedtls_rsa_context *rsa = mbedtls_pk_rsa(k->pk);
     bool bad =
         mbedtls_rsa_set_padding(rsa, MBEDTLS_RSA_PKCS_V21, MBEDTLS_MD_SHA256) != 0 ||
@@ -172,8 +175,11 @@ int pkey_sign_pss(struct pkey *k, const struct rng *r, struct span data, uint8_t
                                         sizeof h, h.b, PSS_SALT, sig) != 0;
     /* Requests signed with this key later are PKCS#1 v1.5 again. */
     (void)mbedtls_rsa_set_padding(rsa, MBEDTLS_RSA_PKCS_V15, MBEDTLS_MD_NONE);
-    if (bad)
-        return err_set(e, ERR_LOCAL, "RSA-PSS signing failed");
+    if (bad) {
+        blinding_forget(rsa);
+        return err_set(e, ERR_LOCAL,
+                       errno == ENOMEM ? "no memory for a signature" : "RSA-PSS signing failed");
+    }
     *n = mbedtls_rsa_get_len(rsa);
     return 0;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/blinding.h"
+
 static_assert(TEXTBOOK_LEN_MAX * 8 >= TEXTBOOK_DIGITS_MAX * 33220 / 10000, "digits fit in bytes");
 
 struct textbook {
@@ -177,12 +179,13 @@ int textbook_lower(struct textbook *t, const struct rng *r, const struct textboo
     int ret = -1;
 
     textbook_open(t, &n);
-    if (place(in, c, &n) == 0 && rng_fill(r, &other, sizeof other) == 0 &&
-        mbedtls_rsa_private(&t->rsa, rng_mbedtls, (void *)(uintptr_t)r, in, m) == 0) {
+    if (place(in, c, &n) == 0 && rng_fill(r, &other, sizeof other) == 0)
+        ret = mbedtls_rsa_private(&t->rsa, rng_mbedtls, (void *)(uintptr_t)r, in, m);
+    if (ret == 0)
         choose(out, m, n.n, &other);
-        ret = 0;
-    }
+    else
+        blinding_forget(&t->rsa);
     wipe(m, sizeof m);
     wipe(&other, sizeof other);
-    return ret;
+    return ret == 0 ? 0 : -1;
 }

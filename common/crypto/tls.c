@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/blinding.h"
 #include "common/crypto/tls_priv.h"
 
 /* What sealing adds at most: head, content type, padding to 16, tag. */
@@ -310,8 +311,10 @@ static int handshake_step(struct tls *t)
 
     if (r == MBEDTLS_ERR_SSL_WANT_READ)
         return 1;
-    if (r != 0 && errno == ENOMEM) /* mbedTLS calls that a bad signature, or whatever it was at */
+    if (r != 0 && errno == ENOMEM) { /* mbedTLS calls that a bad signature, or whatever it was at */
+        blinding_forget_pk(&t->conf->key);
         return give_up(t, ALERT_INTERNAL, ERR_LOCAL, "no memory for the handshake");
+    }
     if (r != 0)
         return handshake_failed(t, r, out_before);
     if (state >= 0 && state < MBEDTLS_SSL_HANDSHAKE_OVER) {

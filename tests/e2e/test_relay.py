@@ -378,7 +378,8 @@ def test_no_descriptors_left(relay):
     again (F2)."""
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
-    relay.run("--max-conns", 1000, "--handshakes", 1000, "--per-source", 1000, limits=few)
+    relay.run("--max-conns", 1000, "--handshakes", 1000, "--per-source", 1000,
+              "--handshake-seconds", 60, limits=few)
     held = []
     for _ in range(80):
         try:
@@ -388,12 +389,28 @@ def test_no_descriptors_left(relay):
     relay.wait("exhausted")
     with connect(relay) as late:
         assert closed(late), "left standing at the door"
+    assert "event=refused" not in relay.log(), "nobody's time was over"
     assert idle_cpu(relay.process.pid, 2) < 0.2
     for s in held:
         s.close()
     deadline = time.monotonic() + 20
     while '"type":"hello"' not in openssl(relay, "-alpn", "countersign-join/1", keep=0.5):
         assert time.monotonic() < deadline, relay.log()
+    relay.stop()
+
+
+def test_a_door_that_can_open_nothing_waits(relay):
+    """Not even the spare descriptor is to be had again: who knocks waits, and the relay does not
+    ask for him all the time (F2)."""
+    relay.run()
+    pid = relay.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    with connect(relay):
+        relay.wait("exhausted")
+        assert idle_cpu(pid, 2) < 0.2
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert '"type":"hello"' in openssl(relay, "-alpn", "countersign-join/1", keep=0.5)
     relay.stop()
 
 

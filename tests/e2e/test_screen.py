@@ -103,6 +103,8 @@ def test_suspend(people):
         s.type("half a li\x1a")
         s.until(lambda: s.text().rstrip().endswith("shell>"), "shell")
         assert s.raw.rfind(b"\x1b[?1049l") > s.raw.rfind(b"\x1b[?1049h"), "our screen is left on"
+        s.type("clear\r")
+        s.until(lambda: s.text().strip() == "shell>", "nothing of ours")
         s.type("stty -a | grep -wo -- '-*echo'; fg\r")
         s.wait("half a li")
         s.until(lambda: not cooked(fd), "the terminal taken again")

@@ -456,6 +456,52 @@ static void test_fake_system_line(void **state)
     model_free(m);
 }
 
+/* The style of the first cell that this stands from, of all below the title. */
+static enum style style_of(const struct grid *g, const char *text)
+{
+    for (unsigned row = 1; row + 1 < g->rows; row++) {
+        for (unsigned col = 0; col < g->cols; col++) {
+            size_t n = 0;
+            while (text[n] != '\0' && col + n < g->cols &&
+                   grid_cell(g, row, col + (unsigned)n)->text[0] == text[n])
+                n++;
+            if (text[n] == '\0')
+                return (enum style)grid_cell(g, row, col)->style;
+        }
+    }
+    fail_msg("'%s' is not shown", text);
+    return STYLE_COUNT;
+}
+
+/* Nor in the colours of one: who speaks and what he says have their own, whatever it is. */
+static void test_styles_tell_who_speaks(void **state)
+{
+    struct model *m = demo_empty();
+    struct room_id id = {{7}};
+    struct window *w = model_window_add(m, &id, WINDOW_DIRECT, "bob");
+    struct message_in in = {.number = 1, .seq = 1, .at = DEMO_NOW, .sender = "zoe"};
+
+    (void)state;
+    model_switch(m, 1);
+    in.text = str_of("hers");
+    model_message(m, w, &in);
+    in = (struct message_in){2, 2, .at = DEMO_NOW, .own = true, .sender = "alice"};
+    in.text = str_of("mine");
+    model_message(m, w, &in);
+    model_say(m, w, "connected");
+    model_alarm(m, w, "is not so");
+    struct grid *g = drawn(m, 24, 80);
+    assert_in_range(style_of(g, "zoe"), STYLE_NICK, STYLE_NICK + NICKS - 1);
+    assert_int_equal(style_of(g, "hers"), STYLE_TEXT);
+    assert_int_equal(style_of(g, "alice"), STYLE_STRONG);
+    assert_int_equal(style_of(g, "mine"), STYLE_TEXT);
+    assert_int_equal(style_of(g, "--"), STYLE_DIM);
+    assert_int_equal(style_of(g, "connected"), STYLE_DIM);
+    assert_int_equal(style_of(g, "is not so"), STYLE_BAD);
+    grid_free(g);
+    model_free(m);
+}
+
 /* --- scrolling --- */
 
 static void test_scroll(void **state)
@@ -624,6 +670,7 @@ int main(void)
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_cells_inert),
         cmocka_unit_test(test_fake_system_line),
+        cmocka_unit_test(test_styles_tell_who_speaks),
         cmocka_unit_test(test_scroll),
         cmocka_unit_test(test_scrolled_stays),
         cmocka_unit_test(test_order),

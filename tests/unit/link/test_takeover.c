@@ -118,6 +118,28 @@ static void damage_is_seen_by_both_layers(void **state)
     }
 }
 
+/* RFC 8446 5: what is not sealed has no place behind the handshake. mbedTLS alone would read over
+ * the record that is kept for old boxes. */
+static void nothing_unsealed_is_read_behind_the_handshake(void **state)
+{
+    static const uint8_t records[][7] = {
+        {20, 3, 3, 0, 1, 1}, {21, 3, 3, 0, 2, 1, 0}, {22, 3, 3, 0, 2, 24, 0}};
+
+    (void)state;
+    for (int c = 0; c < 4; c++) {
+        for (size_t i = 0; i < COUNT(records); i++) {
+            for (enum role r = ROLE_CLIENT; r <= ROLE_RELAY; r++) {
+                struct pair p;
+                combine(&p, c);
+                size_t n = RECORD_HEAD + (size_t)records[i][4];
+                assert_int_equal(link_feed(p.end[r], records[i], n), -1);
+                assert_non_null(strstr(pair_why(&p, r), "unsealed record"));
+                pair_free(&p);
+            }
+        }
+    }
+}
+
 static void a_link_at_rest_forgets_certificates_and_goes_on(void **state)
 {
     struct link_info before, after;
@@ -493,6 +515,7 @@ static void nothing_is_handed_over_too_early_or_twice(void **state)
     struct tls *young = tls_new(b.conf, &e);
     assert_non_null(young);
     assert_int_equal(tls_hand_over(young, LINK_EXPORTER_LOGIN, &h), -1);
+    assert_string_equal(tls_error(young)->text, "nothing to hand over in this state");
     tls_free(young);
     bare_hand_over(&b);
     for (int i = 0; i < SECRETS; i++)
@@ -581,6 +604,7 @@ int main(void)
         cmocka_unit_test(both_layers_understand_each_other),
         cmocka_unit_test(the_reference_tells_the_same),
         cmocka_unit_test(damage_is_seen_by_both_layers),
+        cmocka_unit_test(nothing_unsealed_is_read_behind_the_handshake),
         cmocka_unit_test(a_link_at_rest_forgets_certificates_and_goes_on),
         cmocka_unit_test(a_relay_sends_no_ticket),
         cmocka_unit_test(data_in_the_segment_of_finished_arrives),

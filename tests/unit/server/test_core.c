@@ -75,6 +75,32 @@ static void test_login_other_password_for_certificate(void **state)
     login_fails(a);
 }
 
+/* The session lets such frames through in their time alone; the core looks once more. */
+static void test_frames_out_of_their_time(void **state)
+{
+    struct client *member = client_member(r, "alice"), *guest = client_enrol(r, "bob");
+    const struct {
+        const struct client *from;
+        enum frame_type type;
+    } cases[] = {{member, F_LOGIN},    {member, F_PROOF},     {member, F_RESUME},
+                 {guest, F_ROOM_LIST}, {guest, F_PERSON_ASK}, {guest, F_ENTRY_SAY}};
+    struct err e = {0};
+    struct effect ef;
+    (void)state;
+    client_say(guest, F_LOGIN, &(struct f_login){.id = 1});
+    (void)client_got(guest, F_CHALLENGE);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct job *j = job_new(JOB_FRAME, cases[i].from->conn);
+        j->frame.type = cases[i].type;
+        j->auth.client_cert = cases[i].from->fp;
+        assert_int_equal(core_begin(r->core, r->now, &e), 0);
+        core_job(r->core, j);
+        assert_int_equal(core_commit(r->core, &e), 0);
+        assert_false(core_effect(r->core, &ef));
+    }
+    assert_int_equal(relay_audit(r, "login-failure", NULL).rows, 0);
+}
+
 static void test_login_disabled(void **state)
 {
     struct client *c = client_member(r, "alice");
@@ -2096,6 +2122,7 @@ int main(void)
         TEST(test_login_wrong_password),
         TEST(test_login_proof_of_other_connection),
         TEST(test_login_other_password_for_certificate),
+        TEST(test_frames_out_of_their_time),
         TEST(test_login_disabled),
         TEST(test_login_revoked),
         TEST(test_login_refusals_are_alike),
