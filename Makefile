@@ -177,8 +177,9 @@ check: deps tests ## build and run every test
 asan: ## every test under AddressSanitizer and UBSan, in build/asan
 	$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
 
-check-flips: all $(BUILD)/tests/test_drive ## every byte of a handshake flipped and cut; half an hour
+check-flips: all $(BUILD)/tests/test_drive $(BUILD)/tests/test_judge ## every byte of handshakes and evidence flipped; half an hour
 	$(apart) flips tests/e2e/test_wire.py
+	FLIPS=all $(BUILD)/tests/test_judge
 	FLIPS=all $(BUILD)/tests/test_drive
 
 sessions: ## SESSIONS=10000 links at random, some of them meddled with, under ASan; SESSION=n again

@@ -17,7 +17,7 @@ LC_ALL=C
 export LC_ALL
 umask 077
 
-guide_sha256=a3c512758cd213b05f16342e66dc70645e0bbfe6b02a3d07b78c875f8cd0b8cd
+guide_sha256=39c00ae264cdb354e1e61a9de227ee08f3d0493c66511a4230e98dcbb7a89253
 evidence_use=2.25.8406729532635785283492383773779946475
 zeros=0000000000000000000000000000000000000000000000000000000000000000
 bundle_max=536870912
@@ -235,7 +235,7 @@ END {
 }'
 of_messages='VERIFY.txt checkpoint.txt checkpoint.sig transcript.txt proof.txt root.der issuer.der crl.der'
 of_session='VERIFY.txt receipt.txt client.txt client.sig relay.txt relay.sig member.txt member.sig'
-of_session="$of_session transcript.txt root.der issuer.der crl.der"
+of_session="$of_session receipt.p7s transcript.txt root.der issuer.der crl.der"
 of_contradiction='VERIFY.txt checkpoint.txt checkpoint.sig later.txt later.sig proof.txt root.der issuer.der crl.der'
 
 # NAME: what printf writes to 3 is this file.
@@ -259,6 +259,7 @@ unpack() {
         where=$name
         case $name in
         VERIFY.txt) guide=$sum ;;
+        receipt.txt) receipt_sum=$sum ;;
         root.der) root_sum=$sum ;;
         issuer.der) issuer_sum=$sum ;;
         crl.der) crl_sum=$sum ;;
@@ -1010,6 +1011,103 @@ seal() {
 sealed by $1 at $sealed_at ms since 1970: $subject; certificate $signer"
 }
 
+# --- a signature as CMS, in DER ------------------------------------------------------------------
+
+# From the hex of the signer's certificate, his CA's and the signature, empty lines between them, to two
+# lines of hex: what is signed, and by which bytes; nothing when it is not their one spelling. All of
+# it is written again: the signature itself stands at the end, as long as his other one.
+awk_cms='
+function element(tag, inside,   n) {
+    n = length(inside) / 2
+    return tag (n < 128 ? sprintf("%02x", n) : n < 256 ? sprintf("81%02x", n) : sprintf("82%04x", n)) inside
+}
+function number(digits,   n) {
+    for (n = 0; digits != ""; digits = substr(digits, 2))
+        n = n * 16 + index("0123456789abcdef", substr(digits, 1, 1)) - 1
+    return n
+}
+# Where the content of the element at the digit `at` begins, and in `ends` where it ends.
+function inside(s, at,   n, more) {
+    n = number(substr(s, at + 2, 2))
+    more = n < 128 ? 0 : n - 128
+    if (more) n = number(substr(s, at + 4, 2 * more))
+    at += 4 + 2 * more
+    ends = at + 2 * n
+    return at
+}
+# Issuer and serial number as they stand in a certificate: two levels below it the fourth part and,
+# the version being the first, the second.
+function issuer_serial(s,   i, at, from, serial) {
+    at = inside(s, inside(s, 1))
+    for (i = 1; i <= 4; i++) {
+        from = at
+        inside(s, at)
+        at = ends
+        if (i == 2) serial = substr(s, from, at - from)
+    }
+    return substr(s, from, at - from) serial
+}
+# A time as CMS has it: two digits of the year through 2049.
+function date(s,   z, era, y, m, d, text, i, out) {
+    # Days since 1 March of the year 0; 400 years have 146097.
+    z = int(s / 86400) + 719468
+    era = int(z / 146097)
+    z -= era * 146097
+    y = int((z - int(z / 1460) + int(z / 36524) - int(z / 146096)) / 365)
+    z -= 365 * y + int(y / 4) - int(y / 100)
+    m = int((5 * z + 2) / 153)
+    d = z - int((153 * m + 2) / 5) + 1
+    y += era * 400 + (m > 9)
+    m += m < 10 ? 3 : -9
+    s %= 86400
+    text = sprintf("%02d%02d%02d%02d%02d", m, d, int(s / 3600), int(s / 60) % 60, s % 60)
+    text = (y < 2050 ? sprintf("%02d", y % 100) : sprintf("%04d", y)) text
+    for (i = 1; i <= length(text); i++) out = out "3" substr(text, i, 1)
+    return element(y < 2050 ? "17" : "18", out "5a")
+}
+NF == 0 { part++ }
+NF > 0 { hex[part + 0] = hex[part + 0] $0 }
+END {
+    for (part in hex) gsub(/ /, "", hex[part])
+    digest = "300b0609608648016503040201"
+    pss = "304106092a864886f70d01010a3034a00f300d06096086480165030402010500a11c301a06092a86" \
+        "4886f70d010108300d06096086480165030402010500a203020120"
+    # Type of the content, time, SHA-256 of the content, SHA-256 of the certificate.
+    signed = "301806092a864886f70d010903310b06092a864886f70d010701" \
+        element("30", "06092a864886f70d010905" element("31", date(seconds))) \
+        "302f06092a864886f70d01090431220420" content \
+        "3037060b2a864886f70d010910022f31283026302430220420" signer
+    by = substr(hex[2], length(hex[2]) - 2 * length_of + 1)
+    info = "020101" element("30", issuer_serial(hex[0])) digest element("a0", signed) pss element("04", by)
+    certs = hex[0] < hex[1] ? hex[0] hex[1] : hex[1] hex[0]
+    all = "020101" element("31", digest) "300b06092a864886f70d010701" element("a0", certs) \
+        element("31", element("30", info))
+    if (hex[2] == element("30", "06092a864886f70d010702" element("a0", element("30", all))))
+        print element("31", signed) "\n" by
+}'
+
+# The client's seal again, for others' programs. Where openssl knows CAdES it is asked too.
+cms() {
+    where=receipt.p7s
+    # shellcheck disable=SC2154
+    for name in "certs/$r_signer.der" issuer.der receipt.p7s; do
+        od -An -v -tx1 "$work/$name"
+        echo
+    done | awk -v seconds=$((r_created_at / 1000)) -v content="$receipt_sum" -v signer="$r_signer" \
+        -v length_of="$(length "$work/client.sig")" "$awk_cms" > "$work/cms"
+    { read -r cms_signed && read -r cms_sig; } < "$work/cms" || wrong 'not his signature in its one spelling'
+    bytes "$cms_signed" > "$work/cms.signed"
+    bytes "$cms_sig" > "$work/cms.sig"
+    signed "certs/$r_signer.key" cms.sig cms.signed || wrong 'the signature is wrong'
+    case $(openssl version) in
+    'OpenSSL 1.'* | LibreSSL*) ;;
+    *) openssl cms -verify -binary -cades -inform DER -in "$work/receipt.p7s" \
+        -content "$work/receipt.txt" -CAfile "$work/root.info" -purpose any -no-CApath \
+        -attime $((r_created_at / 1000)) -out /dev/null > "$work/log" 2>&1 ||
+        wrong 'openssl does not take it for a CAdES signature' ;;
+    esac
+}
+
 session() {
     if [ -n "$flat" ] && ! cmp -s "$flat" "$work/transcript.txt"; then
         where="the transcript line $(awk 'NR == FNR { line[NR] = $0; n = NR; next }
@@ -1023,6 +1121,7 @@ session() {
     seal client
     seal relay
     seal member
+    cms
     # shellcheck disable=SC2154
     room=$r_room base=$r_base headed=yes
     transcript

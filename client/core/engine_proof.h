@@ -81,6 +81,8 @@ struct sealing {
     size_t text_n;
     int64_t latest; /* the relay's time of the last entry, ms */
     struct sealing_by by[RECEIPT_ROLE_COUNT];
+    uint8_t cades[SIG_MAX]; /* what we sign of it as CMS */
+    size_t cades_n;
     uint64_t ask;  /* request whose answer is waited for; 0: none is, it may be taken */
     int64_t until; /* mono ms: no longer */
 };

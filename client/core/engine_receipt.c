@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/core/engine_inner.h"
+#include "common/crypto/cades.h"
 #include "common/evidence/bundle.h"
 
 /* What is gathered of one room. */
@@ -14,7 +15,7 @@ struct gather {
     struct receipt receipt;
     struct bundle bundle;
     struct flat flat;
-    struct buf crl, archive;
+    struct buf crl, cades, archive;
     struct kept_signer relay;
     struct err *e;
 };
@@ -89,6 +90,7 @@ static void gather_begin(struct gather *x)
     x->flat = (struct flat){.g = x->g, .r = x->r, .bundle = &x->bundle, .e = x->e};
     buf_init(&x->archive, BUNDLE_MAX);
     buf_init(&x->crl, CRL_MAX);
+    buf_init(&x->cades, CADES_MAX);
 }
 
 static void gather_end(struct gather *x)
@@ -97,9 +99,19 @@ static void gather_end(struct gather *x)
     buf_free(&x->flat.text);
     buf_free(&x->archive);
     buf_free(&x->crl);
+    buf_free(&x->cades);
 }
 
 /* --- making it --- */
+
+/* What we sign of it in the form that others' programs know. */
+static struct cades cades_of(const struct engine *g, const struct sealing *s)
+{
+    return (struct cades){.content = span_of(s->text, s->text_n),
+                          .signer = g->conf.leaf,
+                          .issuer = g->conf.issuer,
+                          .time = s->receipt.created};
+}
 
 static int client_sign(struct gather *x, struct sealing *s)
 {
@@ -115,8 +127,12 @@ static int client_sign(struct gather *x, struct sealing *s)
     if (receipt_signed_make(&all, str_from(s->text, s->text_n), str_from(own->text, own->text_n)) <
         0)
         return err_set(x->e, ERR_LOCAL, "a receipt that is too long");
+    const struct cades c = cades_of(g, s);
     return pkey_sign_pss(g->conf.key, &g->conf.rng, span_of(all.b, all.n), own->sig, &own->sig_n,
-                         x->e);
+                         x->e) < 0 ||
+                   cades_sign(&c, g->conf.key, &g->conf.rng, s->cades, &s->cades_n, x->e) < 0
+               ? -1
+               : 0;
 }
 
 /* It is the one before the next from now on: nobody is shown it who might be shown another one in
@@ -177,15 +193,18 @@ static int bundle_seals(struct gather *x, const struct sealing *s)
 static int bundle_make(struct gather *x, const struct sealing *s)
 {
     const struct keep *k = &x->g->conf.keep;
+    const struct cades c = cades_of(x->g, s);
     struct bundle *b = &x->bundle;
 
     x->receipt = s->receipt;
-    if (entries_add(x) < 0 || bundle_seals(x, s) < 0)
+    if (entries_add(x) < 0 || bundle_seals(x, s) < 0 ||
+        cades_put(&c, span_of(s->cades, s->cades_n), &x->cades, x->e) < 0)
         return -1;
     if (k->ops->value_get(k->k, "crl", &x->crl, x->e) != 1)
         return err_set(x->e, ERR_DATA, "the revocation list is not here");
     b->kind = BUNDLE_SESSION;
     b->receipt = span_of(s->text, s->text_n);
+    b->receipt_p7s = buf_span(&x->cades);
     b->transcript = buf_span(&x->flat.text);
     b->root = x->g->conf.root;
     b->issuer = x->g->conf.issuer;

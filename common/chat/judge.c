@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/chat/entry.h"
+#include "common/crypto/cades.h"
 #include "common/evidence/transcript.h"
 
 /* An author as far as the transcript was read. */
@@ -614,6 +615,19 @@ static int seal_judge(struct judge *j, enum receipt_role role)
     return 0;
 }
 
+/* The client's signature of the receipt as CMS, for others' programs: what his seal says, again. */
+static int cades_judge(struct judge *j)
+{
+    const struct receipt_seal *s = &j->v->seals[RECEIPT_CLIENT].seal;
+    const struct cades c = {.content = j->b.receipt,
+                            .signer = bundle_cert(&j->b, &s->signer)->der,
+                            .issuer = j->b.issuer,
+                            .time = s->time};
+
+    where(j, "receipt.p7s");
+    return cades_check(&c, j->b.receipt_p7s, &j->v->why);
+}
+
 /* Is the transcript what the receipt is about, from its first line to its last? */
 static int covered(struct judge *j)
 {
@@ -660,6 +674,8 @@ static int session_judge(struct judge *j)
     for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++)
         if (seal_judge(j, (enum receipt_role)i) < 0)
             return -1;
+    if (cades_judge(j) < 0)
+        return -1;
     memcpy(j->room, r->room, sizeof j->room);
     j->headed = true;
     return transcript_judge(j) < 0 || covered(j) < 0 || authors_judge(j) < 0 || verdict_fill(j) < 0

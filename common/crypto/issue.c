@@ -1,8 +1,6 @@
-/* Certificates and lists are written backwards, as mbedtls_asn1_write_* does: the last field first,
- * so that every length is known when its head is written. */
+/* Certificates and lists, written with common/crypto/bw.h. */
 #include "common/crypto/issue.h"
 
-#include <mbedtls/asn1write.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/sha1.h>
@@ -11,105 +9,8 @@
 #include <string.h>
 
 #include "common/crypto/blinding.h"
+#include "common/crypto/bw.h"
 #include "common/crypto/x509_inside.h"
-
-/* --- a backward writer with sticky failure --- */
-
-struct bw {
-    uint8_t *start, *p, *end;
-    bool bad;
-};
-
-static struct bw bw_of(uint8_t *buf, size_t cap)
-{
-    return (struct bw){buf, buf + cap, buf + cap, false};
-}
-
-static struct span bw_span(const struct bw *w)
-{
-    return w->bad ? span_of(NULL, 0) : span_of(w->p, (size_t)(w->end - w->p));
-}
-
-static size_t bw_len(const struct bw *w)
-{
-    return (size_t)(w->end - w->p);
-}
-
-static void bw_done(struct bw *w, int rc)
-{
-    w->bad = w->bad || rc < 0;
-}
-
-static void bw_raw(struct bw *w, struct span s)
-{
-    if (!w->bad && s.n > 0)
-        bw_done(w, mbedtls_asn1_write_raw_buffer(&w->p, w->start, s.p, s.n));
-}
-
-/* Puts tag and length before everything written since the writer had `mark` bytes. */
-static void bw_wrap(struct bw *w, size_t mark, int tag)
-{
-    if (!w->bad)
-        bw_done(w, mbedtls_asn1_write_len(&w->p, w->start, bw_len(w) - mark));
-    if (!w->bad)
-        bw_done(w, mbedtls_asn1_write_tag(&w->p, w->start, (unsigned char)tag));
-}
-
-static void bw_tlv(struct bw *w, int tag, struct span value)
-{
-    size_t mark = bw_len(w);
-
-    bw_raw(w, value);
-    bw_wrap(w, mark, tag);
-}
-
-enum { SEQUENCE = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE };
-enum { CONTEXT = MBEDTLS_ASN1_CONTEXT_SPECIFIC };
-
-static void bw_oid(struct bw *w, const char *oid)
-{
-    bw_tlv(w, MBEDTLS_ASN1_OID, span_of(oid, strlen(oid)));
-}
-
-/* A positive INTEGER, big-endian, with the zero in front that a high first bit needs. */
-static void bw_integer(struct bw *w, struct span s)
-{
-    static const uint8_t zero[1] = {0};
-    size_t mark = bw_len(w);
-
-    bw_raw(w, s);
-    if (s.n == 0 || (s.p[0] & 0x80) != 0)
-        bw_raw(w, span_of(zero, 1));
-    bw_wrap(w, mark, MBEDTLS_ASN1_INTEGER);
-}
-
-static void bw_u64(struct bw *w, uint64_t v)
-{
-    uint8_t b[8];
-    size_t n = 0;
-
-    for (int shift = 56; shift >= 0; shift -= 8)
-        if (n > 0 || v >> shift != 0 || shift == 0)
-            b[n++] = (uint8_t)(v >> shift);
-    bw_integer(w, span_of(b, n));
-}
-
-/* UTCTime through 2049, GeneralizedTime from then on (RFC 5280 4.1.2.5). */
-static void bw_time(struct bw *w, int64_t ms)
-{
-    mbedtls_x509_time t;
-    char text[32];
-    bool utc;
-
-    ms_x509(ms, &t);
-    utc = t.year >= 1950 && t.year < 2050;
-    int n = snprintf(text, sizeof text, "%0*d%02d%02d%02d%02d%02dZ", utc ? 2 : 4,
-                     utc ? t.year % 100 : t.year, t.mon, t.day, t.hour, t.min, t.sec);
-    if (t.year < 0 || t.year > 9999)
-        w->bad = true;
-    bw_tlv(w, utc ? MBEDTLS_ASN1_UTC_TIME : MBEDTLS_ASN1_GENERALIZED_TIME,
-           span_of(text, (size_t)n));
-}
 
 /* --- names --- */
 
@@ -121,8 +22,8 @@ static void bw_attribute(struct bw *w, const char *oid, struct str value)
         return;
     bw_tlv(w, MBEDTLS_ASN1_UTF8_STRING, span_of(value.p, value.n));
     bw_oid(w, oid);
-    bw_wrap(w, mark, SEQUENCE);
-    bw_wrap(w, mark, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SET);
+    bw_wrap(w, mark, BW_SEQUENCE);
+    bw_wrap(w, mark, BW_SET);
 }
 
 static void bw_name(struct bw *w, struct str cn, struct str ou)
@@ -131,7 +32,7 @@ static void bw_name(struct bw *w, struct str cn, struct str ou)
 
     bw_attribute(w, MBEDTLS_OID_AT_ORG_UNIT, ou);
     bw_attribute(w, MBEDTLS_OID_AT_CN, cn);
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, mark, BW_SEQUENCE);
 }
 
 static bool unreserved(char c)
@@ -174,10 +75,10 @@ int device_uri(char *out, size_t cap, struct str name, struct str device)
 static void bw_extension(struct bw *w, size_t mark, const char *oid, bool critical)
 {
     bw_wrap(w, mark, MBEDTLS_ASN1_OCTET_STRING);
-    if (critical && !w->bad)
-        bw_done(w, mbedtls_asn1_write_bool(&w->p, w->start, 1));
+    if (critical)
+        bw_true(w);
     bw_oid(w, oid);
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, mark, BW_SEQUENCE);
 }
 
 static void bw_sans(struct bw *w, const struct cert_form *f)
@@ -192,8 +93,8 @@ static void bw_sans(struct bw *w, const struct cert_form *f)
     if (f->sans_n == 0)
         return;
     for (size_t i = f->sans_n; i-- > 0;)
-        bw_tlv(w, CONTEXT | tags[f->sans[i].kind], f->sans[i].value);
-    bw_wrap(w, mark, SEQUENCE);
+        bw_tlv(w, BW_CONTEXT | tags[f->sans[i].kind], f->sans[i].value);
+    bw_wrap(w, mark, BW_SEQUENCE);
     bw_extension(w, mark, MBEDTLS_OID_SUBJECT_ALT_NAME, false);
 }
 
@@ -209,7 +110,7 @@ static void bw_eku(struct bw *w, const struct cert_form *f)
         bw_oid(w, MBEDTLS_OID_CLIENT_AUTH);
     if (f->server_auth)
         bw_oid(w, MBEDTLS_OID_SERVER_AUTH);
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, mark, BW_SEQUENCE);
     bw_extension(w, mark, MBEDTLS_OID_EXTENDED_KEY_USAGE, false);
 }
 
@@ -222,8 +123,7 @@ static void bw_usage(struct bw *w, unsigned usage)
         return;
     for (int i = 0; i < 8; i++) /* named bits stand in the byte highest first */
         bits = (uint8_t)(bits | ((usage >> i & 1) << (7 - i)));
-    if (!w->bad)
-        bw_done(w, mbedtls_asn1_write_named_bitstring(&w->p, w->start, &bits, 8));
+    bw_bits(w, bits);
     bw_extension(w, mark, MBEDTLS_OID_KEY_USAGE, true);
 }
 
@@ -233,9 +133,9 @@ static void bw_constraints(struct bw *w, const struct cert_form *f)
 
     if (f->ca && f->pathlen >= 0)
         bw_u64(w, (uint64_t)f->pathlen);
-    if (f->ca && !w->bad)
-        bw_done(w, mbedtls_asn1_write_bool(&w->p, w->start, 1));
-    bw_wrap(w, mark, SEQUENCE);
+    if (f->ca)
+        bw_true(w);
+    bw_wrap(w, mark, BW_SEQUENCE);
     bw_extension(w, mark, MBEDTLS_OID_BASIC_CONSTRAINTS, true);
 }
 
@@ -246,8 +146,8 @@ static int key_id(struct span spki, uint8_t out[20])
     const unsigned char *end = spki.p + spki.n;
     size_t n;
 
-    if (mbedtls_asn1_get_tag(&p, end, &n, SEQUENCE) != 0 ||
-        mbedtls_asn1_get_tag(&p, end, &n, SEQUENCE) != 0)
+    if (mbedtls_asn1_get_tag(&p, end, &n, BW_SEQUENCE) != 0 ||
+        mbedtls_asn1_get_tag(&p, end, &n, BW_SEQUENCE) != 0)
         return -1;
     p += n;
     if (mbedtls_asn1_get_bitstring_null(&p, end, &n) != 0)
@@ -259,8 +159,8 @@ static void bw_authority(struct bw *w, struct span id)
 {
     size_t mark = bw_len(w);
 
-    bw_tlv(w, CONTEXT | 0, id);
-    bw_wrap(w, mark, SEQUENCE);
+    bw_tlv(w, BW_CONTEXT | 0, id);
+    bw_wrap(w, mark, BW_SEQUENCE);
     bw_extension(w, mark, MBEDTLS_OID_AUTHORITY_KEY_IDENTIFIER, false);
 }
 
@@ -290,7 +190,7 @@ static void bw_algorithm(struct bw *w, const struct pkey *k)
     if (pkey_is_rsa(k))
         bw_tlv(w, MBEDTLS_ASN1_NULL, span_of(NULL, 0));
     bw_oid(w, signature_oid(k));
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, mark, BW_SEQUENCE);
 }
 
 /* Wraps the signed part in a SEQUENCE with algorithm and signature: what is written in `tbs`
@@ -317,7 +217,7 @@ static int bw_signed(struct bw *w, const struct bw *tbs, const struct issuer *by
     bw_tlv(w, MBEDTLS_ASN1_BIT_STRING, span_of(sig, n + 1));
     bw_algorithm(w, by->key);
     bw_raw(w, bw_span(tbs));
-    bw_wrap(w, 0, SEQUENCE);
+    bw_wrap(w, 0, BW_SEQUENCE);
     return w->bad ? err_set(e, ERR_LIMIT, "the certificate or list is too long") : 0;
 }
 
@@ -363,8 +263,8 @@ static void bw_extensions(struct bw *w, const struct cert_form *f, struct span a
     bw_constraints(w, f);
     bw_authority(w, authority);
     bw_subject_id(w, f->spki);
-    bw_wrap(w, mark, SEQUENCE);
-    bw_wrap(w, mark, CONTEXT | MBEDTLS_ASN1_CONSTRUCTED | 3);
+    bw_wrap(w, mark, BW_SEQUENCE);
+    bw_wrap(w, mark, BW_CONTEXT | MBEDTLS_ASN1_CONSTRUCTED | 3);
 }
 
 /* TBSCertificate (RFC 5280 4.1.2), its last field first. */
@@ -380,7 +280,7 @@ static void bw_tbs(struct bw *w, const struct cert_form *f, const struct issuer 
     size_t dates = bw_len(w);
     bw_time(w, f->not_after);
     bw_time(w, f->not_before);
-    bw_wrap(w, dates, SEQUENCE);
+    bw_wrap(w, dates, BW_SEQUENCE);
     if (issuer_name.n > 0)
         bw_raw(w, issuer_name);
     else
@@ -389,8 +289,8 @@ static void bw_tbs(struct bw *w, const struct cert_form *f, const struct issuer 
     bw_integer(w, span_of(f->serial.b, sizeof f->serial.b));
     size_t version = bw_len(w);
     bw_tlv(w, MBEDTLS_ASN1_INTEGER, span_of(v3, sizeof v3));
-    bw_wrap(w, version, CONTEXT | MBEDTLS_ASN1_CONSTRUCTED | 0);
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, version, BW_CONTEXT | MBEDTLS_ASN1_CONSTRUCTED | 0);
+    bw_wrap(w, mark, BW_SEQUENCE);
 }
 
 /* Reads the issuer's certificate: its subject becomes our issuer, its key identifier our
@@ -459,11 +359,11 @@ static void bw_revoked(struct bw *w, const struct crl_entry *i)
     if (i->reason != REVOKE_UNSPECIFIED) {
         bw_tlv(w, MBEDTLS_ASN1_ENUMERATED, span_of(&reasons[i->reason].code, 1));
         bw_extension(w, mark, "\x55\x1d\x15", false); /* id-ce-cRLReasons 2.5.29.21 */
-        bw_wrap(w, mark, SEQUENCE);
+        bw_wrap(w, mark, BW_SEQUENCE);
     }
     bw_time(w, i->when + 999);
     bw_integer(w, i->serial);
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, mark, BW_SEQUENCE);
 }
 
 /* TBSCertList (RFC 5280 5.1.2), its last field first. */
@@ -476,19 +376,19 @@ static void bw_list(struct bw *w, const struct crl_form *f, const struct issuer 
     bw_u64(w, f->number);
     bw_extension(w, mark, "\x55\x1d\x14", false); /* id-ce-cRLNumber 2.5.29.20 */
     bw_authority(w, authority);
-    bw_wrap(w, mark, SEQUENCE);
-    bw_wrap(w, mark, CONTEXT | MBEDTLS_ASN1_CONSTRUCTED | 0);
+    bw_wrap(w, mark, BW_SEQUENCE);
+    bw_wrap(w, mark, BW_CONTEXT | MBEDTLS_ASN1_CONSTRUCTED | 0);
     size_t list = bw_len(w);
     for (size_t i = f->entries_n; i-- > 0;)
         bw_revoked(w, &f->entries[i]);
     if (f->entries_n > 0)
-        bw_wrap(w, list, SEQUENCE);
+        bw_wrap(w, list, BW_SEQUENCE);
     bw_time(w, f->next_update);
     bw_time(w, f->this_update);
     bw_raw(w, name);
     bw_algorithm(w, by->key);
     bw_tlv(w, MBEDTLS_ASN1_INTEGER, span_of(v2, sizeof v2));
-    bw_wrap(w, mark, SEQUENCE);
+    bw_wrap(w, mark, BW_SEQUENCE);
 }
 
 int crl_write(const struct crl_form *f, const struct issuer *by, const struct rng *r,

@@ -38,6 +38,7 @@ enum {
     X(relay_sig, "relay.sig", IN_SESSION)                                                          \
     X(member, "member.txt", IN_SESSION)                                                            \
     X(member_sig, "member.sig", IN_SESSION)                                                        \
+    X(receipt_p7s, "receipt.p7s", IN_SESSION)                                                      \
     X(checkpoint, "checkpoint.txt", IN_MESSAGES | IN_CONTRADICTION)                                \
     X(checkpoint_sig, "checkpoint.sig", IN_MESSAGES | IN_CONTRADICTION)                            \
     X(later, "later.txt", IN_CONTRADICTION)                                                        \

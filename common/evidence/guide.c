@@ -17,6 +17,7 @@
     "                        author signed, and behind a line feed the body, unless withheld\n"    \
     "  receipt.txt           instead of a checkpoint: what both ends sign of a session\n"          \
     "  client.txt, .sig      who sealed it, his signature of both texts; so relay, member\n"       \
+    "  receipt.p7s           the client's signature of receipt.txt once more, as CMS (CAdES-B)\n"  \
     "  later.txt, .sig       instead of a transcript: a checkpoint that contradicts the first\n"   \
     "  proof.txt             hashes that lead from the entries to the root; or the root that\n"    \
     "                        the later tree had at the earlier size, and what leads to its own\n"  \
@@ -45,7 +46,11 @@
     "     openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 \\\n"       \
     "       -verify F.pub -signature checkpoint.sig checkpoint.txt\n"                              \
     "\n"                                                                                           \
-    "   Of a receipt: in the same way, of the text of \"cat receipt.txt client.txt\".\n"           \
+    "   Of a receipt: in the same way, of the text of \"cat receipt.txt client.txt\". And by\n"    \
+    "   receipt.p7s, with openssl 3 or newer:\n"                                                   \
+    "\n"                                                                                           \
+    "     openssl cms -verify -binary -cades -inform DER -in receipt.p7s \\\n"                     \
+    "       -content receipt.txt -CAfile root.pem -purpose any -attime T -out /dev/null\n"         \
     "\n"
 
 #define MESSAGES                                                                                   \

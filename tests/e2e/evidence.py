@@ -231,6 +231,72 @@ def seal(text, role, signer, at, key=None):
     return words, (key or signer).sign(text + words)
 
 
+def der(tag, *parts):
+    data = b"".join(parts)
+    n = len(data)
+    size = bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else b"\x82" + n.to_bytes(2, "big")
+    return bytes([tag]) + size + data
+
+
+def oid(text):
+    first, second, *more = (int(n) for n in text.split("."))
+    out = bytes([40 * first + second])
+    for n in more:
+        part = [n & 127]
+        while n := n >> 7:
+            part.insert(0, n & 127 | 128)
+        out += bytes(part)
+    return der(6, out)
+
+
+def der_parts(data):
+    """The elements of which this is one after the other, heads included."""
+    at, out = 0, []
+    while at < len(data):
+        n, head = data[at + 1], 2
+        if n > 127:
+            head += n - 128
+            n = int.from_bytes(data[at + 2:at + head], "big")
+        out.append(data[at:at + head + n])
+        at += head + n
+    return out
+
+
+def der_inside(data):
+    return der_parts(data)[0][2 + (data[1] & 127 if data[1] > 127 else 0):]
+
+
+SHA256 = der(0x30, oid("2.16.840.1.101.3.4.2.1"))
+PKCS7, PKCS9 = "1.2.840.113549.1.7", "1.2.840.113549.1.9"
+
+
+def pss_of(salt=32):
+    hashed = der(0x30, oid("2.16.840.1.101.3.4.2.1"), der(5))
+    mgf = der(0x30, oid("1.2.840.113549.1.1.8"), hashed)
+    return der(0x30, oid("1.2.840.113549.1.1.10"),
+               der(0x30, der(0xA0, hashed), der(0xA1, mgf), der(0xA2, der(2, bytes([salt])))))
+
+
+def cades(text, signer, issuer, at, key=None, **lie):
+    """RFC 5652 and EN 319 122-1, from their text: a detached signature of one signer."""
+    def attribute(name, value):
+        return der(0x30, oid(name), der(0x31, value))
+
+    when = time.strftime("%y%m%d%H%M%SZ", time.gmtime(at // 1000)).encode()
+    attributes = [attribute(PKCS9 + ".3", oid(lie.get("type", PKCS7 + ".1"))),
+                  attribute(PKCS9 + ".5", der(0x17, when)),
+                  attribute(PKCS9 + ".4", der(4, lie.get("digest", sha(text)))),
+                  attribute(PKCS9 + ".16.2.47",
+                            der(0x30, der(0x30, der(0x30, der(4, lie.get("names", sha(signer.der)))))))]
+    attributes = b"".join(sorted(lie.get("attributes", lambda a: a)(attributes)))
+    tbs = der_parts(der_inside(der_inside(signer.der)))
+    info = der(0x30, der(2, b"\1"), der(0x30, tbs[3], tbs[1]), SHA256, der(0xA0, attributes), pss_of(),
+               der(4, (key or signer).sign(der(0x31, attributes))), lie.get("unsigned", b""))
+    return der(0x30, oid(PKCS7 + ".2"), der(0xA0, der(
+        0x30, der(2, b"\1"), der(0x31, SHA256), der(0x30, oid(PKCS7 + ".1")),
+        der(0xA0, *sorted(lie.get("certs", [signer.der, issuer]))), der(0x31, info))))
+
+
 def session(room, first=1, last=None, withheld=(), client=None, member=None, relay=True, **lie):
     """The files of a bundle of a session. lie: fields of the receipt, or `text`; `seals` by role."""
     world, last = room.world, last or len(room.entries)
@@ -246,6 +312,8 @@ def session(room, first=1, last=None, withheld=(), client=None, member=None, rel
     files = {"VERIFY.txt": GUIDE, "receipt.txt": text}
     for role in "client", "relay", "member":
         files[f"{role}.txt"], files[f"{role}.sig"] = seals.get(role, (b"", b""))
+    files["receipt.p7s"] = lie.get("p7s") or (
+        cades(text, client, world.authority()["issuer.der"], at) if isinstance(at, int) else b"")
     files["transcript.txt"] = "".join(room.records(first, last, withheld)).encode()
     files.update(world.authority())
     known = {s.fp: s for s in vars(world).values() if isinstance(s, Signer)}

@@ -3,11 +3,12 @@ every line, every signer. `countersign verify` and docs/verify.sh must agree on 
 
 import json
 import shutil
+import subprocess
 
 import pytest
 
-from evidence import (BUILD, RECEIPT, ZEROS, Room, World, both, nothing, ours, receipt_text,
-                      room, run, script, seal, session, tar, world)
+from evidence import (BUILD, PKCS7, PKCS9, RECEIPT, ZEROS, Room, World, both, cades, der, nothing, oid, ours,
+                      receipt_text, room, run, script, seal, session, sha, tar, world)
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +175,58 @@ def test_revoked_before_it_was_sealed(tmp_path, tmp_path_factory):
     assert judged(tmp_path, session(talk), home.ca / "root.crt") == 0
     files = session(talk, member=home.bob)
     assert judged(tmp_path, files, home.ca / "root.crt") == f"certs/{home.bob.fp}.der"
+
+
+# --- the client's signature as CMS (evidence.md 5.1) ------------------------------------------------------
+
+UNSIGNED = der(0xA1, der(0x30, oid(PKCS9 + ".6"), der(0x31, der(2, b"\1"))))
+BOTH = ("by another's key", "another CA inside", "without its time", "an unsigned attribute")
+
+
+def test_cades(tmp_path, world, room, mallory):
+    text, at = receipt_text(room, 1, 3, world.alice), room.entries[2]["time"] + 10
+    issuer = world.authority()["issuer.der"]
+    good = cades(text, world.alice, issuer, at)
+    lies = {
+        "none": b" ", "of another text": cades(text + b" ", world.alice, issuer, at),
+        "of another time": cades(text, world.alice, issuer, at + 1000),
+        "by another": cades(text, world.bob, issuer, at),
+        "by another's key": cades(text, world.alice, issuer, at, key=world.bob),
+        "of a certificate with this name": cades(text, mallory.alice, issuer, at),
+        "another CA inside": cades(text, world.alice, world.authority()["root.der"], at),
+        "a third certificate": cades(text, world.alice, issuer, at, certs=[world.alice.der, issuer, world.bob.der]),
+        "another digest": cades(text, world.alice, issuer, at, digest=bytes(32)),
+        "another certificate's hash": cades(text, world.alice, issuer, at, names=bytes(32)),
+        "without its time": cades(text, world.alice, issuer, at, attributes=lambda a: a[:1] + a[2:]),
+        "an attribute twice": cades(text, world.alice, issuer, at, attributes=lambda a: a + a[:1]),
+        "another type": cades(text, world.alice, issuer, at, type=PKCS7 + ".2"),
+        "an unsigned attribute": cades(text, world.alice, issuer, at, unsigned=UNSIGNED),
+        "cut": good[:-1], "more": good + b"\0"}
+    path = tmp_path / "b.tar"
+    for what, lie in lies.items():
+        path.write_bytes(tar(session(room, p7s=lie).items()))
+        assert ours(path)[2].split(":")[0] == "receipt.p7s", what
+        if what in BOTH:
+            assert script(path)[2] == ours(path)[2], what
+
+
+def test_cades_for_openssl(tmp_path, world, room):
+    """The command of VERIFY.txt, on what is written and on every part of it that was changed."""
+    text, at = receipt_text(room, 1, 3, world.alice), room.entries[2]["time"] + 10
+    good = cades(text, world.alice, world.authority()["issuer.der"], at)
+
+    def accepts(p7s, content=text):
+        (tmp_path / "receipt.p7s").write_bytes(p7s)
+        (tmp_path / "receipt.txt").write_bytes(content)
+        return subprocess.run(
+            ["openssl", "cms", "-verify", "-binary", "-cades", "-inform", "DER", "-in", "receipt.p7s", "-content",
+             "receipt.txt", "-CAfile", world.ca / "root.crt", "-purpose", "any", "-attime", str(at // 1000),
+             "-out", "/dev/null"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+    signed = good.index(sha(text))
+    assert accepts(good) and not accepts(good, text[:-1]) and not accepts(good, text.replace(b"tls", b"tlz"))
+    for at_byte in (signed - 60, signed, signed + 31, signed + 60, len(good) - 384, len(good) - 1):
+        assert not accepts(good[:at_byte] + bytes([good[at_byte] ^ 1]) + good[at_byte + 1:]), at_byte
 
 
 # --- the transcript ----------------------------------------------------------------------------------------
