@@ -234,6 +234,20 @@ static void test_login_salt_of_nobody(void **state)
     assert_memory_not_equal(first, other, SALT_LEN);
 }
 
+/* A1: nor does one whose account is disabled get another than before. */
+static void test_login_salt_of_the_disabled(void **state)
+{
+    struct client *c = client_enrol(r, "alice");
+    uint8_t before[SALT_LEN], after[SALT_LEN];
+    struct err e = {0};
+    (void)state;
+    salt_of(client_again(c), before);
+    assert_int_equal(operator_disable(&r->store, "alice", true, r->now, &e), 0);
+    relay_refresh(r);
+    salt_of(client_again(c), after);
+    assert_memory_equal(before, after, SALT_LEN);
+}
+
 /* Challenges that were asked for while nobody had to wait yet buy no more guesses. */
 static void test_login_guessing_at_once(void **state)
 {
@@ -2129,6 +2143,7 @@ int main(void)
         TEST(test_login_guessing),
         TEST(test_login_guessing_doubles),
         TEST(test_login_salt_of_nobody),
+        TEST(test_login_salt_of_the_disabled),
         TEST(test_login_guessing_at_once),
         TEST(test_login_guessing_from_one_net),
         TEST(test_login_too_many),
