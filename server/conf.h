@@ -36,6 +36,8 @@ enum {
       "for handshake and login together")                                                          \
     X(out_kib, NUMBER, "4096", 2056, 4096, IN_FILE | IN_RUN, "K",                                  \
       "waiting for one reader: above is too slow")                                                 \
+    X(audit_address_days, NUMBER, "7", 1, AUDIT_DAYS_MAX, IN_FILE | IN_RUN, "N",                   \
+      "then addresses leave the audit log")                                                        \
     X(for_, TEXT, "", 0, 0, IN_INVITE, "NAME", "a further device for that person")                 \
     X(keep_devices, FLAG, "false", 0, 0, IN_INVITE, "", "with --for: former devices stay valid")   \
     X(admin, FLAG, "false", 0, 0, IN_INVITE, "", "the new account is an administrator")            \

@@ -129,8 +129,10 @@ static int conf_anew(struct relay *r, struct conf *out, struct err *e)
     if (conf_again(&next, r->argc, r->argv, e) < 0)
         return -1;
     if (next.threads != r->conf->threads || next.workers != r->conf->workers ||
+        next.audit_address_days != r->conf->audit_address_days ||
         strcmp(next.listen, r->conf->listen) != 0 || strcmp(next.name, r->conf->name) != 0)
-        log_say(r->log, "kept", "threads, workers, listen and name change with a restart");
+        log_say(r->log, "kept",
+                "threads, workers, listen, name and audit_address_days change with a restart");
     *out = *r->conf;
     conf_take(out, &next);
     return 0;

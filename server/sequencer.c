@@ -12,6 +12,7 @@
 #include "server/revoke.h"
 
 enum { WANT_RELOAD = 1, WANT_DRAIN = 2, WANT_STOP = 4 };
+enum { LAST_TURNS = 8 }; /* of SEQUENCER_WAIT_MS, for the last signatures */
 
 struct sequencer {
     struct sequencer_conf conf;
@@ -311,6 +312,25 @@ static bool turn(struct sequencer *s, int64_t now)
     return true;
 }
 
+/* Nothing is left open or unsigned, if the store lets us and the notary is not long about it. */
+static void last(struct sequencer *s)
+{
+    struct err e = {0};
+    struct jobs l = {0};
+
+    if (s->failed || begin(s, &e) < 0)
+        return;
+    core_end(s->core);
+    if (set_end(s, 0, &e) < 0)
+        return;
+    for (unsigned n = 0; n < LAST_TURNS && core_signing(s->core); n++) {
+        take(s, &l);
+        while (l.first != NULL && batch(s, &l, false))
+            ;
+        jobs_free(&l);
+    }
+}
+
 static void *run(void *ctx)
 {
     struct sequencer *s = ctx;
@@ -332,6 +352,7 @@ static void *run(void *ctx)
         if (s->todo & WANT_DRAIN)
             drain(s);
     }
+    last(s);
     return NULL;
 }
 
@@ -389,7 +410,8 @@ static int core_open(struct sequencer *s, struct err *e)
                           .rng = rng_system(),
                           .root = ca_root(s->ca),
                           .issue = issue,
-                          .issue_ctx = s};
+                          .issue_ctx = s,
+                          .audit_days = (unsigned)s->conf.conf->audit_address_days};
     struct evidence v;
     struct buf crl;
 

@@ -13,7 +13,7 @@
 #include "common/evidence/tree.h"
 
 /* Ours, in the header of the file: "CSRD". */
-enum { STORE_APPLICATION = 0x43535244, BUSY_MS = 5000 };
+enum { STORE_APPLICATION = 0x43535244, BUSY_MS = 5000, DAY_MS = 24 * 3600 * 1000 };
 
 /* Step n brings a database of version n to n + 1. Steps are never changed, only added. */
 static const char *const migrations[] = {
@@ -85,6 +85,20 @@ static const char *const migrations[] = {
     "ALTER TABLE logins ADD COLUMN suite TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE logins ADD COLUMN before INT NOT NULL DEFAULT 0;"
     "ALTER TABLE logins ADD COLUMN after INT NOT NULL DEFAULT 0;",
+    /* 7: the audit log is a tree; rows from before are open, and the next start closes them */
+    "ALTER TABLE audit_log ADD COLUMN number INT;"
+    "ALTER TABLE audit_log ADD COLUMN sealed TEXT;"
+    "ALTER TABLE audit_log ADD COLUMN nodes BLOB;"
+    "DROP INDEX audit_folded;"
+    "CREATE UNIQUE INDEX audit_folded ON audit_log (event, reason, address, time)"
+    " WHERE folded AND number IS NULL;"
+    "CREATE INDEX audit_open ON audit_log (time) WHERE number IS NULL;"
+    "CREATE UNIQUE INDEX audit_number ON audit_log (number) WHERE number IS NOT NULL;"
+    "CREATE INDEX audit_known ON audit_log (time) WHERE address <> '' AND address <> sealed;"
+    "CREATE TABLE audit_keys (week INTEGER PRIMARY KEY, key BLOB NOT NULL) STRICT;"
+    "CREATE TABLE audit_checkpoints (day INTEGER PRIMARY KEY, log BLOB NOT NULL, size INT NOT NULL,"
+    " time INT NOT NULL, signer BLOB NOT NULL REFERENCES signers(fp), text TEXT NOT NULL,"
+    " sig BLOB NOT NULL) STRICT;",
 };
 
 enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
@@ -102,6 +116,11 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
 #define INVITE                                                                                     \
     "token, bound, for_user, keep_devices, admin, made, expires, used_at, used_key, fp FROM "      \
     "invites"
+
+#define AUDIT                                                                                      \
+    "event, account, fingerprint, reason, address, time, count, folded, number, sealed, nodes,"    \
+    " rowid FROM audit_log"
+#define AUDIT_CHECKPOINT "log, size, time, signer, text, sig FROM audit_checkpoints"
 
 /* Every statement of the store: id, text. Prepared once, never built from data. */
 #define STATEMENTS(X)                                                                              \
@@ -184,13 +203,32 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(INVITE_USE, "UPDATE invites SET for_user = ?3, used_at = ?8, used_key = ?9, fp = ?10"        \
                   " WHERE token = ?1 AND used_at = 0")                                             \
     X(INVITE_EACH, "SELECT " INVITE " ORDER BY made")                                              \
-    X(AUDIT_ADD, "INSERT INTO audit_log VALUES (?1,?2,?3,?4,?5,?6,?7,?8)"                          \
-                 " ON CONFLICT (event, reason, address, time) WHERE folded"                        \
+    X(AUDIT_ADD, "INSERT INTO audit_log VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"               \
+                 " ON CONFLICT (event, reason, address, time) WHERE folded AND number IS NULL"     \
                  " DO UPDATE SET count = count + excluded.count,"                                  \
                  " account = iif(account = excluded.account, account, ''),"                        \
                  " fingerprint = iif(fingerprint = excluded.fingerprint, fingerprint, '')")        \
-    X(AUDIT_EACH, "SELECT event, account, fingerprint, reason, address, time, count, folded"       \
-                  " FROM audit_log WHERE time >= ?1 ORDER BY time, rowid")
+    X(AUDIT_OPEN, "SELECT " AUDIT " WHERE number IS NULL AND NOT (folded AND time = ?1)"           \
+                  " ORDER BY time, rowid LIMIT 1")                                                 \
+    X(AUDIT_CLOSE, "UPDATE audit_log SET number = ?2, sealed = ?3, nodes = ?4 WHERE rowid = ?1")   \
+    X(AUDIT_EACH, "SELECT " AUDIT " WHERE time >= ?1 ORDER BY time, rowid")                        \
+    X(AUDIT_RANGE, "SELECT " AUDIT " WHERE number BETWEEN ?1 AND ?2 ORDER BY number")              \
+    X(AUDIT_SIZE, "SELECT coalesce(max(number), 0) FROM audit_log WHERE number IS NOT NULL")       \
+    X(AUDIT_NODE, "SELECT substr(nodes, 1 + 32 * ?2, 32) FROM audit_log WHERE number = ?1"         \
+                  " AND length(nodes) >= 32 * (1 + ?2)")                                           \
+    X(AUDIT_LATEST, "SELECT coalesce(max(time), 0) FROM audit_log WHERE number > ?1")              \
+    X(AUDIT_KNOWN, "SELECT coalesce(min(time), 0) FROM audit_log"                                  \
+                   " WHERE address <> '' AND address <> sealed")                                   \
+    X(AUDIT_FORGET,                                                                                \
+      "UPDATE audit_log SET address = '' WHERE rowid IN (SELECT rowid FROM audit_log"              \
+      " WHERE address <> '' AND address <> sealed AND time < ?1"                                   \
+      " ORDER BY time LIMIT ?2)")                                                                  \
+    X(AUDIT_KEY_PUT, "INSERT INTO audit_keys VALUES (?1,?2)")                                      \
+    X(AUDIT_KEY_GET, "SELECT key FROM audit_keys WHERE week = ?1")                                 \
+    X(AUDIT_KEY_PURGE, "DELETE FROM audit_keys WHERE week < ?1")                                   \
+    X(AUDIT_SIGN, "INSERT OR REPLACE INTO audit_checkpoints VALUES (?1,?2,?3,?4,?5,?6,?7)")        \
+    X(AUDIT_SIGNED, "SELECT " AUDIT_CHECKPOINT " ORDER BY day DESC LIMIT 1")                       \
+    X(AUDIT_SIGNED_EACH, "SELECT " AUDIT_CHECKPOINT " ORDER BY day")
 
 #define X(id, text) S_##id,
 enum statement { STATEMENTS(X) S_COUNT };
@@ -458,6 +496,7 @@ struct each {
     store_each_message *message;
     store_each_invite *invite;
     store_each_audit *audit;
+    store_each_checkpoint *checkpoint;
     void *ctx;
 };
 
@@ -1164,6 +1203,15 @@ static int disk_invite_each(void *db, store_each_invite *each, void *ctx, struct
 
 /* --- audit log --- */
 
+static void audit_bind_number(sqlite3_stmt *s, int at, const struct store_audit *a)
+{
+    if (a->number == 0)
+        return;
+    bind_u64(s, at, a->number);
+    bind_str(s, at + 1, a->sealed);
+    bind_bytes(s, at + 2, a->nodes.p, a->nodes.n * sizeof *a->nodes.p);
+}
+
 static int disk_audit_add(void *db, const struct store_audit *a, struct err *e)
 {
     sqlite3_stmt *s = stmt(db, S_AUDIT_ADD);
@@ -1173,15 +1221,26 @@ static int disk_audit_add(void *db, const struct store_audit *a, struct err *e)
     bind_str(s, 3, a->fp);
     bind_str(s, 4, a->reason);
     bind_str(s, 5, a->address);
-    bind_int(s, 6, a->folded ? a->time - a->time % (60 * 1000) : a->time);
+    bind_int(s, 6, a->folded ? a->time - a->time % AUDIT_SPAN_MS : a->time);
     bind_u64(s, 7, a->count);
     bind_int(s, 8, a->folded);
+    audit_bind_number(s, 9, a);
+    return run(db, s, e);
+}
+
+static int disk_audit_close(void *db, const struct store_audit *a, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_CLOSE);
+
+    bind_int(s, 1, a->row);
+    audit_bind_number(s, 2, a);
     return run(db, s, e);
 }
 
 static int audit_take(sqlite3_stmt *s, void *ctx)
 {
     struct each *x = ctx;
+    struct span nodes = col_span(s, 10);
     struct store_audit a = {.event = col_str(s, 0),
                             .account = col_str(s, 1),
                             .fp = col_str(s, 2),
@@ -1189,8 +1248,20 @@ static int audit_take(sqlite3_stmt *s, void *ctx)
                             .address = col_str(s, 4),
                             .time = col_int(s, 5),
                             .count = col_u64(s, 6),
-                            .folded = col_int(s, 7) != 0};
+                            .folded = col_int(s, 7) != 0,
+                            .number = col_u64(s, 8),
+                            .sealed = col_str(s, 9),
+                            .nodes = {(const struct hash *)nodes.p, nodes.n / HASH_LEN},
+                            .row = col_int(s, 11)};
     return x->audit(x->ctx, &a);
+}
+
+static int disk_audit_open(void *db, int64_t minute, store_each_audit *each, void *ctx,
+                           struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_OPEN);
+    bind_int(s, 1, minute);
+    return one(db, s, audit_take, &(struct each){.audit = each, .ctx = ctx}, e);
 }
 
 static int disk_audit_each(void *db, int64_t since, store_each_audit *each, void *ctx,
@@ -1199,6 +1270,112 @@ static int disk_audit_each(void *db, int64_t since, store_each_audit *each, void
     sqlite3_stmt *s = stmt(db, S_AUDIT_EACH);
     bind_int(s, 1, since);
     return rows(db, s, audit_take, &(struct each){.audit = each, .ctx = ctx}, e);
+}
+
+static int disk_audit_range(void *db, uint64_t first, uint64_t last, store_each_audit *each,
+                            void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_RANGE);
+    bind_u64(s, 1, first);
+    bind_u64(s, 2, last);
+    return rows(db, s, audit_take, &(struct each){.audit = each, .ctx = ctx}, e);
+}
+
+static int disk_audit_size(void *db, uint64_t *out, struct err *e)
+{
+    return one(db, stmt(db, S_AUDIT_SIZE), count_row, out, e) < 0 ? -1 : 0;
+}
+
+static int disk_audit_node(void *db, uint64_t number, unsigned level, struct hash *out,
+                           struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_NODE);
+    bind_u64(s, 1, number);
+    bind_u64(s, 2, level);
+    return one(db, s, head_take, out, e);
+}
+
+static int disk_audit_latest(void *db, uint64_t after, int64_t *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_LATEST);
+    bind_u64(s, 1, after);
+    return one(db, s, time_take, out, e) < 0 ? -1 : 0;
+}
+
+static int disk_audit_known(void *db, int64_t *out, struct err *e)
+{
+    return one(db, stmt(db, S_AUDIT_KNOWN), time_take, out, e) < 0 ? -1 : 0;
+}
+
+static int disk_audit_forget(void *db, int64_t before, uint64_t most, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_FORGET);
+    bind_int(s, 1, before);
+    bind_u64(s, 2, most);
+    return run(db, s, e);
+}
+
+static int disk_audit_key_put(void *db, int64_t week, const struct key *key, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_KEY_PUT);
+    bind_int(s, 1, week);
+    BIND(s, 2, *key);
+    return run(db, s, e);
+}
+
+static int key_take(sqlite3_stmt *s, void *ctx)
+{
+    struct key *key = ctx;
+    COL(s, 0, *key);
+    return 0;
+}
+
+static int disk_audit_key_get(void *db, int64_t week, struct key *out, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_KEY_GET);
+    bind_int(s, 1, week);
+    return one(db, s, key_take, out, e);
+}
+
+static int disk_audit_key_purge(void *db, int64_t week, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_KEY_PURGE);
+    bind_int(s, 1, week);
+    return run(db, s, e);
+}
+
+static int disk_audit_sign(void *db, const struct store_checkpoint *c, struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_AUDIT_SIGN);
+
+    bind_int(s, 1, c->time / DAY_MS);
+    BIND(s, 2, c->room);
+    bind_u64(s, 3, c->size);
+    bind_int(s, 4, c->time);
+    BIND(s, 5, c->signer);
+    bind_text(s, 6, c->text);
+    bind_bytes(s, 7, c->sig, c->sig_n);
+    return run(db, s, e);
+}
+
+static int disk_audit_signed(void *db, struct store_checkpoint *out, struct err *e)
+{
+    return one(db, stmt(db, S_AUDIT_SIGNED), checkpoint_take_row, out, e);
+}
+
+static int signed_take(sqlite3_stmt *s, void *ctx)
+{
+    struct each *x = ctx;
+    struct store_checkpoint c;
+
+    (void)checkpoint_take_row(s, &c);
+    return x->checkpoint(x->ctx, &c);
+}
+
+static int disk_audit_signed_each(void *db, store_each_checkpoint *each, void *ctx, struct err *e)
+{
+    return rows(db, stmt(db, S_AUDIT_SIGNED_EACH), signed_take,
+                &(struct each){.checkpoint = each, .ctx = ctx}, e);
 }
 
 /* --- opening --- */
@@ -1487,4 +1664,18 @@ const struct store_ops store_sqlite = {
     .invite_each = disk_invite_each,
     .audit_add = disk_audit_add,
     .audit_each = disk_audit_each,
+    .audit_open = disk_audit_open,
+    .audit_close = disk_audit_close,
+    .audit_range = disk_audit_range,
+    .audit_size = disk_audit_size,
+    .audit_node = disk_audit_node,
+    .audit_latest = disk_audit_latest,
+    .audit_known = disk_audit_known,
+    .audit_forget = disk_audit_forget,
+    .audit_key_put = disk_audit_key_put,
+    .audit_key_get = disk_audit_key_get,
+    .audit_key_purge = disk_audit_key_purge,
+    .audit_sign = disk_audit_sign,
+    .audit_signed = disk_audit_signed,
+    .audit_signed_each = disk_audit_signed_each,
 };

@@ -35,34 +35,14 @@ static void bw_name(struct bw *w, struct str cn, struct str ou)
     bw_wrap(w, mark, BW_SEQUENCE);
 }
 
-static bool unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~", c) != NULL);
-}
-
-static void percent_put(struct wr *w, struct str s)
-{
-    char hex[4];
-
-    for (size_t i = 0; i < s.n; i++) {
-        if (unreserved(s.p[i])) {
-            wr_u8(w, (uint8_t)s.p[i]);
-            continue;
-        }
-        snprintf(hex, sizeof hex, "%%%02X", (unsigned)(uint8_t)s.p[i]);
-        wr_put(w, hex, 3);
-    }
-}
-
 int device_uri(char *out, size_t cap, struct str name, struct str device)
 {
     struct wr w = wr_of(out, cap);
 
     wr_put(&w, "countersign:", 12);
-    percent_put(&w, name);
+    wr_percent(&w, name);
     wr_u8(&w, '/');
-    percent_put(&w, device);
+    wr_percent(&w, device);
     wr_u8(&w, 0);
     if (w.bad && cap > 0)
         out[0] = '\0';

@@ -4,12 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ORIGIN "countersign-checkpoint-1/room/"
+#define ORIGIN "countersign-checkpoint-1/"
 #define TIME   "time "
 #define SIGNER "signer "
 
-static_assert(sizeof ORIGIN + 2 * ROOM_ID_LEN + 17 + 45 + sizeof TIME + 17 + sizeof SIGNER +
-                      2 * HASH_LEN <=
+/* Of which log, and what is said of text that is about none. */
+static const struct {
+    const char *word, *none;
+} logs[] = {
+    [CHECKPOINT_ROOM] = {"room/", "line 1: no checkpoint of a room"},
+    [CHECKPOINT_AUDIT] = {"audit/", "line 1: no checkpoint of an audit log"},
+};
+
+static_assert(sizeof ORIGIN + sizeof "audit/" + 2 * ROOM_ID_LEN + 17 + 45 + sizeof TIME + 17 +
+                      sizeof SIGNER + 2 * HASH_LEN <=
                   CHECKPOINT_MAX,
               "every checkpoint fits");
 
@@ -21,31 +29,39 @@ size_t checkpoint_put(char out[CHECKPOINT_MAX + 1], const struct checkpoint *c)
     b64_put(root, span_of(c->tree.root.b, HASH_LEN));
     hex_put(signer, span_of(c->signer.b, HASH_LEN));
     int n = snprintf(out, CHECKPOINT_MAX + 1,
-                     ORIGIN "%s\n%" PRIu64 "\n%s\n" TIME "%" PRId64 "\n" SIGNER "%s\n", room,
-                     c->tree.size, root, c->time, signer);
+                     ORIGIN "%s%s\n%" PRIu64 "\n%s\n" TIME "%" PRId64 "\n" SIGNER "%s\n",
+                     logs[c->log].word, room, c->tree.size, root, c->time, signer);
     return (size_t)n;
+}
+
+/* What comes after the word; p NULL when the text does not begin with it. */
+static struct str str_behind(struct str text, const char *word)
+{
+    size_t n = strlen(word);
+
+    if (text.n < n || memcmp(text.p, word, n) != 0)
+        return (struct str){NULL, 0};
+    return str_from(text.p + n, text.n - n);
 }
 
 /* The next line without its LF and what it begins with; p NULL when it does not. */
 static struct str line_take(struct str *rest, const char *word)
 {
     struct str line = str_cut(rest, '\n');
-    size_t n = strlen(word);
 
-    if (rest->p == NULL || line.n < n || memcmp(line.p, word, n) != 0)
-        return (struct str){NULL, 0};
-    return str_from(line.p + n, line.n - n);
+    return rest->p == NULL ? (struct str){NULL, 0} : str_behind(line, word);
 }
 
-int checkpoint_take(struct checkpoint *c, struct str text, struct err *e)
+static int checkpoint_read(struct checkpoint *c, enum checkpoint_log log, struct str text,
+                           struct err *e)
 {
-    struct str rest = text;
+    struct str rest = text, origin = line_take(&rest, ORIGIN);
     uint64_t time = 0;
     size_t n;
 
-    memset(c, 0, sizeof *c);
-    if (hex_take(c->room, sizeof c->room, line_take(&rest, ORIGIN)) < 0)
-        return err_set(e, ERR_DATA, "line 1: no checkpoint of a room");
+    *c = (struct checkpoint){.log = log};
+    if (hex_take(c->room, sizeof c->room, str_behind(origin, logs[log].word)) < 0)
+        return err_set(e, ERR_DATA, "%s", logs[log].none);
     if (str_u64(line_take(&rest, ""), EXACT_INT_MAX, &c->tree.size) < 0 || c->tree.size == 0)
         return err_set(e, ERR_DATA, "line 2: the size");
     if (b64_take(c->tree.root.b, HASH_LEN, &n, line_take(&rest, "")) < 0 || n != HASH_LEN)
@@ -58,4 +74,22 @@ int checkpoint_take(struct checkpoint *c, struct str text, struct err *e)
     if (rest.n > 0)
         return err_set(e, ERR_DATA, "more than five lines");
     return 0;
+}
+
+int checkpoint_take(struct checkpoint *c, struct str text, struct err *e)
+{
+    return checkpoint_read(c, CHECKPOINT_ROOM, text, e);
+}
+
+int checkpoint_audit_take(struct checkpoint *c, struct str text, struct err *e)
+{
+    return checkpoint_read(c, CHECKPOINT_AUDIT, text, e);
+}
+
+void audit_log_id(uint8_t out[ROOM_ID_LEN], struct span root)
+{
+    struct hash h;
+
+    sha256(root, &h);
+    memcpy(out, h.b, ROOM_ID_LEN);
 }

@@ -474,3 +474,48 @@ int b64url_take(uint8_t *out, size_t cap, size_t *n, struct str s)
 {
     return b64_decode(out, cap, n, s, alphabet_url);
 }
+
+static bool unreserved(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+void wr_percent(struct wr *w, struct str s)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        const char hex[] = {'%', digits[c >> 4], digits[c & 15]};
+        if (unreserved(c))
+            wr_u8(w, c);
+        else
+            wr_put(w, hex, sizeof hex);
+    }
+}
+
+static int upper_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int percent_take(struct str *out, struct wr *w, struct str s)
+{
+    size_t start = w->len;
+
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        if (!unreserved(c)) {
+            int high = c == '%' && s.n - i > 2 ? upper_digit(s.p[i + 1]) : -1;
+            int low = high < 0 ? -1 : upper_digit(s.p[i + 2]);
+            if (low < 0 || unreserved((uint8_t)(high << 4 | low)))
+                return -1;
+            c = (uint8_t)(high << 4 | low);
+            i += 2;
+        }
+        wr_u8(w, c);
+    }
+    *out = w->bad ? (struct str){NULL, 0} : str_from(w->buf + start, w->len - start);
+    return w->bad ? -1 : 0;
+}

@@ -101,5 +101,9 @@ int b64_take(uint8_t *out, size_t cap, size_t *n, struct str s) MUST_USE;
 size_t b64url_len(size_t n);
 void b64url_put(char *out, struct span s);
 int b64url_take(uint8_t *out, size_t cap, size_t *n, struct str s) MUST_USE;
+/* What is not unreserved in a URI (RFC 3986 2.3) as %XX. The reader gives text borrowed from its
+ * writer's array. */
+void wr_percent(struct wr *w, struct str s);
+int percent_take(struct str *out, struct wr *w, struct str s) MUST_USE;
 
 #endif

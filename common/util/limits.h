@@ -79,12 +79,16 @@ enum {
     RECEIPT_WORD_MAX = 48,  /* name of a link, or of its suite */
     CADES_MAX = 16 * 1024,  /* its CMS signature: two certificates, a name, and 1 KiB */
     SESSION_ID_LEN = 16,
-    PROOF_MAX = 128,                /* hashes: two for each level of a tree, and more */
-    TAR_NAME_MAX = 96,              /* of a file in a bundle */
-    BUNDLE_CERTS_MAX = 4096,        /* authors and signers in one bundle */
-    BUNDLE_MAX = 512 * 1024 * 1024, /* its bytes */
-    TRANSCRIPT_MAX = 1024 * 1024,   /* its lines */
-    REDACT_MAX = 4096,              /* texts left out of one bundle by their numbers */
+    PROOF_MAX = 128,                      /* hashes: two for each level of a tree, and more */
+    TAR_NAME_MAX = 96,                    /* of a file in a bundle */
+    BUNDLE_CERTS_MAX = 4096,              /* authors and signers in one bundle */
+    BUNDLE_MAX = 512 * 1024 * 1024,       /* its bytes */
+    TRANSCRIPT_MAX = 1024 * 1024,         /* its lines */
+    REDACT_MAX = 4096,                    /* texts left out of one bundle by their numbers */
+    AUDIT_LINE_MAX = 1536,                /* a line of the audit log, without LF */
+    AUDIT_WORD_MAX = NAME_MAX_LEN,        /* bytes of an event, a name, a reason in it */
+    AUDIT_WEEK_MS = 7 * 24 * 3600 * 1000, /* addresses in it are under one key */
+    AUDIT_SPAN_MS = 60 * 1000,            /* what strangers do is counted in one line so long */
 };
 #define EXACT_INT_MAX ((UINT64_C(1) << 53) - 1) /* what every reader of JSON keeps exactly */
 
@@ -100,8 +104,11 @@ enum {
     GUESSES_FREE = 5,                 /* failures without a wait; then it doubles */
     GUESS_WAIT_MS = 1000,
     GUESS_WAIT_MAX_MS = 15 * 60 * 1000,
-    PENALTIES_MAX = 10 * 1000,     /* sources and accounts remembered */
-    AUDIT_SOURCES_MAX = 1000,      /* rows of refused strangers in one minute */
+    PENALTIES_MAX = 10 * 1000, /* sources and accounts remembered */
+    AUDIT_SOURCES_MAX = 1000,  /* rows of refused strangers in one minute */
+    AUDIT_DAYS = 7,            /* then addresses leave the audit log */
+    AUDIT_DAYS_MAX = 3650,
+    AUDIT_FORGET_MAX = 1000,       /* of these in one turn */
     LOGIN_MS = 2 * 60 * 1000,      /* hello and login, or join, behind a good certificate */
     JOBS_MAX = 64,                 /* of one connection under way: then it is not read from */
     LOGINS_MAX = 8,                /* challenges asked for on one connection */
@@ -211,6 +218,10 @@ static_assert(ROSTER_ROWS_MAX > MEMBERS_MAX, "whoever is a member now is never f
 static_assert(ACCEPT_PAUSE_MS < TURN_MS, "a pause is shorter than a turn");
 
 static_assert(KV_LINE_MAX >= 4 * KV_VALUE_MAX + 512, "a value of escapes fits a line");
+
+static_assert(AUDIT_LINE_MAX >= 3 * 3 * AUDIT_WORD_MAX + 2 * 2 * HASH_LEN + 5 * 17 + 32,
+              "any line of the audit log fits");
+static_assert(AUDIT_WEEK_MS % AUDIT_SPAN_MS == 0, "a counted minute is in one week");
 
 static_assert(PROOF_MAX >= 2 * 53, "a proof of any range in any tree fits");
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/chat/compact.h"
+#include "common/evidence/checkpoint.h"
 
 /* --- effects --- */
 
@@ -182,38 +183,6 @@ void presence_tell(struct core *c, struct account *a, bool online)
     core_tell_peers(c, a, F_PRESENCE, &f);
 }
 
-/* Strangers are counted by network, and those from everywhere at once share a row when there are
- * too many in one minute. */
-static const char *audit_source(struct core *c, const struct audit_note *n,
-                                char net[SOURCE_MAX + 1])
-{
-    if (!n->folded)
-        return n->source;
-    source_net(net, n->source);
-    if (c->now / (60 * 1000) != c->audit_minute) {
-        c->audit_minute = c->now / (60 * 1000);
-        c->audit_rows = 0;
-    }
-    return ++c->audit_rows > AUDIT_SOURCES_MAX ? "*" : net;
-}
-
-void core_audit(struct core *c, const struct audit_note *n)
-{
-    char fp[2 * HASH_LEN + 1] = "", net[SOURCE_MAX + 1];
-
-    if (n->fp != NULL)
-        hex_put(fp, span_of(n->fp->b, sizeof n->fp->b));
-    struct store_audit row = {.event = str_of(n->event),
-                              .account = str_of(n->account == NULL ? "" : n->account->row.name),
-                              .fp = str_of(fp),
-                              .reason = str_of(n->reason),
-                              .address = str_of(audit_source(c, n, net)),
-                              .time = c->now,
-                              .count = 1,
-                              .folded = n->folded};
-    (void)STORE(c, audit_add, &row);
-}
-
 /* --- requests --- */
 
 typedef void ask_fn(struct ask *a);
@@ -382,6 +351,17 @@ void core_tick(struct core *c)
     penalty_purge(c);
     (void)STORE(c, session_purge, c->now, c->now - RESUME_IDLE_MS);
     tree_turn(c);
+    audit_turn(c);
+}
+
+void core_end(struct core *c)
+{
+    audit_end(c);
+}
+
+bool core_signing(const struct core *c)
+{
+    return c->signings != NULL;
 }
 
 int core_set_crl(struct core *c, struct span crl, struct err *e)
@@ -423,6 +403,9 @@ static int core_fill(struct core *c, const struct core_conf *conf)
     c->effects = calloc(256, sizeof *c->effects);
     c->effects_cap = 256;
     c->turn = 1; /* a room signed in none has 0 */
+    audit_log_id(c->audit.log, conf->root);
+    c->audit.ledger.store = &c->conf.store;
+    c->audit.ledger.rng = conf->rng;
     TAILQ_INIT(&c->due);
     STAILQ_INIT(&c->waiting);
     if (!out || c->window.db == NULL || c->effects == NULL ||
@@ -449,7 +432,7 @@ struct core *core_new(const struct core_conf *conf, int64_t now, struct err *e)
     }
     c->conf = *conf;
     if (core_fill(c, conf) == 0 && core_begin(c, now, &c->failed) == 0 && state_load(c) == 0 &&
-        signer_load(c) == 0 && STORE(c, session_end_all, now) == 0 &&
+        audit_load(c) == 0 && signer_load(c) == 0 && STORE(c, session_end_all, now) == 0 &&
         STORE(c, login_end_all, now) == 0 && core_commit(c, e) == 0)
         return c;
     if (c->open)
@@ -470,6 +453,7 @@ void core_free(struct core *c)
     waiting_free(c);
     state_free(c);
     store_close(&c->window);
+    ledger_wipe(&c->audit.ledger);
     buf_free(&c->root);
     buf_free(&c->crl);
     buf_free(&c->out);

@@ -30,6 +30,7 @@ struct core_conf {
                               * there is no such key, nothing is signed */
     core_issue *issue;
     void *issue_ctx;
+    unsigned audit_days; /* how long addresses stay in the audit log; 0: AUDIT_DAYS */
 };
 
 /* Loads accounts, rooms and members. Effects wait at once: an EFFECT_DEVICE for every device. */
@@ -44,6 +45,9 @@ bool core_effect(struct core *c, struct effect *out); /* none before the commit 
 
 /* These belong between core_begin and core_commit as well. */
 void core_tick(struct core *c); /* every few seconds: sessions and penalties that ended */
+/* The last batch but for signatures: no row of the audit log is left open, or unsigned for long. */
+void core_end(struct core *c);
+bool core_signing(const struct core *c); /* something is with the evidence key: a job will come */
 /* Another certificate of the evidence key, from now on. */
 int core_set_signer(struct core *c, struct span leaf, struct span issuer, struct err *e) MUST_USE;
 void core_refresh(struct core *c); /* accounts and devices as another process left them */

@@ -7,6 +7,7 @@
 #include "common/evidence/tree.h"
 #include "common/util/table.h"
 #include "server/core/core.h"
+#include "server/core/ledger.h"
 #include "server/core/store_window.h"
 
 struct account;
@@ -111,6 +112,17 @@ struct waiting {
     struct f_checkpoint_ask ask;
 };
 
+/* The audit log, as far as the sequencer keeps it in memory. */
+struct audit {
+    struct ledger ledger;
+    uint8_t log[ROOM_ID_LEN]; /* its id in checkpoints */
+    uint64_t covered;         /* size of the last checkpoint; 0: none */
+    int64_t latest;           /* its time */
+    bool signing;             /* the next one is under way */
+    int64_t minute;           /* of the strangers that are being counted, */
+    unsigned rows;            /* and how many sources of them are told apart */
+};
+
 struct core {
     struct core_conf conf;
     struct store window; /* of ephemeral rooms */
@@ -137,8 +149,7 @@ struct core {
     uint64_t mark;
     struct effect *effects;
     size_t effects_n, effects_cap, effects_at, effects_ready;
-    int64_t audit_minute;
-    unsigned audit_rows;
+    struct audit audit;
     struct core_counts counts;
 };
 
@@ -170,6 +181,8 @@ void core_tell_peers(struct core *c, struct account *a, enum frame_type t, const
 void core_tell_own(struct core *c, struct account *a, uint64_t but, enum frame_type t,
                    const void *body);
 
+/* --- the audit log (core_audit.c) --- */
+
 struct audit_note {
     const char *event, *reason, *source;
     const struct account *account; /* may be NULL */
@@ -177,6 +190,9 @@ struct audit_note {
     bool folded;
 };
 void core_audit(struct core *c, const struct audit_note *n);
+int audit_load(struct core *c);  /* what a former process left open is closed */
+void audit_turn(struct core *c); /* core_tick */
+void audit_end(struct core *c);  /* core_end */
 
 /* --- state (core_state.c) --- */
 

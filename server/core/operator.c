@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "server/core/ledger.h"
+
 enum { OP_TEXT = 2 * HASH_LEN + 1 };
 
-static int op_audit(struct store *s, const char *event, const char *account, const char *reason,
-                    int64_t now, struct err *e)
+static int op_audit(const struct store *s, const char *event, const char *account,
+                    const char *reason, int64_t now, struct err *e)
 {
     struct store_audit row = {.event = str_of(event),
                               .account = str_of(account),
@@ -13,7 +15,9 @@ static int op_audit(struct store *s, const char *event, const char *account, con
                               .address = str_of("operator"),
                               .time = now,
                               .count = 1};
-    return s->ops->audit_add(s->db, &row, e);
+    struct ledger l = {.store = s};
+
+    return ledger_add(&l, &row, e);
 }
 
 static int op_user(struct store *s, const char *name, struct store_user *out, struct err *e)

@@ -168,13 +168,20 @@ struct store_invite {
     struct hash fp;  /* used: and its certificate */
 };
 
+/* A row of the audit log. It is a line of the log's tree (common/evidence/audit.h) once it has a
+ * number; nothing of it changes any more then but its address, which is emptied. */
 struct store_audit {
-    struct str event, account, fp, reason, address;
+    struct str event, account, fp, reason;
+    struct str address; /* empty when its time was over */
     int64_t time;
     uint64_t count;
-    /* One row per event, reason, address and minute: time is cut, count adds up, and account and fp
-     * are empty unless they were the same each time. */
+    /* One row per event, reason, address and minute, as long as it is open: time is cut, count adds
+     * up, and account and fp are empty unless they were the same each time. */
     bool folded;
+    uint64_t number;     /* 1, 2, 3 ...; 0: it is open */
+    struct str sealed;   /* with a number: what its line has for the address */
+    struct hashes nodes; /* with a number: as those of messages; read by audit_range alone */
+    int64_t row;         /* the store's own: for audit_close */
 };
 
 typedef int store_each_user(void *ctx, const struct store_user *row);
@@ -185,6 +192,7 @@ typedef int store_each_member(void *ctx, const struct store_member *row);
 typedef int store_each_message(void *ctx, const struct store_message *row);
 typedef int store_each_invite(void *ctx, const struct store_invite *row);
 typedef int store_each_audit(void *ctx, const struct store_audit *row);
+typedef int store_each_checkpoint(void *ctx, const struct store_checkpoint *row);
 
 /* `each` stops when its callback gives other than 0 and returns that. put replaces the row of the
  * same key; add refuses it. Everything between begin and commit is on disk when commit gives 0, or
@@ -286,8 +294,34 @@ struct store_ops {
     int (*invite_use)(void *db, const struct store_invite *row, struct err *e);
     int (*invite_each)(void *db, store_each_invite *each, void *ctx, struct err *e);
 
+    /* One that is open and folded joins the open one that it belongs to. */
     int (*audit_add)(void *db, const struct store_audit *row, struct err *e);
-    int (*audit_each)(void *db, int64_t since, store_each_audit *each, void *ctx, struct err *e);
+    /* 1 and the callback with the earliest open row but those folded ones of that minute; 0: none.
+     * The callback may close it. */
+    int (*audit_open)(void *db, int64_t minute, store_each_audit *each, void *ctx, struct err *e);
+    int (*audit_close)(void *db, const struct store_audit *row,
+                       struct err *e); /* gets its number */
+    int (*audit_each)(void *db, int64_t since, store_each_audit *each, void *ctx,
+                      struct err *e); /* by time */
+    int (*audit_range)(void *db, uint64_t first, uint64_t last, store_each_audit *each, void *ctx,
+                       struct err *e);                         /* by number */
+    int (*audit_size)(void *db, uint64_t *out, struct err *e); /* the last number; 0: none */
+    int (*audit_node)(void *db, uint64_t number, unsigned level, struct hash *out, struct err *e);
+    /* The latest time of those with higher numbers than that; 0 when there is none. */
+    int (*audit_latest)(void *db, uint64_t after, int64_t *out, struct err *e);
+    /* The earliest time of a row whose address is still there to be emptied; 0: there is none. */
+    int (*audit_known)(void *db, int64_t *out, struct err *e);
+    /* Empties the addresses of `most` such rows of before that time, the earliest first. */
+    int (*audit_forget)(void *db, int64_t before, uint64_t most, struct err *e);
+    /* Keys of addresses by week; purge destroys those of weeks before that one. */
+    int (*audit_key_put)(void *db, int64_t week, const struct key *key, struct err *e);
+    int (*audit_key_get)(void *db, int64_t week, struct key *out, struct err *e);
+    int (*audit_key_purge)(void *db, int64_t week, struct err *e);
+    /* Checkpoints of the log (their room is its id): the last of each day (UTC) stays. The newest,
+     * and all by time. */
+    int (*audit_sign)(void *db, const struct store_checkpoint *row, struct err *e);
+    int (*audit_signed)(void *db, struct store_checkpoint *out, struct err *e);
+    int (*audit_signed_each)(void *db, store_each_checkpoint *each, void *ctx, struct err *e);
 };
 
 struct store {

@@ -24,7 +24,14 @@ enum {
     SIGNERS,
     INVITES,
     AUDIT,
+    AUDIT_KEYS,
+    AUDIT_SIGNED,
     TABLES
+};
+
+struct key_row {
+    int64_t week;
+    struct key key;
 };
 
 struct undo {
@@ -994,30 +1001,55 @@ static int memory_invite_each(void *db, store_each_invite *each, void *ctx, stru
 
 /* --- audit log --- */
 
+static struct str text_keep(struct wr *w, struct str s)
+{
+    const uint8_t *at = w->buf + w->len;
+
+    if (s.n > 0)
+        wr_put(w, s.p, s.n);
+    return str_from(at, s.n);
+}
+
 static struct store_audit *audit_copy(const struct store_audit *row)
 {
-    struct str text[] = {row->event, row->account, row->fp, row->reason, row->address};
-    size_t n = 0;
+    struct str *text[] = {NULL, NULL, NULL, NULL, NULL, NULL};
+    struct store_audit r = *row;
+    size_t nodes = r.nodes.n * sizeof *r.nodes.p, n = nodes;
 
+    text[0] = &r.event;
+    text[1] = &r.account;
+    text[2] = &r.fp;
+    text[3] = &r.reason;
+    text[4] = &r.address;
+    text[5] = &r.sealed;
     for (size_t i = 0; i < COUNT(text); i++)
-        n += text[i].n;
+        n += text[i]->n;
     struct store_audit *c = malloc(sizeof *c + n + 1);
     if (c == NULL)
         return NULL;
     struct wr w = wr_of(c + 1, n + 1);
-    for (size_t i = 0; i < COUNT(text); i++) {
-        const uint8_t *at = w.buf + w.len;
-        if (text[i].n > 0)
-            wr_put(&w, text[i].p, text[i].n);
-        text[i] = str_from(at, text[i].n);
-    }
-    *c = *row;
-    c->event = text[0];
-    c->account = text[1];
-    c->fp = text[2];
-    c->reason = text[3];
-    c->address = text[4];
+    for (size_t i = 0; i < COUNT(text); i++)
+        *text[i] = text_keep(&w, *text[i]);
+    r.nodes.p = (const struct hash *)text_keep(&w, str_from(r.nodes.p, nodes)).p;
+    *c = r;
     return c;
+}
+
+static int audit_set(struct memory *m, size_t at, const struct store_audit *row, struct err *e)
+{
+    struct store_audit *c = audit_copy(row);
+
+    if (c == NULL)
+        return no_memory(e);
+    c->row = (int64_t)at;
+    return row_set(m, &m->t[AUDIT], at, c, e);
+}
+
+static bool audit_folds(const struct store_audit *a, const struct store_audit *b)
+{
+    return a->number == 0 && a->folded && b->number == 0 && b->folded && a->time == b->time &&
+           str_same(a->event, b->event) && str_same(a->reason, b->reason) &&
+           str_same(a->address, b->address);
 }
 
 static int memory_audit_add(void *db, const struct store_audit *row, struct err *e)
@@ -1027,11 +1059,12 @@ static int memory_audit_add(void *db, const struct store_audit *row, struct err 
     size_t at = m->t[AUDIT].n;
 
     if (r.folded)
-        r.time -= r.time % (60 * 1000);
+        r.time -= r.time % AUDIT_SPAN_MS;
     EACH(m, AUDIT, struct store_audit, a)
     {
-        if (r.folded && a->folded && a->time == r.time && str_same(a->event, r.event) &&
-            str_same(a->reason, r.reason) && str_same(a->address, r.address)) {
+        if (r.number != 0 && a->number == r.number)
+            return unique(e);
+        if (audit_folds(a, &r)) {
             at = a_at;
             r.count += a->count;
             if (!str_same(a->account, r.account))
@@ -1040,19 +1073,245 @@ static int memory_audit_add(void *db, const struct store_audit *row, struct err 
                 r.fp = str_of("");
         }
     }
-    struct store_audit *c = audit_copy(&r);
-    return c == NULL ? no_memory(e) : row_set(m, &m->t[AUDIT], at, c, e);
+    return audit_set(m, at, &r, e);
 }
 
+static int memory_audit_open(void *db, int64_t minute, store_each_audit *each, void *ctx,
+                             struct err *e)
+{
+    struct memory *m = db;
+    const struct store_audit *first = NULL;
+
+    (void)e;
+    EACH(m, AUDIT, struct store_audit, a)
+    {
+        if (a->number == 0 && !(a->folded && a->time == minute) &&
+            (first == NULL || a->time < first->time))
+            first = a;
+    }
+    if (first == NULL)
+        return 0;
+    return each(ctx, first) < 0 ? -1 : 1;
+}
+
+static int memory_audit_close(void *db, const struct store_audit *row, struct err *e)
+{
+    struct memory *m = db;
+    const struct store_audit *open = m->t[AUDIT].rows[row->row];
+    struct store_audit r = *open;
+
+    r.number = row->number;
+    r.sealed = row->sealed;
+    r.nodes = row->nodes;
+    return audit_set(m, (size_t)row->row, &r, e);
+}
+
+/* In order of time, those of one time as they came. */
 static int memory_audit_each(void *db, int64_t since, store_each_audit *each, void *ctx,
                              struct err *e)
 {
     struct memory *m = db;
+    const struct store_audit *last = NULL, *next;
     int rc = 0;
+
+    (void)e;
+    do {
+        next = NULL;
+        EACH(m, AUDIT, struct store_audit, a)
+        {
+            bool later = last == NULL || a->time > last->time ||
+                         (a->time == last->time && a->row > last->row);
+            if (a->time >= since && later && (next == NULL || a->time < next->time))
+                next = a;
+        }
+        last = next;
+        rc = next == NULL ? 0 : each(ctx, next);
+    } while (rc == 0 && next != NULL);
+    return rc;
+}
+
+static const struct store_audit *audit_at(struct memory *m, uint64_t number)
+{
+    EACH(m, AUDIT, struct store_audit, a)
+    {
+        if (a->number == number)
+            return a;
+    }
+    return NULL;
+}
+
+static int memory_audit_range(void *db, uint64_t first, uint64_t last, store_each_audit *each,
+                              void *ctx, struct err *e)
+{
+    int rc = 0;
+
+    (void)e;
+    for (uint64_t n = first; n <= last && rc == 0; n++) {
+        const struct store_audit *a = audit_at(db, n);
+        if (a == NULL) /* they are dense */
+            break;
+        rc = each(ctx, a);
+    }
+    return rc;
+}
+
+static int memory_audit_size(void *db, uint64_t *out, struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    *out = 0;
+    EACH(m, AUDIT, struct store_audit, a)
+    {
+        *out = a->number > *out ? a->number : *out;
+    }
+    return 0;
+}
+
+static int memory_audit_node(void *db, uint64_t number, unsigned level, struct hash *out,
+                             struct err *e)
+{
+    const struct store_audit *a = audit_at(db, number);
+
+    (void)e;
+    if (number == 0 || a == NULL || level >= a->nodes.n)
+        return 0;
+    *out = a->nodes.p[level];
+    return 1;
+}
+
+static int memory_audit_latest(void *db, uint64_t after, int64_t *out, struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    *out = 0;
+    EACH(m, AUDIT, struct store_audit, a)
+    {
+        *out = a->number > after && a->time > *out ? a->time : *out;
+    }
+    return 0;
+}
+
+/* Its address is there, and not what its line has anyway. */
+static bool audit_tells(const struct store_audit *a)
+{
+    return a->number != 0 && a->address.n > 0 && !str_same(a->address, a->sealed);
+}
+
+static int memory_audit_known(void *db, int64_t *out, struct err *e)
+{
+    struct memory *m = db;
+    const struct store_audit *first = NULL;
+
     (void)e;
     EACH(m, AUDIT, struct store_audit, a)
     {
-        rc = rc == 0 && a->time >= since ? each(ctx, a) : rc;
+        if (audit_tells(a) && (first == NULL || a->time < first->time))
+            first = a;
+    }
+    *out = first == NULL ? 0 : first->time;
+    return 0;
+}
+
+static int memory_audit_forget(void *db, int64_t before, uint64_t most, struct err *e)
+{
+    struct memory *m = db;
+
+    for (; most > 0; most--) {
+        const struct store_audit *first = NULL;
+        EACH(m, AUDIT, struct store_audit, a)
+        {
+            if (audit_tells(a) && a->time < before && (first == NULL || a->time < first->time))
+                first = a;
+        }
+        if (first == NULL)
+            break;
+        struct store_audit r = *first;
+        r.address = str_of("");
+        if (audit_set(m, (size_t)r.row, &r, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int memory_audit_key_get(void *db, int64_t week, struct key *out, struct err *e)
+{
+    struct memory *m = db;
+
+    (void)e;
+    EACH(m, AUDIT_KEYS, struct key_row, k)
+    {
+        if (k->week == week) {
+            *out = k->key;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int memory_audit_key_put(void *db, int64_t week, const struct key *key, struct err *e)
+{
+    struct memory *m = db;
+    struct key_row row = {week, *key};
+    struct key have;
+
+    if (memory_audit_key_get(db, week, &have, e) == 1)
+        return unique(e);
+    return row_put(m, AUDIT_KEYS, m->t[AUDIT_KEYS].n, &row, sizeof row, e);
+}
+
+static int memory_audit_key_purge(void *db, int64_t week, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH(m, AUDIT_KEYS, struct key_row, k)
+    {
+        if (k->week < week && row_set(m, &m->t[AUDIT_KEYS], k_at, NULL, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+static int memory_audit_sign(void *db, const struct store_checkpoint *row, struct err *e)
+{
+    struct memory *m = db;
+    size_t at = m->t[AUDIT_SIGNED].n;
+
+    EACH(m, AUDIT_SIGNED, struct store_checkpoint, g)
+    {
+        if (g->time / DAY_MS == row->time / DAY_MS)
+            at = g_at;
+    }
+    return row_put(m, AUDIT_SIGNED, at, row, sizeof *row, e);
+}
+
+/* Their times never go back, so they lie in order. */
+static int memory_audit_signed(void *db, struct store_checkpoint *out, struct err *e)
+{
+    struct memory *m = db;
+    int found = 0;
+
+    (void)e;
+    EACH(m, AUDIT_SIGNED, struct store_checkpoint, g)
+    {
+        *out = *g;
+        found = 1;
+    }
+    return found;
+}
+
+static int memory_audit_signed_each(void *db, store_each_checkpoint *each, void *ctx, struct err *e)
+{
+    struct memory *m = db;
+    int rc = 0;
+
+    (void)e;
+    EACH(m, AUDIT_SIGNED, struct store_checkpoint, g)
+    {
+        rc = rc == 0 ? each(ctx, g) : rc;
     }
     return rc;
 }
@@ -1114,4 +1373,18 @@ const struct store_ops store_memory = {
     .invite_each = memory_invite_each,
     .audit_add = memory_audit_add,
     .audit_each = memory_audit_each,
+    .audit_open = memory_audit_open,
+    .audit_close = memory_audit_close,
+    .audit_range = memory_audit_range,
+    .audit_size = memory_audit_size,
+    .audit_node = memory_audit_node,
+    .audit_latest = memory_audit_latest,
+    .audit_known = memory_audit_known,
+    .audit_forget = memory_audit_forget,
+    .audit_key_put = memory_audit_key_put,
+    .audit_key_get = memory_audit_key_get,
+    .audit_key_purge = memory_audit_key_purge,
+    .audit_sign = memory_audit_sign,
+    .audit_signed = memory_audit_signed,
+    .audit_signed_each = memory_audit_signed_each,
 };

@@ -289,7 +289,12 @@ def test_an_older_schema_is_renewed_and_nobody_is_lost(relay):
     relay.stop()
     with contextlib.closing(sqlite3.connect(f"{relay.dir}/relay.db")) as db:
         version = db.execute("pragma user_version").fetchone()[0]
-        db.executescript("drop index audit_time; drop index messages_seats; drop table receipts; drop table logins;"
+        db.executescript("drop table audit_keys; drop table audit_checkpoints; drop index audit_known;"
+                         "drop index audit_number; drop index audit_open; drop index audit_folded;"
+                         "alter table audit_log drop column number; alter table audit_log drop column sealed;"
+                         "alter table audit_log drop column nodes;"
+                         "create unique index audit_folded on audit_log (event, reason, address, time) where folded;"
+                         "drop index audit_time; drop index messages_seats; drop table receipts; drop table logins;"
                          "drop table checkpoints; drop table signers;"
                          "alter table messages drop column nodes;"
                          "alter table messages drop column seats;"

@@ -42,6 +42,22 @@ static void a_checkpoint_is_written_as_it_is_read(void **state)
     assert_int_equal(checkpoint_take(&c, str_of(text), &e), 0);
 }
 
+/* One of the audit log passes for no room's, nor the other way. */
+static void a_checkpoint_is_of_one_kind_of_log(void **state)
+{
+    static const char audit[] = "countersign-checkpoint-1/audit/" ROOM "\n128\n" ROOT64 "\n" TAIL;
+    char text[CHECKPOINT_MAX + 1];
+    struct checkpoint c;
+    struct err e = {0};
+    (void)state;
+
+    assert_int_equal(checkpoint_audit_take(&c, str_of(audit), &e), 0);
+    assert_int_equal(checkpoint_put(text, &c), strlen(audit));
+    assert_string_equal(text, audit);
+    assert_int_equal(checkpoint_take(&c, str_of(audit), &e), -1);
+    assert_int_equal(checkpoint_audit_take(&c, str_of(good_checkpoint), &e), -1);
+}
+
 static const struct {
     const char *text, *why;
 } bad_checkpoints[] = {
@@ -256,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_checkpoint_is_written_as_it_is_read),
+        cmocka_unit_test(a_checkpoint_is_of_one_kind_of_log),
         cmocka_unit_test(other_spellings_of_a_checkpoint_are_refused),
         cmocka_unit_test(one_byte_changed_is_another_checkpoint_or_none),
         cmocka_unit_test(a_line_of_a_transcript),

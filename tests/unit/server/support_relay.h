@@ -85,9 +85,9 @@ struct relay {
     bool hold;               /* relay_pump waits: what comes is one batch */
     struct hash revoked[16]; /* by EFFECT_DEVICE */
     size_t revoked_n;
-    struct jobs signed_jobs;         /* signatures on their way back */
-    bool notary_waits, unsigned_all; /* they stay there; there is none in them */
-    unsigned signings;
+    struct jobs signed_jobs;           /* signatures on their way back */
+    bool notary_waits, unsigned_all;   /* they stay there; there is none in them */
+    unsigned signings, audit_signings; /* of rooms and receipts; of the audit log */
 };
 
 extern const char *relay_store; /* "memory" or "sqlite": what relay_new takes */

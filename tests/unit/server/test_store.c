@@ -706,8 +706,15 @@ static void test_file_refused_no_file(void **state)
     assert_int_equal(rename(other, path), 0);
 }
 
-/* What versions 6, 5, 4, 3 and 2 added. */
+/* What versions 7, 6, 5, 4, 3 and 2 added. */
+#define FORMER_7                                                                                   \
+    "DROP TABLE audit_keys; DROP TABLE audit_checkpoints; DROP INDEX audit_known;"                 \
+    "DROP INDEX audit_number; DROP INDEX audit_open; DROP INDEX audit_folded;"                     \
+    "ALTER TABLE audit_log DROP COLUMN number; ALTER TABLE audit_log DROP COLUMN sealed;"          \
+    "ALTER TABLE audit_log DROP COLUMN nodes;"                                                     \
+    "CREATE UNIQUE INDEX audit_folded ON audit_log (event, reason, address, time) WHERE folded;"
 #define FORMER_6                                                                                   \
+    FORMER_7                                                                                       \
     "ALTER TABLE logins DROP COLUMN link; ALTER TABLE logins DROP COLUMN suite;"                   \
     "ALTER TABLE logins DROP COLUMN before; ALTER TABLE logins DROP COLUMN after;"
 #define FORMER_5 FORMER_6 "DROP TABLE receipts; ALTER TABLE logins DROP COLUMN transcript_hash;"

@@ -315,6 +315,35 @@ static void base64_refuses_trailing_bits(void **state)
     }
 }
 
+static void percent_has_one_form(void **state)
+{
+    static const char *const good[][2] = {
+        {"", ""}, {"az-AZ.09_~", "az-AZ.09_~"}, {"a b|%", "a%20b%7C%25"}, {"\xc3\xa9", "%C3%A9"}};
+    static const char *const bad[] = {"a b", "%", "%4", "%zz", "%c3", "%41", "|", "\xc3", "%%41"};
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(good); i++) {
+        uint8_t text[32], back[32];
+        struct wr w = wr_of(text, sizeof text), v = wr_of(back, sizeof back);
+        struct str got;
+        wr_percent(&w, str_of(good[i][0]));
+        struct span s = wr_span(&w);
+        assert_true(str_is(str_from(s.p, s.n), good[i][1]));
+        assert_int_equal(percent_take(&got, &v, str_of(good[i][1])), 0);
+        assert_true(str_is(got, good[i][0]));
+    }
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        uint8_t back[32];
+        struct wr v = wr_of(back, sizeof back);
+        struct str got;
+        assert_int_equal(percent_take(&got, &v, str_of(bad[i])), -1);
+    }
+    uint8_t two[2];
+    struct wr v = wr_of(two, sizeof two);
+    struct str got;
+    assert_int_equal(percent_take(&got, &v, str_of("abc")), -1); /* no room */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +359,7 @@ int main(void)
         cmocka_unit_test(base64_gives_the_vectors),
         cmocka_unit_test(base64_has_one_form),
         cmocka_unit_test(base64_refuses_trailing_bits),
+        cmocka_unit_test(percent_has_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
