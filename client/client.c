@@ -127,6 +127,7 @@ static int engine_open(struct client *c, const struct client_conf *conf, struct 
         .mono = clock_mono_ms,
         .follow = conf->follow,
         .whole = conf->whole,
+        .record = c->transcripts,
     };
 
     c->engine = engine_new(&ec, e);
@@ -408,12 +409,27 @@ static void note(struct client *c, const struct room_id *room, const char *text)
         c->watch.event(c->watch.ctx, &ev);
 }
 
+/* One more seal than before: on the files of then, if they are still there. */
+static int seal_renew(struct client *c, const struct engine_sealed *what, struct err *e)
+{
+    char path[PROFILE_PATH_MAX], text[PROFILE_PATH_MAX + 128];
+    int there = transcripts_renew(&c->profile, what, path, e);
+
+    if (there == 1) {
+        snprintf(text, sizeof text, "the relay has sealed the receipt of %s, too", path);
+        note(c, &what->room->id, text);
+    }
+    return there < 0 ? -1 : 0;
+}
+
 static int seal_write(void *ctx, const struct engine_sealed *what, struct err *e)
 {
     struct client *c = ctx;
     char path[PROFILE_PATH_MAX], text[PROFILE_PATH_MAX + 128];
 
-    if (transcripts_write(&c->profile, clock_wall_ms(NULL), what->flat, what->bundle, path, e) < 0)
+    if (what->name[0] != '\0')
+        return seal_renew(c, what, e);
+    if (transcripts_write(&c->profile, clock_wall_ms(NULL), what, path, e) < 0)
         return -1;
     snprintf(text, sizeof text, "messages %llu to %llu are in %s, with a receipt sealed by you%s",
              (unsigned long long)what->first, (unsigned long long)what->last, path,
@@ -453,14 +469,19 @@ int client_seal(struct client *c, struct err *e)
     return n;
 }
 
-/* A connection ended, and with it a session. */
-static void session_over(struct client *c)
+/* A session ended, by its connection or because our process did. */
+static void session_leaves(struct client *c)
 {
     struct err e = {0};
 
-    engine_lost(c->engine);
     if (c->transcripts && c->ending == ENDS_NOT && engine_seal(c->engine, false, &e) < 0)
         note(c, NULL, e.text);
+}
+
+static void session_over(struct client *c)
+{
+    engine_lost(c->engine);
+    session_leaves(c);
 }
 
 static void close_event(struct client *c, const struct engine_event *ev)
@@ -675,6 +696,7 @@ void client_watch(struct client *c, const struct client_watch *watch)
 
 void client_start(struct client *c)
 {
+    session_leaves(c); /* one that was cut with the process that had it */
     dial(c);
     client_push(c);
 }

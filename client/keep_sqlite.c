@@ -50,6 +50,9 @@ static const char *const migrations[] = {
     /* 4: its name, likewise, and whether we asked to be in it: rooms of before were entered */
     "ALTER TABLE room ADD COLUMN name TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE room ADD COLUMN wanted INT NOT NULL DEFAULT 1;",
+    /* 5: receipts, in the order in which they were signed */
+    "CREATE TABLE receipt (nth INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, room BLOB NOT NULL,"
+    " box BLOB NOT NULL);",
 };
 
 enum { STORE_VERSION = COUNT(migrations) };
@@ -101,7 +104,10 @@ enum { STORE_VERSION = COUNT(migrations) };
     X(VOUCH_PUT, "INSERT OR REPLACE INTO vouch VALUES (?1,?2)")                                    \
     X(VOUCH_GET, "SELECT * FROM vouch WHERE fp = ?1")                                              \
     X(KNOWN_PUT, "INSERT OR REPLACE INTO known VALUES (?1,?2,?3)")                                 \
-    X(KNOWN_EACH, "SELECT * FROM known")
+    X(KNOWN_EACH, "SELECT * FROM known")                                                           \
+    X(RECEIPT_PUT, "INSERT INTO receipt (hash, room, box) VALUES (?1,?2,?3)"                       \
+                   " ON CONFLICT (hash) DO UPDATE SET box = ?3")                                   \
+    X(RECEIPT_EACH, "SELECT hash, room, box FROM receipt ORDER BY nth")
 
 #define X(id, text) S_##id,
 enum statement { STATEMENTS(X) S_COUNT };
@@ -818,6 +824,48 @@ static int disk_known_each(void *k, keep_each_known *each, void *ctx, struct err
     return ret;
 }
 
+/* --- receipts --- */
+
+static int disk_receipt_put(void *k, const struct keep_receipt *x, struct err *e)
+{
+    struct disk *d = k;
+    char hex[2 * HASH_LEN + 1];
+    size_t n;
+
+    hex_put(hex, span_of(x->hash.b, sizeof x->hash.b));
+    uint8_t *box = box_seal(d, &(struct place){'s', &x->room, 0, hex}, x->data, &n, e);
+    sqlite3_stmt *s = stmt(d, S_RECEIPT_PUT);
+    if (box == NULL)
+        return -1;
+    bind_hash(s, 1, &x->hash);
+    bind_room(s, 2, &x->room);
+    bind_span(s, 3, span_of(box, n));
+    int ret = run(d, s, e);
+    free(box);
+    return ret;
+}
+
+static int receipt_of(struct disk *d, sqlite3_stmt *s, struct keep_receipt *x, struct err *e)
+{
+    char hex[2 * HASH_LEN + 1];
+
+    *x = (struct keep_receipt){.hash = col_hash(s, 0), .room = col_room(s, 1)};
+    hex_put(hex, span_of(x->hash.b, sizeof x->hash.b));
+    return box_open(d, &(struct place){'s', &x->room, 0, hex}, col_span(s, 2), &x->data, e);
+}
+
+static int disk_receipt_each(void *k, keep_each_receipt *each, void *ctx, struct err *e)
+{
+    sqlite3_stmt *s = stmt(k, S_RECEIPT_EACH);
+    struct keep_receipt x;
+    int found, ret = 0;
+
+    while (ret == 0 && (found = row(k, s, e)) != 0)
+        ret = found < 0 || receipt_of(k, s, &x, e) < 0 ? -1 : each(ctx, &x);
+    sqlite3_reset(s);
+    return ret;
+}
+
 /* --- opening --- */
 
 static void disk_close(void *k)
@@ -973,4 +1021,6 @@ const struct keep_ops keep_sqlite_ops = {
     .vouch_get = disk_vouch_get,
     .known_put = disk_known_put,
     .known_each = disk_known_each,
+    .receipt_put = disk_receipt_put,
+    .receipt_each = disk_receipt_each,
 };

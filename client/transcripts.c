@@ -1,6 +1,7 @@
 #include "client/transcripts.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,15 +19,32 @@ static void stamp_put(char out[STAMP_MAX], int64_t now)
         snprintf(out, STAMP_MAX, "%lld", (long long)s);
 }
 
-static int name_put(char out[PROFILE_PATH_MAX], const struct profile *p, const char *stamp,
-                    unsigned nth, const char *end, struct err *e)
+static int file_path(char out[PROFILE_PATH_MAX], const struct profile *p, const char *name,
+                     const char *end, struct err *e)
 {
-    char file[STAMP_MAX + 64], more[16] = "";
+    char file[RECEIPT_NAME_MAX + 64];
 
-    if (nth > 1)
-        snprintf(more, sizeof more, "_%u", nth);
-    snprintf(file, sizeof file, "transcripts/transcript_%s%s.%s", stamp, more, end);
+    snprintf(file, sizeof file, "transcripts/transcript_%s.%s", name, end);
     return profile_path(p, file, out, e);
+}
+
+/* The first one of that second that is free. */
+static int name_draw(char name[RECEIPT_NAME_MAX + 1], const struct profile *p, int64_t now,
+                     struct err *e)
+{
+    char stamp[STAMP_MAX], text[PROFILE_PATH_MAX], receipt[PROFILE_PATH_MAX];
+
+    stamp_put(stamp, now);
+    snprintf(name, RECEIPT_NAME_MAX + 1, "%s", stamp);
+    for (unsigned nth = 2;; nth++) {
+        if (file_path(text, p, name, "txt", e) < 0 || file_path(receipt, p, name, "receipt", e) < 0)
+            return -1;
+        if (!file_exists(text) && !file_exists(receipt))
+            return 0;
+        if (nth > SAME_SECOND_MAX)
+            return err_set(e, ERR_LIMIT, "too many transcripts of one second");
+        snprintf(name, RECEIPT_NAME_MAX + 1, "%s_%u", stamp, nth);
+    }
 }
 
 /* Nothing is left behind that the judges refuse. */
@@ -44,30 +62,39 @@ static int check(const struct profile *p, struct span flat, struct span bundle, 
     return rc;
 }
 
-int transcripts_write(const struct profile *p, int64_t now, struct span flat, struct span bundle,
+int transcripts_write(const struct profile *p, int64_t now, const struct engine_sealed *what,
                       char text[PROFILE_PATH_MAX], struct err *e)
 {
-    char dir[PROFILE_PATH_MAX], receipt[PROFILE_PATH_MAX];
-    char stamp[STAMP_MAX];
-    unsigned nth = 0;
+    char dir[PROFILE_PATH_MAX], receipt[PROFILE_PATH_MAX], name[RECEIPT_NAME_MAX + 1];
 
-    if (check(p, flat, bundle, e) < 0 || profile_path(p, "transcripts", dir, e) < 0 ||
-        dir_make(dir, e) < 0)
+    if (check(p, what->flat, what->bundle, e) < 0 || profile_path(p, "transcripts", dir, e) < 0 ||
+        dir_make(dir, e) < 0 || name_draw(name, p, now, e) < 0 ||
+        file_path(text, p, name, "txt", e) < 0 || file_path(receipt, p, name, "receipt", e) < 0)
         return -1;
-    stamp_put(stamp, now);
-    do {
-        if (++nth > SAME_SECOND_MAX)
-            return err_set(e, ERR_LIMIT, "too many transcripts of one second");
-        if (name_put(text, p, stamp, nth, "txt", e) < 0 ||
-            name_put(receipt, p, stamp, nth, "receipt", e) < 0)
-            return -1;
-    } while (file_exists(text) || file_exists(receipt));
-    if (file_create(text, FILE_SECRET, flat, e) < 0)
+    if (file_create(text, FILE_SECRET, what->flat, e) < 0)
         return -1;
-    if (file_create(receipt, FILE_SECRET, bundle, e) == 0)
+    if (file_create(receipt, FILE_SECRET, what->bundle, e) < 0) {
+        (void)unlink(text); /* it proves nothing alone */
+        return -1;
+    }
+    memcpy(what->name, name, sizeof name);
+    return 0;
+}
+
+int transcripts_renew(const struct profile *p, const struct engine_sealed *what,
+                      char text[PROFILE_PATH_MAX], struct err *e)
+{
+    char receipt[PROFILE_PATH_MAX];
+
+    if (file_path(text, p, what->name, "txt", e) < 0 ||
+        file_path(receipt, p, what->name, "receipt", e) < 0)
+        return -1;
+    if (!file_exists(receipt) || !file_exists(text))
         return 0;
-    (void)unlink(text); /* it proves nothing alone */
-    return -1;
+    return check(p, what->flat, what->bundle, e) < 0 ||
+                   file_replace(receipt, FILE_SECRET, what->bundle, e) < 0
+               ? -1
+               : 1;
 }
 
 int evidence_write(const struct profile *p, const char *path, struct span bundle, struct err *e)

@@ -160,7 +160,8 @@ struct engine *engine_new(const struct engine_conf *conf, struct err *e)
         err_set(e, ERR_CONFIG, "the account's name is too long");
         goto fail;
     }
-    if (author_own(g, e) < 0 || knowns_load(g, e) < 0 || outbox_load(g, e) < 0)
+    if (author_own(g, e) < 0 || knowns_load(g, e) < 0 || outbox_load(g, e) < 0 ||
+        session_load(g, e) < 0 || sealings_load(g, e) < 0)
         goto fail;
     return g;
 fail:
@@ -263,9 +264,7 @@ void engine_linked(struct engine *g, const struct engine_peer *peer)
 {
     engine_lost(g);
     g->peer = *peer;
-    account_session(g->session, &peer->exporter);
-    for (size_t i = 0; i < g->rooms_n; i++) /* what came before is of another session */
-        g->rooms[i]->session_from = 0;
+    session_linked(g, peer);
     g->phase = ENGINE_HELLO;
     g->closing = false;
     g->heard = engine_mono(g);

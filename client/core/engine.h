@@ -43,6 +43,7 @@ struct engine_conf {
     void *clock_ctx;
     bool follow; /* catch up with every room and say what was delivered; else only send */
     bool whole;  /* a room never seen is read from its first number; else from its last page */
+    bool record; /* keep what a receipt of this session needs, should it be cut; else it has none */
 };
 
 /* What the link proved, for the login (docs/protocol.md 4). */
@@ -249,9 +250,11 @@ int engine_accept(struct engine *g, struct str person, struct err *e) MUST_USE;
 
 /* Signs a receipt of what was said, and verified here, in each room since this session began or
  * since the last call; rooms where nothing was have none. While the relay is there it is asked to
- * seal them too; engine_sealing until it has, or refused, or SEAL_WAIT_MS are over. How many were
- * begun, or -1 and e: one could not be made. all: of ephemeral rooms too, which else leave nothing.
- */
+ * seal them too; engine_sealing until it has, or refused, or SEAL_WAIT_MS are over. What it has not
+ * answered then, or could not be asked, is offered to it again, by later processes too. How many
+ * were begun, or -1 and e: one could not be made. all: of ephemeral rooms too, which else leave
+ * nothing. Before the first connection it is about the last session of an earlier process, when
+ * that one was cut off. */
 int engine_seal(struct engine *g, bool all, struct err *e) MUST_USE;
 bool engine_sealing(const struct engine *g);
 
@@ -262,12 +265,15 @@ struct engine_sealed {
     uint64_t first, last; /* numbers */
     struct span flat, bundle;
     bool by_relay; /* has its seal, too */
+    char *name; /* RECEIPT_NAME_MAX + 1: what the program calls it. "": it comes for the first time,
+                 * and gets one; else it has one more seal than then */
 };
 struct engine_sink { /* who takes it: 0, or -1 and e; then it stays for the next call */
     int (*each)(void *ctx, const struct engine_sealed *what, struct err *e);
     void *ctx;
 };
-/* Hands over the receipts for which nobody is waited any more. */
+/* Hands over the receipts for which nobody is waited any more, and those that were sealed since
+ * they were. */
 int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e) MUST_USE;
 
 /* Asks for the relay's checkpoint of a room now. true: ENGINE_CAUGHT follows, at once where none

@@ -162,6 +162,14 @@ struct store_turn {
     uint64_t shown, refused;
 };
 
+/* A connection that got its welcome, as receipts have it. */
+struct session {
+    uint8_t id[SESSION_ID_LEN];
+    char link[RECEIPT_WORD_MAX + 1], suite[RECEIPT_WORD_MAX + 1];
+    struct hash relay_fp;
+    bool begun; /* the welcome was here */
+};
+
 struct engine {
     struct engine_conf conf;
     char account[NAME_MAX_LEN + 1], device[NAME_MAX_LEN + 1];
@@ -169,7 +177,7 @@ struct engine {
     enum engine_phase phase;
     bool closing, admin;
     struct engine_peer peer;
-    uint8_t session[SESSION_ID_LEN]; /* the present connection, or the last one */
+    struct session session; /* the present one, or the last one */
     struct frames in;
     struct buf out;
     struct err err;
@@ -359,13 +367,24 @@ int take_delivered(struct engine *g, struct frame *f);
 /* Signs a receipt of what no receipt covers in r, and keeps that it did. NULL and e */
 uint64_t receipt_from(const struct room *r); /* number of the first entry that no receipt covers */
 struct sealing *receipt_make(struct engine *g, struct room *r, struct err *e);
-int receipt_give(struct engine *g, const struct sealing *s, const struct engine_sink *to,
-                 struct err *e);
+int receipt_give(struct engine *g, struct sealing *s, const struct engine_sink *to, struct err *e);
+
+/* engine_session.c */
+void session_linked(struct engine *g, const struct engine_peer *peer);
+int session_begin(struct engine *g);              /* behind the welcome. -1: closing */
+int session_put(struct engine *g, struct err *e); /* what is known of it now */
+int session_load(struct engine *g, struct err *e);
+
+/* engine_kept.c */
+int sealing_keep(struct engine *g, const struct sealing *s, struct err *e); /* new or changed */
+int sealing_unpack(struct sealing *s, const struct keep_receipt *row, struct err *e);
+int sealings_load(struct engine *g, struct err *e);
 
 /* engine_seal.c; -1: closing */
 int take_sealed(struct engine *g, struct frame *f);
 int seal_signer(struct engine *g, uint64_t ask); /* a certificate that was asked for is here */
-int seal_failed(struct engine *g, const struct ask *a, const char *why);
+int seal_failed(struct engine *g, const struct ask *a, enum proto_code code, const char *why);
+void seals_go(struct engine *g); /* the relay is asked for what it may be asked for now */
 int64_t seals_deadline(const struct engine *g); /* mono ms; INT64_MAX: none */
 void seals_tick(struct engine *g);
 void seals_lost(struct engine *g); /* the relay's will not come */

@@ -208,7 +208,7 @@ int login_welcome(struct engine *g, struct frame *f)
     for (size_t i = 0; i < g->rooms_n; i++)
         if (!g->rooms[i]->pub.joined && g->rooms[i]->pub.name[0] != '\0')
             event_room(g, ENGINE_ROOM, g->rooms[i]);
-    if (ephemeral_settle(g) < 0)
+    if (ephemeral_settle(g) < 0 || session_begin(g) < 0)
         return -1;
     login_ready(g);
     return 0;
@@ -226,4 +226,5 @@ void login_ready(struct engine *g)
     for (size_t i = 0; i < g->rooms_n; i++)
         if (room_send(g, g->rooms[i]) < 0)
             return;
+    seals_go(g);
 }

@@ -71,7 +71,8 @@ struct sealing_by {
     struct receipt_seal seal;
     char text[RECEIPT_SEAL_MAX + 1];
     uint8_t sig[SIG_MAX];
-    size_t text_n, sig_n; /* sig_n 0: has not sealed it */
+    size_t text_n, sig_n;
+    bool good; /* has sealed it, and that was checked */
 };
 
 struct sealing {
@@ -83,8 +84,14 @@ struct sealing {
     struct sealing_by by[RECEIPT_ROLE_COUNT];
     uint8_t cades[SIG_MAX]; /* what we sign of it as CMS */
     size_t cades_n;
-    uint64_t ask;  /* request whose answer is waited for; 0: none is, it may be taken */
-    int64_t until; /* mono ms: no longer */
+    char name[RECEIPT_NAME_MAX + 1]; /* of its files; "": the program has not taken it yet */
+    bool kept;                       /* has a row on our disk */
+    bool closed;                     /* who may seal it has, or will not */
+    bool due;                        /* to be taken, once more when a seal came */
+    bool waited;                     /* somebody waits for it, until: */
+    int64_t until;                   /* mono ms */
+    uint64_t ask;                    /* request under way; 0: none is */
+    int64_t again;                   /* not asked before; mono ms */
 };
 
 /* engine_checkpoint.c; -1: closing */

@@ -55,16 +55,16 @@ static int receipt_fill(struct gather *x)
     struct receipt *c = &x->receipt;
 
     *c = (struct receipt){.signer = g->conf.fp,
-                          .peer = g->peer.relay_fp,
+                          .peer = g->session.relay_fp,
                           .created = engine_now(g),
                           .first = receipt_from(x->r),
                           .last = x->r->kept.number,
                           .head = x->r->kept.head};
-    memcpy(c->session, g->session, sizeof c->session);
+    memcpy(c->session, g->session.id, sizeof c->session);
     memcpy(c->room, x->r->pub.id.b, sizeof c->room);
-    if (str_copy(c->link, sizeof c->link, str_of(g->peer.link)) < 0 ||
-        str_copy(c->suite, sizeof c->suite,
-                 str_of(g->peer.suite == NULL ? "unknown" : g->peer.suite)) < 0)
+    memcpy(c->link, g->session.link, sizeof c->link);
+    memcpy(c->suite, g->session.suite, sizeof c->suite);
+    if (c->link[0] == '\0')
         return err_set(x->e, ERR_LOCAL, "the name of the link is too long");
     if (x->r->witness.last.is.tree.size <= c->last)
         c->tree = x->r->witness.last.is.tree;
@@ -122,6 +122,9 @@ static int client_sign(struct gather *x, struct sealing *s)
     s->receipt = x->receipt;
     s->latest = x->flat.latest;
     s->text_n = receipt_put(s->text, &s->receipt);
+    s->kept = !x->r->pub.ephemeral;
+    s->closed = x->r->pub.ephemeral; /* of such a room the relay keeps nothing */
+    own->good = true;
     own->seal = (struct receipt_seal){RECEIPT_CLIENT, g->conf.fp, s->receipt.created};
     own->text_n = receipt_seal_put(own->text, &own->seal);
     if (receipt_signed_make(&all, str_from(s->text, s->text_n), str_from(own->text, own->text_n)) <
@@ -135,9 +138,7 @@ static int client_sign(struct gather *x, struct sealing *s)
                : 0;
 }
 
-/* It is the one before the next from now on: nobody is shown it who might be shown another one in
- * its place. */
-static int receipt_keep(struct gather *x, const struct sealing *s)
+static int receipt_put_all(struct gather *x, const struct sealing *s)
 {
     const struct keep *k = &x->g->conf.keep;
     char name[16 + 2 * ROOM_ID_LEN];
@@ -145,10 +146,26 @@ static int receipt_keep(struct gather *x, const struct sealing *s)
 
     sha256(span_of(s->text, s->text_n), &h);
     previous_name(name, x->r);
-    if (k->ops->value_put(k->k, name, span_of(h.b, HASH_LEN), x->e) < 0)
+    if (k->ops->begin(k->k, x->e) < 0)
         return -1;
+    if (k->ops->value_put(k->k, name, span_of(h.b, HASH_LEN), x->e) == 0 &&
+        sealing_keep(x->g, s, x->e) == 0 && session_put(x->g, x->e) == 0)
+        return store_commit(x->g, x->e);
+    k->ops->rollback(k->k);
+    return -1;
+}
+
+/* It is the one before the next from now on: nobody is shown it who might be shown another one in
+ * its place. */
+static int receipt_keep(struct gather *x, const struct sealing *s)
+{
+    uint64_t from = x->r->session_from;
+
     x->r->session_from = s->receipt.last + 1;
-    return 0;
+    if (receipt_put_all(x, s) == 0)
+        return 0;
+    x->r->session_from = from;
+    return -1;
 }
 
 struct sealing *receipt_make(struct engine *g, struct room *r, struct err *e)
@@ -181,7 +198,7 @@ static int bundle_seals(struct gather *x, const struct sealing *s)
     b->client = span_of(client->text, client->text_n);
     b->client_sig = span_of(client->sig, client->sig_n);
     b->relay = b->relay_sig = b->member = b->member_sig = span_of("", 0);
-    if (relay->sig_n == 0)
+    if (!relay->good)
         return 0;
     b->relay = span_of(relay->text, relay->text_n);
     b->relay_sig = span_of(relay->sig, relay->sig_n);
@@ -212,16 +229,15 @@ static int bundle_make(struct gather *x, const struct sealing *s)
     return bundle_put(&x->archive, b, x->e);
 }
 
-int receipt_give(struct engine *g, const struct sealing *s, const struct engine_sink *to,
-                 struct err *e)
+int receipt_give(struct engine *g, struct sealing *s, const struct engine_sink *to, struct err *e)
 {
     struct room_id id;
     struct gather x = {.g = g, .e = e};
 
     memcpy(id.b, s->receipt.room, sizeof id.b);
-    x.r = room_find(g, &id);
+    x.r = room_offline(g, &id, e);
     if (x.r == NULL)
-        return err_set(e, ERR_DATA, "no receipt of a room that is not here any more");
+        return -1;
     gather_begin(&x);
     int rc = bundle_make(&x, s);
     if (rc == 0) {
@@ -230,7 +246,8 @@ int receipt_give(struct engine *g, const struct sealing *s, const struct engine_
                                            .last = s->receipt.last,
                                            .flat = buf_span(&x.flat.text),
                                            .bundle = buf_span(&x.archive),
-                                           .by_relay = s->by[RECEIPT_RELAY].sig_n > 0};
+                                           .by_relay = s->by[RECEIPT_RELAY].good,
+                                           .name = s->name};
         rc = to->each(to->ctx, &what, e);
     }
     gather_end(&x);

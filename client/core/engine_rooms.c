@@ -354,10 +354,15 @@ static void room_copy(struct room *r, const struct f_room_info *info)
 /* Within a turn. */
 static int room_heard(struct engine *g, struct room *r, const struct f_room_info *info)
 {
+    bool entered = r->session_from == 0 && g->session.begun;
+    struct err e = {0};
+
     r->kept.wanted |= !info->is_signed; /* else it had not been taken */
     room_copy(r, info);
     if (nature_take(g, r, info) < 0)
         return -1;
+    if (entered && session_put(g, &e) < 0)
+        return engine_fail(g, e.code, false, "%s", e.text);
     if (!r->pub.broken)
         position_check(g, r);
     own_check(g, r, info);
@@ -787,7 +792,7 @@ int take_error(struct engine *g, struct frame *f)
     struct ask copy = *a;
     ask_done(g, a, code_err(x->code), text);
     if (ask_failed(g, &copy) < 0 || check_failed(g, &copy, x->code) < 0 ||
-        seal_failed(g, &copy, text) < 0)
+        seal_failed(g, &copy, x->code, text) < 0)
         return -1;
     return proto_code_closes(x->code) ? error_final(g, x) : 0;
 }

@@ -1,5 +1,7 @@
-/* Who else seals our receipts (docs/evidence.md 5): the relay, by its evidence key, while we wait
- * for it no longer than SEAL_WAIT_MS. Without its seal a receipt is our own word, and no worse. */
+/* Who else seals our receipts (docs/evidence.md 5): the relay, by its evidence key. Whoever ends a
+ * session waits for it no longer than SEAL_WAIT_MS; what has no seal then, or is of a session that
+ * was cut, is offered to the relay again, by each later connection, until it has sealed or refused
+ * it. Without its seal a receipt is our own word, and no worse. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +25,39 @@ static struct room *sealing_room(const struct engine *g, const struct sealing *s
     return room_find(g, &id);
 }
 
-/* Nobody is waited for any more. */
-static void finish(struct engine *g, struct sealing *s)
+static void sealed_tell(struct engine *g)
 {
-    s->ask = 0;
     event_add(g, &(struct engine_event){.kind = ENGINE_SEALED});
 }
 
-/* Nor is there a seal of the relay's. */
-static void unsealed_by_relay(struct engine *g, struct sealing *s, const char *why)
+/* What became of it is known after a restart, too; else it is offered once more, and answered
+ * alike.
+ */
+static void row_renew(struct engine *g, const struct sealing *s)
+{
+    struct err e = {0};
+
+    if (sealing_keep(g, s, &e) < 0)
+        event_text(g, ENGINE_NOTE, sealing_room(g, s), "%s", e.text);
+}
+
+/* Nobody waits for it any more. */
+static void finish(struct engine *g, struct sealing *s)
+{
+    s->waited = false;
+    s->due |= s->name[0] == '\0';
+    sealed_tell(g);
+}
+
+/* Nobody seals it any more who has not. */
+static void sealing_close(struct engine *g, struct sealing *s)
+{
+    s->closed = true;
+    row_renew(g, s);
+    finish(g, s);
+}
+
+static void refusal_tell(struct engine *g, const struct sealing *s, const char *why)
 {
     const struct room *r = sealing_room(g, s);
     char text[512];
@@ -43,51 +69,129 @@ static void unsealed_by_relay(struct engine *g, struct sealing *s, const char *w
         ev.roomed = true;
     }
     event_add(g, &ev);
-    finish(g, s);
+}
+
+/* --- asking the relay --- */
+
+/* One of the same room that comes before it and is not done: receipts follow each other. */
+static const struct sealing *ahead_of(const struct engine *g, const struct sealing *s)
+{
+    const struct sealing *x;
+
+    STAILQ_FOREACH(x, &g->sealings, link)
+    {
+        if (x == s)
+            return NULL;
+        if (!x->closed && memcmp(x->receipt.room, s->receipt.room, ROOM_ID_LEN) == 0)
+            return x;
+    }
+    return NULL;
 }
 
 /* Of an ephemeral room the relay keeps nothing. */
-static void relay_ask(struct engine *g, struct sealing *s, const struct room *r)
+static bool may_ask(const struct engine *g, const struct sealing *s)
+{
+    const struct room *r = sealing_room(g, s);
+
+    return !s->closed && s->ask == 0 && s->again <= engine_mono(g) && r != NULL &&
+           !r->pub.ephemeral && r->pub.joined && r->is_signed && ahead_of(g, s) == NULL;
+}
+
+static void relay_ask(struct engine *g, struct sealing *s)
 {
     const struct sealing_by *own = &s->by[RECEIPT_CLIENT];
-    struct ask *a = NULL;
     struct err e = {0};
+    struct ask *a = ask_new(g, F_SEAL, &e);
 
-    if (!r->pub.ephemeral && r->pub.joined && r->is_signed)
-        a = ask_new(g, F_SEAL, &e);
-    if (a == NULL) {
-        finish(g, s);
-        return;
+    if (a != NULL) {
+        a->quiet = true;
+        const struct f_seal f = {a->id, span_of(s->text, s->text_n),
+                                 span_of(own->text, own->text_n), span_of(own->sig, own->sig_n)};
+        s->ask = ask_put(g, a, &f, &e);
     }
-    a->quiet = true;
-    const struct f_seal f = {a->id, span_of(s->text, s->text_n), span_of(own->text, own->text_n),
-                             span_of(own->sig, own->sig_n)};
-    s->ask = ask_put(g, a, &f, &e);
-    s->until = engine_mono(g) + SEAL_WAIT_MS;
     if (s->ask == 0)
-        finish(g, s);
+        s->again = engine_mono(g) + SEAL_AGAIN_MS;
+}
+
+/* Who waits goes first; of sessions that are over one is asked about at a time. */
+static void asks_go(struct engine *g, bool waited)
+{
+    struct sealing *s;
+    bool busy = false;
+
+    STAILQ_FOREACH(s, &g->sealings, link)
+    busy |= !waited && s->ask != 0;
+    STAILQ_FOREACH(s, &g->sealings, link)
+    if (!busy && s->waited == waited && may_ask(g, s)) {
+        relay_ask(g, s);
+        busy = !waited && s->ask != 0;
+    }
+}
+
+void seals_go(struct engine *g)
+{
+    struct sealing *s;
+
+    if (g->phase == ENGINE_ONLINE && !g->closing) {
+        asks_go(g, true);
+        asks_go(g, false);
+    }
+    STAILQ_FOREACH(s, &g->sealings, link)
+    {
+        const struct sealing *before = ahead_of(g, s);
+        if (s->waited && s->ask == 0 && (before == NULL || before->ask == 0))
+            finish(g, s); /* it will not come soon */
+    }
+}
+
+/* The oldest give way. */
+static void open_bound(struct engine *g)
+{
+    struct sealing *s;
+    size_t n = 0;
+
+    STAILQ_FOREACH(s, &g->sealings, link)
+    n += !s->closed;
+    STAILQ_FOREACH(s, &g->sealings, link)
+    if (n > SEALS_OPEN_MAX && !s->closed && s->ask == 0) {
+        sealing_close(g, s);
+        n--;
+    }
+}
+
+/* What is being answered is waited for, too. */
+static void await(struct engine *g, struct sealing *s)
+{
+    s->waited = true;
+    s->until = engine_mono(g) + SEAL_WAIT_MS;
 }
 
 int engine_seal(struct engine *g, bool all, struct err *e)
 {
+    struct sealing *s;
     int begun = 0;
     bool failed = false;
 
+    STAILQ_FOREACH(s, &g->sealings, link)
+    if (s->ask != 0 && !s->waited)
+        await(g, s);
     for (size_t i = 0; i < g->rooms_n; i++) {
         struct room *r = g->rooms[i];
         struct err why = {0};
         if ((r->pub.ephemeral && !all) || !unsealed(r))
             continue;
-        struct sealing *s = receipt_make(g, r, &why);
+        s = receipt_make(g, r, &why);
         if (s == NULL) {
             failed = true;
             (void)err_set(e, why.code, "%s", why.text);
             continue;
         }
+        await(g, s);
         STAILQ_INSERT_TAIL(&g->sealings, s, link);
-        relay_ask(g, s, r);
         begun++;
     }
+    open_bound(g);
+    seals_go(g);
     return failed ? -1 : begun;
 }
 
@@ -96,9 +200,20 @@ bool engine_sealing(const struct engine *g)
     const struct sealing *s;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->ask != 0)
+    if (s->waited)
         return true;
     return false;
+}
+
+static int give(struct engine *g, struct sealing *s, const struct engine_sink *to, struct err *e)
+{
+    struct err why = {0};
+
+    if (receipt_give(g, s, to, &why) < 0)
+        return err_set(e, why.code, "%s", why.text);
+    s->due = false;
+    row_renew(g, s);
+    return 0;
 }
 
 int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e)
@@ -107,14 +222,11 @@ int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e)
     int rc = 0;
 
     for (s = STAILQ_FIRST(&g->sealings); s != NULL; s = next) {
-        struct err why = {0};
         next = STAILQ_NEXT(s, link);
-        if (s->ask != 0)
+        if (s->due && give(g, s, to, e) < 0)
+            rc = -1;
+        if (s->due || !s->closed)
             continue;
-        if (receipt_give(g, s, to, &why) < 0) {
-            rc = err_set(e, why.code, "%s", why.text);
-            continue;
-        }
         STAILQ_REMOVE(&g->sealings, s, sealing, link);
         free(s);
     }
@@ -139,14 +251,19 @@ static int relay_bad(struct engine *g, struct sealing *s, const struct err *why)
 {
     const struct room *r = sealing_room(g, s);
 
-    s->by[RECEIPT_RELAY] = (struct sealing_by){.sig_n = 0};
-    if (why->code == ERR_PEER || why->code == ERR_DATA || why->code == ERR_AUTH)
+    s->ask = 0;
+    s->by[RECEIPT_RELAY] = (struct sealing_by){.good = false};
+    if (why->code == ERR_PEER || why->code == ERR_DATA || why->code == ERR_AUTH) {
         event_text(g, ENGINE_ALARM, r, "the relay's seal on our receipt is not valid: %s",
                    why->text);
-    else
+        sealing_close(g, s);
+    } else {
         event_text(g, ENGINE_NOTE, r, "the relay's seal on our receipt could not be checked: %s",
                    why->text);
-    finish(g, s);
+        s->again = INT64_MAX; /* by the next connection */
+        finish(g, s);
+    }
+    seals_go(g);
     return 0;
 }
 
@@ -159,7 +276,10 @@ static int relay_good(struct engine *g, struct sealing *s)
         event_text(g, ENGINE_NOTE, sealing_room(g, s),
                    "the relay dated its seal %lld min ahead of this computer's clock",
                    (long long)ahead / 60000);
-    finish(g, s);
+    s->ask = 0;
+    s->by[RECEIPT_RELAY].good = s->due = true;
+    sealing_close(g, s);
+    seals_go(g);
     return 0;
 }
 
@@ -239,21 +359,37 @@ int seal_signer(struct engine *g, uint64_t ask)
     return s == NULL ? 0 : relay_settle(g, s, true);
 }
 
-int seal_failed(struct engine *g, const struct ask *a, const char *why)
+int seal_failed(struct engine *g, const struct ask *a, enum proto_code code, const char *why)
 {
     struct sealing *s = a->type == F_SEAL || a->seal ? sealing_find(g, a->id) : NULL;
+    char text[256];
 
     if (s == NULL)
         return 0;
     if (a->seal)
         return relay_settle(g, s, true);
-    char text[256];
+    s->ask = 0;
     snprintf(text, sizeof text, ": %s", why);
-    unsealed_by_relay(g, s, text);
+    if (s->waited || code != CODE_BUSY)
+        refusal_tell(g, s, text);
+    if (code != CODE_BUSY) {
+        sealing_close(g, s);
+    } else {
+        s->again = engine_mono(g) + SEAL_AGAIN_MS;
+        finish(g, s);
+    }
+    seals_go(g);
     return 0;
 }
 
 /* --- time --- */
+
+static int64_t deadline_of(const struct engine *g, const struct sealing *s)
+{
+    if (s->waited)
+        return s->until;
+    return !s->closed && s->ask == 0 && s->again > engine_mono(g) ? s->again : INT64_MAX;
+}
 
 int64_t seals_deadline(const struct engine *g)
 {
@@ -261,8 +397,10 @@ int64_t seals_deadline(const struct engine *g)
     int64_t at = INT64_MAX;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->ask != 0 && s->until < at)
-        at = s->until;
+    {
+        int64_t one = deadline_of(g, s);
+        at = one < at ? one : at;
+    }
     return at;
 }
 
@@ -272,12 +410,13 @@ void seals_tick(struct engine *g)
     int64_t now = engine_mono(g);
     char text[32];
 
+    snprintf(text, sizeof text, " within %d s", SEAL_WAIT_MS / 1000);
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->ask != 0 && s->until <= now) {
-        s->by[RECEIPT_RELAY] = (struct sealing_by){.sig_n = 0};
-        snprintf(text, sizeof text, " within %d s", SEAL_WAIT_MS / 1000);
-        unsealed_by_relay(g, s, text);
+    if (s->waited && s->until <= now) {
+        refusal_tell(g, s, text);
+        finish(g, s);
     }
+    seals_go(g);
 }
 
 void seals_lost(struct engine *g)
@@ -285,9 +424,13 @@ void seals_lost(struct engine *g)
     struct sealing *s;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->ask != 0) {
-        s->by[RECEIPT_RELAY] = (struct sealing_by){.sig_n = 0};
-        finish(g, s);
+    {
+        s->ask = 0;
+        s->again = 0;
+        if (!s->by[RECEIPT_RELAY].good)
+            s->by[RECEIPT_RELAY] = (struct sealing_by){.good = false};
+        if (s->waited)
+            finish(g, s);
     }
 }
 

@@ -99,10 +99,18 @@ struct keep_known {
     enum keep_known_state state;
 };
 
+/* A receipt that this device has signed, as engine_kept.c packs it. */
+struct keep_receipt {
+    struct hash hash; /* of its text */
+    struct room_id room;
+    struct span data;
+};
+
 /* Called for one row after the other: 0 goes on, else stops. */
 typedef int keep_each_row(void *ctx, const struct roster_row *row);
 typedef int keep_each_entry(void *ctx, const struct keep_entry *entry);
 typedef int keep_each_known(void *ctx, const struct keep_known *known);
+typedef int keep_each_receipt(void *ctx, const struct keep_receipt *receipt);
 typedef int keep_each_out(void *ctx, const struct keep_out *out);
 
 struct keep_ops {
@@ -165,6 +173,10 @@ struct keep_ops {
 
     int (*known_put)(void *k, const struct keep_known *known, struct err *e); /* new or changed */
     int (*known_each)(void *k, keep_each_known *each, void *ctx, struct err *e);
+
+    int (*receipt_put)(void *k, const struct keep_receipt *receipt, struct err *e); /* likewise */
+    /* In the order in which they were new; each changes nothing meanwhile. */
+    int (*receipt_each)(void *k, keep_each_receipt *each, void *ctx, struct err *e);
 };
 
 /* An open store: what the engine is given. */

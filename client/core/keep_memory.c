@@ -42,8 +42,13 @@ struct held_known {
     enum keep_known_state state;
 };
 
+struct held_receipt {
+    struct keep_receipt r;
+    uint8_t *data;
+};
+
 struct memory {
-    struct list values, rooms, rosters, entries, outs, certs, vouches, knowns;
+    struct list values, rooms, rosters, entries, outs, certs, vouches, knowns, receipts;
     uint64_t arrival;
 };
 
@@ -119,6 +124,10 @@ static void memory_close(void *k)
     struct held_cert *certs = m->certs.at;
     for (size_t i = 0; i < m->certs.n; i++)
         free(certs[i].data);
+    struct held_receipt *receipts = m->receipts.at;
+    for (size_t i = 0; i < m->receipts.n; i++)
+        free(receipts[i].data);
+    free(m->receipts.at);
     free(m->values.at);
     free(m->rooms.at);
     free(m->rosters.at);
@@ -667,6 +676,46 @@ static int memory_known_each(void *k, keep_each_known *each, void *ctx, struct e
     return 0;
 }
 
+static struct held_receipt *receipt_find(struct memory *m, const struct hash *hash)
+{
+    struct held_receipt *x = m->receipts.at;
+    for (size_t i = 0; i < m->receipts.n; i++)
+        if (hash_same(&x[i].r.hash, hash))
+            return x + i;
+    return NULL;
+}
+
+static int memory_receipt_put(void *k, const struct keep_receipt *receipt, struct err *e)
+{
+    struct memory *m = k;
+    struct keep_receipt r = *receipt;
+    struct span *const parts[] = {&r.data};
+    uint8_t *data = data_copy(parts, COUNT(parts));
+    struct held_receipt *x = receipt_find(m, &receipt->hash);
+
+    if (x == NULL && data != NULL)
+        x = list_add(&m->receipts, sizeof *x);
+    if (x == NULL || data == NULL) {
+        free(data);
+        return no_memory(e);
+    }
+    free(x->data);
+    *x = (struct held_receipt){r, data};
+    return 0;
+}
+
+static int memory_receipt_each(void *k, keep_each_receipt *each, void *ctx, struct err *e)
+{
+    const struct memory *m = k;
+    const struct held_receipt *x = m->receipts.at;
+
+    (void)e;
+    for (size_t i = 0; i < m->receipts.n; i++)
+        if (each(ctx, &x[i].r) != 0)
+            return -1;
+    return 0;
+}
+
 const struct keep_ops keep_memory_ops = {
     .name = "memory",
     .close = memory_close,
@@ -698,4 +747,6 @@ const struct keep_ops keep_memory_ops = {
     .vouch_get = memory_vouch_get,
     .known_put = memory_known_put,
     .known_each = memory_known_each,
+    .receipt_put = memory_receipt_put,
+    .receipt_each = memory_receipt_each,
 };

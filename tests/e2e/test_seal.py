@@ -158,6 +158,73 @@ def test_told_twice_it_waits_for_nobody(relay, two):
     assert roles(ours(flat, "--ca", root_of(bob))) == ["client"]
 
 
+def heard_one(bob, alice):
+    listening = Listener(bob)
+    listening.ready(alice)
+    alice("send", "ops", "one")
+    listening.until("one")
+    return listening
+
+
+def test_a_killed_client_has_its_session_sealed_later(relay, two):
+    """kill -9: the next start makes the receipt of what was kept, and the relay seals it as that session's."""
+    alice, bob = two
+    listening = heard_one(bob, alice)
+    listening.process.kill()
+    listening.process.wait()
+    assert left(bob) == []
+    while relay.wait("gone")["why"] == "closed":  # in order, all but the killed one
+        pass
+    bob("recv")
+    (flat, receipt), *_ = left(bob)
+    v = ours(flat, "--ca", root_of(bob))
+    assert v["verdict"] == "valid" and roles(v) == ["client", "relay"]
+    assert script(flat, root_of(bob))[1][0] == "VALID"
+    r = fields(files(receipt)["receipt.txt"])
+    (text, *_, number, _), = [row for row in stored(relay) if row[0].encode() == files(receipt)["receipt.txt"]]
+    assert number.hex() == r["session"]
+    assert r["transcript_hash"] in transcripts(relay)
+
+
+def test_what_a_killed_client_had_not_been_told_is_in_no_receipt(relay, two):
+    """What was numbered behind its end is the next session's."""
+    alice, bob = two
+    listening = heard_one(bob, alice)
+    listening.process.kill()
+    listening.process.wait()
+    alice("send", "ops", "two")
+    session(bob, alice, "three")
+    texts = [fields(files(receipt)["receipt.txt"]) for _, receipt in left(bob)]
+    assert len({t["session"] for t in texts}) == 2
+    first, second = sorted(texts, key=lambda t: int(t["first_seqno"]))
+    assert int(second["first_seqno"]) > int(first["last_seqno"]) + 1  # "two" came between both
+    assert second["previous"] == hashlib.sha256(files(left(bob)[0][1])["receipt.txt"]).hexdigest()
+
+
+def test_a_killed_relay_seals_the_session_when_it_is_back(relay, two):
+    alice, bob = two
+    listening = heard_one(bob, alice)
+    relay.kill()
+    relay.run("--listen", f"127.0.0.1:{relay.port}")
+    listening.ready(alice)
+    listening.stop()
+    made = [ours(flat, "--ca", root_of(bob)) for flat, _ in left(bob)]
+    assert [roles(v) for v in made] == [["client", "relay"]] * 2
+    assert made[0]["session"] != made[1]["session"]
+
+
+def test_a_receipt_that_was_taken_away_does_not_come_back(relay, two):
+    alice, bob = two
+    listening = heard_one(bob, alice)
+    relay.process.send_signal(signal.SIGSTOP)
+    listening.stop()
+    relay.process.send_signal(signal.SIGCONT)
+    for path in left(bob)[0]:
+        os.unlink(path)
+    bob("recv")
+    assert left(bob) == []
+
+
 def test_a_relay_that_goes_down_in_order_leaves_receipts(relay, two):
     alice, bob = two
     listening = Listener(bob)

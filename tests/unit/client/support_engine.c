@@ -163,6 +163,7 @@ struct engine *stage_engine(struct stage *s)
         .clock_ctx = s,
         .follow = true,
         .whole = !s->paged,
+        .record = !s->unrecorded,
     };
 
     cert_fingerprint(span_of(s->root.b, s->root.n), &conf.root_fp);
@@ -939,7 +940,7 @@ void stage_link(struct stage *s)
     const struct f_hello_relay hello = {.v = 1, .now = s->now, .relay = str_of("relay.test")};
 
     s->peer = (struct engine_peer){.link = "tls"};
-    memset(s->peer.exporter.b, 5, sizeof s->peer.exporter.b);
+    memset(s->peer.exporter.b, (int)++s->links, sizeof s->peer.exporter.b);
     memset(s->peer.relay_fp.b, 6, sizeof s->peer.relay_fp.b);
     frames_free(&s->in);
     frames_init(&s->in, FRAME_MAX);

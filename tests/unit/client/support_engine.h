@@ -100,6 +100,8 @@ struct stage {
     const char *called;      /* the room, in what the relay says of it; NULL: by its kind */
     bool unasked;            /* nobody here ever asked to be in the room */
     bool paged;              /* the engine reads the last page of a new room first */
+    unsigned links;          /* connections so far */
+    bool unrecorded;         /* it keeps nothing for receipts of a session that is cut */
     bool answers_lost;       /* of joins, leaves, invitations: the relay has them all the same */
     bool mute, mute_seats;   /* does not answer entries; joins, leaves, invitations */
     bool lie_head, lie_hole; /* history: wrong head; number hole_at is left out */

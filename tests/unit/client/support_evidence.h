@@ -25,10 +25,10 @@ struct evidence {
     /* receipts: how many it was asked to seal, the last one, and what is false about its seal */
     unsigned seals;
     struct receipt receipt;
-    enum receipt_role seal_role;            /* RECEIPT_RELAY unless a test says another */
-    int64_t seal_time;                      /* its date; 0: the relay's clock */
-    bool seal_odd, seal_mute, seal_refused; /* odd: no such form */
-    uint64_t seal_id;                       /* of the last request */
+    enum receipt_role seal_role; /* RECEIPT_RELAY unless a test says another */
+    int64_t seal_time;           /* its date; 0: the relay's clock */
+    bool seal_odd, seal_mute, seal_refused, seal_busy; /* odd: no such form */
+    uint64_t seal_id;                                  /* of the last request */
 
     struct verdict found; /* of the last proof that the engine gave: */
     unsigned proofs;      /* so many */

@@ -274,6 +274,34 @@ static void suite_rest(struct keep k)
     assert_int_equal(rows, 10 + 100);
 }
 
+static int see_receipt(void *ctx, const struct keep_receipt *x)
+{
+    struct buf *seen = ctx;
+
+    assert_true(room_id_same(&x->room, &(struct room_id){{x->hash.b[0]}}));
+    return buf_add(seen, x->data.p, x->data.n);
+}
+
+/* In order of when they were new, however often they change. */
+static void suite_receipts(struct keep k)
+{
+    const struct keep_receipt x = {hash_fill(8), {{8}}, span_of("one,", 4)},
+                              y = {hash_fill(3), {{3}}, span_of("two,", 4)},
+                              z = {hash_fill(8), {{8}}, span_of("three,", 6)};
+    struct err e = {0};
+    struct buf seen;
+
+    buf_init(&seen, 64);
+    assert_int_equal(k.ops->receipt_each(k.k, see_receipt, &seen, &e), 0);
+    assert_int_equal(k.ops->receipt_put(k.k, &x, &e), 0);
+    assert_int_equal(k.ops->receipt_put(k.k, &y, &e), 0);
+    assert_int_equal(k.ops->receipt_each(k.k, see_receipt, &seen, &e), 0);
+    assert_int_equal(k.ops->receipt_put(k.k, &z, &e), 0);
+    assert_int_equal(k.ops->receipt_each(k.k, see_receipt, &seen, &e), 0);
+    assert_true(span_same(buf_span(&seen), span_of("one,two,three,two,", 18)));
+    buf_free(&seen);
+}
+
 /* What is left of an entry of a room that was forgotten: its arrival alone. */
 static int see_stub(void *ctx, const struct keep_entry *t)
 {
@@ -370,6 +398,7 @@ static void test_suite(void **state)
     suite_entries(k);
     suite_rest(k);
     suite_forget(k);
+    suite_receipts(k);
     suite_roster(k);
     k.ops->close(k.k);
     scratch_make(&t);
@@ -377,6 +406,7 @@ static void test_suite(void **state)
     suite_entries(k);
     suite_rest(k);
     suite_forget(k);
+    suite_receipts(k);
     suite_roster(k);
     k.ops->close(k.k);
     scratch_end(&t);
@@ -432,7 +462,7 @@ static void test_sealed(void **state)
 
 static void sql(const char *path, const char *text)
 {
-    char command[512];
+    char command[1024];
 
     snprintf(command, sizeof command,
              "/usr/bin/python3 -c \"import sqlite3; c=sqlite3.connect('%s'); "
@@ -480,9 +510,9 @@ static void test_refused(void **state)
     (void)state;
     scratch_make(&t);
     keep_sqlite_ops.close(scratch_open(&t));
-    sql(t.path, "pragma user_version = 6");
+    sql(t.path, "pragma user_version = 7");
     expect_refused(&t, "newer");
-    sql(t.path, "pragma user_version = 5; pragma application_id = 7");
+    sql(t.path, "pragma user_version = 6; pragma application_id = 7");
     expect_refused(&t, "another program");
     sql(t.path, "pragma application_id = 1129534531");
     assert_int_equal(chmod(t.path, 0644), 0);
@@ -515,7 +545,8 @@ static void test_former_version(void **state)
     assert_int_equal(k.ops->room_put(k.k, &room, &e), 0);
     assert_int_equal(k.ops->entry_put(k.k, &entry, true, &e), 0);
     k.ops->close(k.k);
-    sql(t.path, "drop table roster; drop table known; alter table room drop column since;"
+    sql(t.path, "drop table receipt; drop table roster; drop table known; alter table room drop "
+                "column since;"
                 "alter table room drop column upto; alter table room drop column kind;"
                 "alter table room drop column ephemeral; alter table room drop column partner;"
                 "alter table room drop column name; alter table room drop column wanted;"
@@ -550,7 +581,8 @@ static void test_former_known(void **state)
     (void)state;
     scratch_make(&t);
     keep_sqlite_ops.close(scratch_open(&t));
-    sql(t.path, "drop table known; create table known (fp blob primary key, box blob not null) "
+    sql(t.path, "drop table receipt; drop table known; create table known (fp blob primary key, "
+                "box blob not null) "
                 "without rowid; alter table room drop column kind;"
                 "alter table room drop column ephemeral; alter table room drop column partner;"
                 "alter table room drop column name; alter table room drop column wanted;"
@@ -589,6 +621,37 @@ static void test_known_is_sealed(void **state)
         assert_int_equal(k.ops->known_each(k.k, see_known, &rows, &e), -1);
         assert_int_equal(e.code, ERR_DATA);
         assert_int_equal(rows, 0);
+        k.ops->close(k.k);
+        scratch_end(&t);
+    }
+}
+
+/* Nor can he move a receipt, or what is known of it. */
+static void test_receipt_is_sealed(void **state)
+{
+    static const char *const harms[] = {
+        "update receipt set hash = zeroblob(32)",
+        "update receipt set room = zeroblob(16)",
+        "update receipt set box = zeroblob(60)",
+        "update receipt set box = zeroblob(0)",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(harms); i++) {
+        const struct keep_receipt x = {hash_fill(8), {{8}}, span_of("one", 3)};
+        struct err e = {0};
+        struct scratch t;
+        struct buf seen;
+
+        buf_init(&seen, 64);
+        scratch_make(&t);
+        struct keep k = {&keep_sqlite_ops, scratch_open(&t)};
+        assert_int_equal(k.ops->receipt_put(k.k, &x, &e), 0);
+        k.ops->close(k.k);
+        sql(t.path, harms[i]);
+        k.k = scratch_open(&t);
+        assert_int_equal(k.ops->receipt_each(k.k, see_receipt, &seen, &e), -1);
+        assert_int_equal(e.code, ERR_DATA);
         k.ops->close(k.k);
         scratch_end(&t);
     }
@@ -692,7 +755,7 @@ int main(void)
         cmocka_unit_test(test_refused),         cmocka_unit_test(test_moved_box),
         cmocka_unit_test(test_rollback),        cmocka_unit_test(test_kill),
         cmocka_unit_test(test_former_version),  cmocka_unit_test(test_former_known),
-        cmocka_unit_test(test_known_is_sealed),
+        cmocka_unit_test(test_known_is_sealed), cmocka_unit_test(test_receipt_is_sealed),
     };
 
     return cmocka_run_group_tests_name("keep", tests, stage_world, stage_world_end);

@@ -12,7 +12,8 @@ static struct evidence v;
 static struct {
     unsigned n;
     struct verdict v;
-    bool by_relay, refuse;
+    bool by_relay, refuse, first_time;
+    unsigned names;
     uint64_t first, last;
 } taken;
 
@@ -33,6 +34,8 @@ static int take(void *ctx, const struct engine_sealed *what, struct err *e)
     assert_int_equal(taken.v.seals[RECEIPT_RELAY].here, what->by_relay);
     taken.first = what->first;
     taken.last = what->last;
+    taken.first_time = what->name[0] == '\0';
+    snprintf(what->name, RECEIPT_NAME_MAX + 1, "file-%u", ++taken.names);
     taken.n++;
     return 0;
 }
@@ -249,11 +252,39 @@ static void nobody_waits_for_ever(void **state)
     engine_tick(s->g);
     stage_serve(s);
     alone(s, 0, 1);
-    v.seal_mute = false; /* the answer comes all the same: nothing of it is taken, or wrong */
-    const struct span some = span_of("x", 1);
+    const struct span some = span_of("x", 1); /* false is false, however late */
     stage_feed(s, F_SEALED, &(struct f_sealed){v.seal_id, some, some});
     assert_int_equal(s->told.closes, 0);
+    assert_int_equal(s->told.alarms, 1);
     assert_int_equal(took(s), 0);
+    done(s);
+}
+
+/* The relay answers what it was asked before. */
+static void answer(struct stage *s)
+{
+    char text[RECEIPT_MAX + 1];
+    size_t n = receipt_put(text, &v.receipt);
+
+    evidence_seal(s, &(struct f_seal){.id = v.seal_id, .receipt = span_of(text, n)});
+    stage_serve(s);
+}
+
+static void what_comes_after_the_wait_is_taken(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    v.seal_mute = true;
+    assert_int_equal(seal(s), 1);
+    s->mono += SEAL_WAIT_MS;
+    engine_tick(s->g);
+    stage_serve(s);
+    alone(s, 0, 1);
+    answer(s);
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay && !taken.first_time);
+    assert_int_equal(took(s), 0);
+    assert_int_equal(s->told.alarms, 0);
     done(s);
 }
 
@@ -294,6 +325,247 @@ static void of_an_ephemeral_room_the_relay_is_not_asked(void **state)
     assert_int_equal(seal(s), 1);
     assert_int_equal(v.seals, 0);
     alone(s, 0, s->told.notes);
+    done(s);
+}
+
+/* --- sessions that were cut --- */
+
+static struct hash hash_of(const struct receipt *x)
+{
+    char text[RECEIPT_MAX + 1];
+    struct hash h;
+
+    sha256(span_of(text, receipt_put(text, x)), &h);
+    return h;
+}
+
+/* One receipt was taken without the relay's seal, for the first time; then the same with it. */
+static void once_alone_and_once_sealed(struct stage *s)
+{
+    assert_int_equal(took(s), 1);
+    assert_true(!taken.by_relay && taken.first_time);
+    unsigned seals = v.seals;
+    stage_login(s);
+    assert_int_equal(v.seals, seals + 1);
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay && !taken.first_time);
+    assert_int_equal(s->told.alarms, 0);
+}
+
+static void a_cut_session_is_offered_at_the_next_login(void **state)
+{
+    struct stage *s = talked(state, 1);
+
+    assert_int_equal(seal(s), 1);
+    struct receipt before = v.receipt;
+    assert_int_equal(took(s), 1);
+    stage_push(s, stage_write(s, BOB, "just before the cut"));
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    once_alone_and_once_sealed(s);
+    assert_memory_equal(v.receipt.session, before.session, sizeof before.session);
+    assert_int_equal(v.receipt.first, before.last + 1);
+    struct hash h = hash_of(&before);
+    assert_memory_equal(v.receipt.previous.b, h.b, sizeof h);
+    before = v.receipt; /* and what follows is behind it, in the new session */
+    stage_push(s, stage_write(s, BOB, "after it"));
+    assert_int_equal(seal(s), 1);
+    assert_memory_not_equal(v.receipt.session, before.session, sizeof before.session);
+    h = hash_of(&before);
+    assert_memory_equal(v.receipt.previous.b, h.b, sizeof h);
+    assert_int_equal(took(s), 1);
+    stage_lost(s);
+    unsigned seals = v.seals;
+    stage_login(s); /* nothing is offered twice */
+    assert_int_equal(v.seals, seals);
+    done(s);
+}
+
+/* The process is gone, and what it knew with it; its successor knows enough. */
+static void a_killed_process_is_sealed_for_by_its_successor(void **state)
+{
+    struct stage *s = talked(state, 1);
+
+    assert_int_equal(seal(s), 1);
+    const struct receipt before = v.receipt;
+    assert_int_equal(took(s), 1);
+    stage_push(s, stage_write(s, BOB, "just before the end"));
+    stage_engine(s);
+    assert_int_equal(seal(s), 1);
+    once_alone_and_once_sealed(s);
+    assert_memory_equal(v.receipt.session, before.session, sizeof before.session);
+    assert_string_equal(v.receipt.link, before.link);
+    assert_string_equal(v.receipt.suite, before.suite);
+    assert_memory_equal(&v.receipt.peer, &before.peer, sizeof before.peer);
+    assert_int_equal(v.receipt.first, before.last + 1);
+    assert_int_equal(v.receipt.last, s->log_n);
+    stage_engine(s);
+    assert_int_equal(seal(s), 0);
+    assert_int_equal(took(s), 0);
+    done(s);
+}
+
+/* A room that was entered in the midst of the session is in the record, too. */
+static void a_killed_process_had_entered_a_room(void **state)
+{
+    struct stage *s = stage_new(state);
+    struct err e = {0};
+
+    evidence_on(s, &v);
+    v.seal_role = RECEIPT_RELAY;
+    s->gone = true;
+    stage_login(s);
+    stage_log(s, stage_write(s, BOB, "before she came"));
+    s->gone = false;
+    uint64_t before = s->log_n;
+    assert_true(engine_room_join(s->g, str_of("ops"), &e) != 0);
+    stage_serve(s);
+    stage_push(s, stage_write(s, BOB, "since"));
+    stage_engine(s);
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(took(s), 1);
+    assert_int_equal(taken.first, before + 1);
+    done(s);
+}
+
+static void who_wants_no_transcripts_gets_none_of_a_killed_process(void **state)
+{
+    struct stage *s = talked(state, 1);
+
+    stage_engine(s); /* of this one there is a record, until somebody logs in who wants none */
+    s->unrecorded = true;
+    stage_engine(s);
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "unrecorded"));
+    s->unrecorded = false;
+    stage_engine(s);
+    assert_int_equal(seal(s), 0);
+    done(s);
+}
+
+/* It was signed, and the process died before anybody had the files. */
+static void what_nobody_had_taken_is_offered_by_the_successor(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    assert_int_equal(seal(s), 1);
+    stage_engine(s);
+    assert_int_equal(seal(s), 0);
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay && taken.first_time);
+    stage_engine(s);
+    assert_int_equal(took(s), 0);
+    done(s);
+}
+
+static void a_relay_that_has_not_noticed_the_end_is_asked_again(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(took(s), 1);
+    v.seal_busy = true;
+    stage_login(s);
+    assert_int_equal(v.seals, 1);
+    assert_int_equal(s->told.notes, 0);
+    assert_int_equal(engine_deadline(s->g), s->mono + SEAL_AGAIN_MS);
+    s->mono += SEAL_AGAIN_MS - 1;
+    engine_tick(s->g);
+    stage_serve(s);
+    assert_int_equal(v.seals, 1);
+    v.seal_busy = false;
+    s->mono++;
+    engine_tick(s->g);
+    stage_serve(s);
+    assert_int_equal(v.seals, 2);
+    assert_int_equal(took(s), 1);
+    assert_true(taken.by_relay);
+    done(s);
+}
+
+/* Receipts of a room follow each other: one waits for the one before it, and nobody for both. */
+static void what_is_behind_one_that_waits_is_not_asked_for(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    v.seal_busy = true;
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "in the next session"));
+    assert_int_equal(seal(s), 1);
+    assert_false(engine_sealing(s->g));
+    assert_int_equal(v.seals, 1);
+    assert_int_equal(took(s), 2);
+    v.seal_busy = false;
+    s->mono += SEAL_AGAIN_MS;
+    engine_tick(s->g);
+    stage_serve(s);
+    assert_int_equal(v.seals, 3);
+    assert_int_equal(took(s), 2);
+    assert_true(taken.by_relay);
+    assert_int_equal(taken.last, s->log_n);
+    done(s);
+}
+
+/* The end may wait while the one before is being sealed. */
+static void what_is_behind_one_under_way_waits_for_both(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    v.seal_mute = true;
+    stage_login(s);
+    stage_push(s, stage_write(s, BOB, "in the next session"));
+    assert_int_equal(seal(s), 1);
+    assert_true(engine_sealing(s->g));
+    assert_int_equal(v.seals, 1);
+    v.seal_mute = false;
+    answer(s);
+    assert_int_equal(v.seals, 2);
+    assert_false(engine_sealing(s->g));
+    assert_int_equal(took(s), 2);
+    assert_true(taken.by_relay);
+    done(s);
+}
+
+static void what_the_relay_refuses_later_is_told_once(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(took(s), 1);
+    v.seal_refused = true;
+    stage_login(s);
+    assert_int_equal(s->told.notes, 1);
+    assert_int_equal(took(s), 0);
+    stage_engine(s);
+    stage_login(s);
+    assert_int_equal(v.seals, 1);
+    assert_int_equal(took(s), 0);
+    done(s);
+}
+
+static void a_false_seal_that_comes_later_changes_no_receipt(void **state)
+{
+    struct stage *s = talked(state, 2);
+
+    stage_lost(s);
+    assert_int_equal(seal(s), 1);
+    assert_int_equal(took(s), 1);
+    v.bad_sig = true;
+    stage_login(s);
+    assert_int_equal(took(s), 0);
+    assert_true(s->told.alarms > 0);
+    unsigned seals = v.seals;
+    v.bad_sig = false;
+    stage_engine(s);
+    stage_login(s);
+    assert_int_equal(v.seals, seals);
+    assert_int_equal(took(s), 0);
     done(s);
 }
 
@@ -466,7 +738,18 @@ int main(void)
         TEST(without_a_connection_it_is_the_clients_own),
         TEST(a_relay_that_refuses_is_told),
         TEST(nobody_waits_for_ever),
+        TEST(what_comes_after_the_wait_is_taken),
         TEST(a_cut_connection_ends_the_wait),
+        TEST(a_cut_session_is_offered_at_the_next_login),
+        TEST(a_killed_process_is_sealed_for_by_its_successor),
+        TEST(a_killed_process_had_entered_a_room),
+        TEST(who_wants_no_transcripts_gets_none_of_a_killed_process),
+        TEST(what_nobody_had_taken_is_offered_by_the_successor),
+        TEST(a_relay_that_has_not_noticed_the_end_is_asked_again),
+        TEST(what_is_behind_one_that_waits_is_not_asked_for),
+        TEST(what_is_behind_one_under_way_waits_for_both),
+        TEST(what_the_relay_refuses_later_is_told_once),
+        TEST(a_false_seal_that_comes_later_changes_no_receipt),
         TEST(a_seal_that_nobody_asked_for_ends_the_connection),
         TEST(of_an_ephemeral_room_the_relay_is_not_asked),
         TEST(a_false_seal_is_an_alarm_and_left_out),
