@@ -19,6 +19,7 @@ int command_run(struct call *c, struct err *e) MUST_USE;
 int command_invite(struct call *c, struct err *e) MUST_USE;
 int command_user(struct call *c, struct err *e) MUST_USE;
 int command_session(struct call *c, struct err *e) MUST_USE;
+int command_audit(struct call *c, struct err *e) MUST_USE;
 int command_doctor(struct call *c, struct err *e) MUST_USE;
 
 /* A fresh invite from the relay in conf's directory; `for_name` NULL: a new account. */

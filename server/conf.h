@@ -12,7 +12,8 @@ enum {
     IN_INVITE = 8,
     IN_USER = 16,
     IN_DOCTOR = 32,
-    IN_ANY = IN_INIT | IN_RUN | IN_INVITE | IN_USER | IN_DOCTOR,
+    IN_AUDIT = 64,
+    IN_ANY = IN_INIT | IN_RUN | IN_INVITE | IN_USER | IN_DOCTOR | IN_AUDIT,
 };
 
 #define CONF_OPTS(X)                                                                               \
@@ -43,6 +44,12 @@ enum {
     X(admin, FLAG, "false", 0, 0, IN_INVITE, "", "the new account is an administrator")            \
     X(hours, NUMBER, "24", 1, 720, IN_INVITE, "N", "how long the invite is good")                  \
     X(at, TEXT, "", 0, 0, IN_INVITE | IN_INIT, "HOST:PORT", "address in the invite, else name")    \
+    X(event, TEXT, "", 0, 0, IN_AUDIT, "EVENT", "list: of this event alone")                       \
+    X(account, TEXT, "", 0, 0, IN_AUDIT, "NAME", "list: of this account alone")                    \
+    X(since, TEXT, "", 0, 0, IN_AUDIT, "TIME", "list: from then on; a date, or a time in UTC")     \
+    X(until, TEXT, "", 0, 0, IN_AUDIT, "TIME", "list: up to then")                                 \
+    X(json, FLAG, "false", 0, 0, IN_AUDIT, "", "list: an object for each row")                     \
+    X(checkpoint, TEXT, "", 0, 0, IN_AUDIT, "FILE", "verify: an older checkpoint, or a bundle")    \
     X(version, FLAG, "false", 0, 0, IN_ANY, "", "print the version")                               \
     X(help, FLAG, "false", 0, 0, IN_ANY, "", "print this help")
 

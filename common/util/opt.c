@@ -176,14 +176,29 @@ int opt_file(struct opt_table t, unsigned in, void *conf, const char *name, stru
 
 /* --- the command line --- */
 
+/* The option that -x is short for. */
+static const struct opt *find_letter(struct opt_table t, unsigned in, const char *arg)
+{
+    for (const struct opt *o = t.rows; o < t.rows + t.n; o++)
+        if ((o->in & in) != 0 && (o->in & OPT_LETTER) != 0 && o->name[0] == arg[1] &&
+            arg[2] == '\0')
+            return o;
+    return NULL;
+}
+
 /* One option at argv[*i]; *i ends on its last word. */
 static int arg_take(struct opt_table t, unsigned in, void *conf, int argc, char **argv, int *i,
                     struct err *e)
 {
     static const struct origin from = {ERR_USAGE, NULL, 0};
-    struct str value = str_of(argv[*i] + 2), name = str_cut(&value, '=');
-    const struct opt *o = find(t, in, name);
+    bool whole = argv[*i][1] == '-';
+    struct str value = str_of(whole ? argv[*i] + 2 : NULL), name = str_cut(&value, '=');
+    const struct opt *o = whole ? find(t, in, name) : find_letter(t, in, argv[*i]);
 
+    if (o == NULL && !whole)
+        return fault(e, &from, "unknown option %.40s", argv[*i]);
+    if (!whole)
+        name = str_of(o->name);
     if (o == NULL)
         return fault(e, &from, "unknown option --%.*s", (int)(name.n < 40 ? name.n : 40), name.p);
     if (o->kind == OPT_FLAG && value.p != NULL)
@@ -207,11 +222,9 @@ int opt_args(struct opt_table t, unsigned in, void *conf, int argc, char **argv,
     for (int i = 0; i < argc; i++) {
         if (options && strcmp(argv[i], "--") == 0) {
             options = false;
-        } else if (options && strncmp(argv[i], "--", 2) == 0) {
+        } else if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
             if (arg_take(t, in, conf, argc, argv, &i, e) < 0)
                 return -1;
-        } else if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
-            return err_set(e, ERR_USAGE, "unknown option %.40s", argv[i]);
         } else {
             argv[(*left)++] = argv[i];
         }

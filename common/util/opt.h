@@ -22,6 +22,9 @@
 
 enum opt_kind { OPT_TEXT, OPT_NUMBER, OPT_FLAG };
 
+/* A bit of `in` that is nobody's place: -o is short for the option with it that begins with o. */
+enum { OPT_LETTER = 1 << 30 };
+
 #define OPT_MEMBER_TEXT(name)   char name[OPT_TEXT_MAX];
 #define OPT_MEMBER_NUMBER(name) uint64_t name;
 #define OPT_MEMBER_FLAG(name)   bool name;

@@ -71,13 +71,6 @@ static int checkpoint_keep(struct core *c, const struct signing *g, struct span 
     return 1;
 }
 
-/* Without a signature the next turn tries again. */
-static void checkpoint_done(struct core *c, const struct signing *g, struct span sig)
-{
-    c->audit.signing = false;
-    (void)checkpoint_keep(c, g, sig);
-}
-
 /* The time is never before that of a row below it or of the checkpoint before. */
 static int64_t checkpoint_time(struct core *c)
 {
@@ -88,6 +81,8 @@ static int64_t checkpoint_time(struct core *c)
         latest = c->audit.latest;
     return c->now > latest ? c->now : latest;
 }
+
+static signing_done checkpoint_done;
 
 static void checkpoint_sign(struct core *c)
 {
@@ -105,6 +100,15 @@ static void checkpoint_sign(struct core *c)
     a->signing = core_sign(c, span_of(text, checkpoint_put(text, &p)), checkpoint_done) != NULL;
     if (!a->signing)
         core_fail(c, &(struct err){0});
+}
+
+/* Without a signature the next turn tries again; at the end there is none, but what was closed
+ * while this one was made is to have one too. */
+static void checkpoint_done(struct core *c, const struct signing *g, struct span sig)
+{
+    c->audit.signing = false;
+    if (checkpoint_keep(c, g, sig) == 1 && c->audit.ending)
+        checkpoint_sign(c);
 }
 
 /* --- turns --- */
@@ -125,6 +129,7 @@ void audit_turn(struct core *c)
 
 void audit_end(struct core *c)
 {
+    c->audit.ending = true;
     rows_close(c, -1);
     checkpoint_sign(c);
 }

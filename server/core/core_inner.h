@@ -118,7 +118,7 @@ struct audit {
     uint8_t log[ROOM_ID_LEN]; /* its id in checkpoints */
     uint64_t covered;         /* size of the last checkpoint; 0: none */
     int64_t latest;           /* its time */
-    bool signing;             /* the next one is under way */
+    bool signing, ending;     /* the next one is under way; it is to cover all that there is */
     int64_t minute;           /* of the strangers that are being counted, */
     unsigned rows;            /* and how many sources of them are told apart */
 };

@@ -197,6 +197,24 @@ static void at_the_end_nothing_is_left_open(void **state)
     assert_true(last("refused").number > 0);
 }
 
+/* Also what is closed while the last checkpoint but one is still being made. */
+static void at_the_end_all_is_signed(void **state)
+{
+    (void)state;
+    stranger("192.0.2.1");
+    (void)client_member(r, "alice");
+    r->notary_waits = true;
+    relay_turn(r); /* signed without the stranger */
+    assert_int_equal(core_begin(r->core, r->now, &e), 0);
+    core_end(r->core);
+    assert_int_equal(core_commit(r->core, &e), 0);
+    r->notary_waits = false;
+    relay_pump(r);
+    assert_int_equal(newest().tree.size, size());
+    assert_true(last("refused").number == size());
+    assert_false(core_signing(r->core));
+}
+
 static void the_operator_writes_the_same_tree(void **state)
 {
     struct client *a = client_member(r, "alice");
@@ -492,6 +510,7 @@ int main(void)
         TEST(strangers_are_a_line_when_their_minute_is_over),
         TEST(what_a_crash_left_open_is_closed_at_the_start),
         TEST(at_the_end_nothing_is_left_open),
+        TEST(at_the_end_all_is_signed),
         TEST(the_operator_writes_the_same_tree),
         TEST(one_is_signed_a_turn_of_what_is_new),
         TEST(without_a_signature_the_next_turn_tries_again),
