@@ -31,6 +31,8 @@ static int text_open(struct classic *c, struct str hex)
         return classic_refuse(c, ERR_PEER, "msg: not hex of a text");
     if (cbc_plain_open(&c->keys, span_of(sealed, n), text, &got) < 0)
         classic_refuse(c, ERR_AUTH, CLASSIC_BAD_MAC);
+    else if (got > CLASSIC_TEXT_MAX) /* within the last block a few bytes more have room */
+        classic_refuse(c, ERR_LIMIT, "a text too long for classic");
     else
         ret = text_keep(c, text, got);
     wipe(text, sizeof text);

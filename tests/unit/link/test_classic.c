@@ -356,6 +356,8 @@ static void what_is_not_due_is_refused(void **state)
         HELLO MSG,
         HELLO KEY("0"),
         HELLO KEY("1"),
+        HELLO KEY("5") KEY("5"),
+        HELLO KEY("5") HELLO,
         "hello\n",
         "\n",
         HELLO "{}\n",
@@ -366,11 +368,22 @@ static void what_is_not_due_is_refused(void **state)
         OK, MSG, HELLO, KEY("5"), "\n", "{\"type\":\"pubkey\",\"e\":65537,\"n\":77}\n",
     };
 
+    uint8_t digits[VALUE_MAX];
+    char pub[VALUE_MAX + 64], twice[3 * VALUE_MAX];
+
     (void)state;
     for (size_t i = 0; i < COUNT(to_relay); i++)
         assert_ends(ROLE_RELAY, false, to_relay[i], REFUSED);
     for (size_t i = 0; i < COUNT(to_client); i++)
         assert_ends(ROLE_CLIENT, false, to_client[i], REFUSED);
+    snprintf(pub, sizeof pub, "{\"type\":\"pubkey\",\"e\":65537,\"n\":%.*s}\n",
+             (int)value("n_digits", digits), (const char *)digits);
+    snprintf(twice, sizeof twice, "%s%s", pub, pub);
+    assert_ends(ROLE_CLIENT, false, twice, REFUSED);
+    snprintf(twice, sizeof twice, "%s" OK OK, pub);
+    assert_ends(ROLE_CLIENT, false, twice, REFUSED);
+    snprintf(twice, sizeof twice, "%s" OK "%s", pub, pub);
+    assert_ends(ROLE_CLIENT, false, twice, REFUSED);
     assert_ends(ROLE_RELAY, true, HELLO HELLO, REFUSED);
     assert_ends(ROLE_RELAY, true, HELLO KEY("5"), REFUSED);
     assert_ends(ROLE_CLIENT, true, OK OK, REFUSED);
@@ -510,6 +523,144 @@ static void a_changed_text_ends_it(void **state)
     }
 }
 
+/* What a relay with the file's key makes of a sealed text: its answer, NULL when it took it. */
+static const char *relay_answers(struct str hex, size_t *got)
+{
+    static const char *const answers[] = {REFUSED, BAD_MAC};
+    static const char head[] = HELLO "{\"type\":\"msg\",\"ct_hex\":\"", tail[] = "\"}\n";
+    const char *said = NULL;
+    struct pair p;
+
+    conf(&p, true);
+    pair_start(&p);
+    assert_int_equal(link_feed(p.end[ROLE_RELAY], (const uint8_t *)head, sizeof head - 1), 0);
+    link_sent(p.end[ROLE_RELAY], link_waiting(p.end[ROLE_RELAY])); /* ok */
+    assert_int_equal(link_feed(p.end[ROLE_RELAY], (const uint8_t *)hex.p, hex.n), 0);
+    int ret = link_feed(p.end[ROLE_RELAY], (const uint8_t *)tail, sizeof tail - 1);
+    pair_events(&p, ROLE_RELAY);
+    struct span out = link_out(p.end[ROLE_RELAY]);
+    for (size_t i = 0; i < COUNT(answers); i++)
+        if (span_same(out, span_of(answers[i], strlen(answers[i]))))
+            said = answers[i];
+    assert_int_equal(ret, said == NULL ? 0 : -1);
+    assert_int_equal(out.n, said == NULL ? 0 : strlen(said));
+    *got = p.got[ROLE_RELAY].len;
+    pair_free(&p);
+    return said;
+}
+
+/* docs/protocol.md 10.5, once more by hand. */
+static void file_keys(struct cbc_keys *k)
+{
+    static const char label[] = "countersign classic 1|file|mac";
+    struct key prk;
+
+    *k = (struct cbc_keys){.aes = file_key};
+    assert_int_equal(
+        hkdf_extract(HASH_SHA256, span_of(NULL, 0), span_of(file_key.b, sizeof file_key), prk.b),
+        0);
+    assert_int_equal(hkdf_expand(HASH_SHA256, span_of(prk.b, sizeof prk.b),
+                                 span_of(label, sizeof label - 1), k->mac.b, sizeof k->mac.b),
+                     0);
+}
+
+enum { SEALED_MOST = CLASSIC_TEXT_MAX + 2 * CBC_EXTRA };
+
+/* n bytes of text, of which the first `kept` bytes of IV and ciphertext are sent under a MAC that
+ * is right; NULL: relay_answers took it. */
+static const char *relay_answers_to(size_t n, size_t kept, size_t *got)
+{
+    static uint8_t sealed[SEALED_MOST];
+    static char hex[2 * SEALED_MOST + 1];
+    struct cbc_keys k;
+    struct hash mac;
+
+    file_keys(&k);
+    memset(sealed, 0, sizeof sealed);
+    assert_int_equal(cbc_plain_seal(&k, 0, sealed, n), 0);
+    if (kept == 0)
+        kept = cbc_len(n) - CBC_MAC;
+    hmac_sha256(span_of(k.mac.b, sizeof k.mac.b), span_of(sealed, kept), &mac);
+    memcpy(sealed + kept, mac.b, sizeof mac.b);
+    hex_put(hex, span_of(sealed, kept + sizeof mac.b));
+    return relay_answers(str_of(hex), got);
+}
+
+static void a_text_is_whole_and_not_too_long(void **state)
+{
+    static const struct {
+        size_t n, kept; /* kept 0: all */
+        const char *answer;
+    } rows[] = {
+        {CLASSIC_TEXT_MAX, 0, NULL},
+        {CLASSIC_TEXT_MAX + 1, 0, REFUSED},             /* as many blocks as that */
+        {CLASSIC_TEXT_MAX + CBC_BLOCK - 1, 0, REFUSED}, /* still */
+        {CLASSIC_TEXT_MAX + CBC_BLOCK, 0, REFUSED},
+        {0, 0, NULL}, /* means nothing, ends nothing */
+        {0, CBC_IV, BAD_MAC},
+        {16, CBC_IV + CBC_BLOCK, BAD_MAC}, /* 16 zeros: no padding under a right MAC */
+        {16, CBC_IV + CBC_BLOCK + 8, BAD_MAC},
+    };
+    size_t got;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *said = relay_answers_to(rows[i].n, rows[i].kept, &got);
+        assert_string_equal(said == NULL ? "" : said, rows[i].answer == NULL ? "" : rows[i].answer);
+        assert_int_equal(got, rows[i].answer == NULL ? rows[i].n : 0);
+    }
+}
+
+static void hex_has_one_spelling(void **state)
+{
+    static const char *const bad[] = {"AB", "0", "0g", " 00", "0x00"};
+    size_t got;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_string_equal(relay_answers(str_of(bad[i]), &got), REFUSED);
+    assert_string_equal(relay_answers(str_of("ab"), &got), BAD_MAC);
+}
+
+/* Zeros first, sevens from then on. */
+static int stubborn(void *ctx, uint8_t *out, size_t n)
+{
+    unsigned *calls = ctx;
+
+    memset(out, (*calls)++ == 0 ? 0 : 7, n);
+    return 0;
+}
+
+/* K[0] is never zero: the reader of seed 000 would lose it. */
+static void a_key_that_begins_with_zero_is_drawn_again(void **state)
+{
+    uint8_t digits[VALUE_MAX], number[VALUE_MAX];
+    char line[2 * VALUE_MAX + 128], want[TEXTBOOK_DIGITS_MAX + 64], chunk[TEXTBOOK_DIGITS_MAX + 1];
+    struct textbook_open n = {{0}, 0}, c;
+    struct aes_key sevens;
+    unsigned calls = 0;
+    struct pair p;
+
+    (void)state;
+    memset(sevens.b, 7, sizeof sevens.b);
+    n.n = value("n", number);
+    memcpy(n.b, number, n.n);
+    assert_int_equal(textbook_raise(&c, &sevens, &n), 0);
+    assert_int_equal(textbook_digits(chunk, span_of(c.b, c.n)), 0);
+    snprintf(want, sizeof want, "{\"type\":\"key\",\"chunks\":[%s]}\n", chunk);
+    conf(&p, false);
+    p.conf[ROLE_CLIENT].rng = (struct rng){stubborn, &calls};
+    pair_start(&p);
+    link_sent(p.end[ROLE_CLIENT], link_waiting(p.end[ROLE_CLIENT]));
+    snprintf(line, sizeof line, "{\"type\":\"pubkey\",\"e\":65537,\"n\":%.*s}\n",
+             (int)value("n_digits", digits), (const char *)digits);
+    a_relay_says(&p, line);
+    struct span out = link_out(p.end[ROLE_CLIENT]);
+    assert_int_equal(out.n, strlen(want));
+    assert_memory_equal(out.p, want, out.n);
+    pair_free(&p);
+}
+
 static void another_file_opens_nothing(void **state)
 {
     static const struct aes_key other = {{9}};
@@ -571,15 +722,17 @@ static void a_cut_looks_like_an_end(void **state)
     pair_free(&p);
 }
 
-static void a_reason_is_cleaned(void **state)
+static void a_reason_is_cleaned_and_not_answered(void **state)
 {
     struct pair p;
 
     (void)state;
     conf(&p, false);
     pair_start(&p);
+    link_sent(p.end[ROLE_CLIENT], link_waiting(p.end[ROLE_CLIENT]));
     a_relay_says(&p, "{\"type\":\"err\",\"reason\":\"\\u001b]0;x\\u0007\\n\"}\n");
     assert_true(p.failed[ROLE_CLIENT]);
+    assert_int_equal(link_out(p.end[ROLE_CLIENT]).n, 0); /* nothing is answered to it */
     assert_null(strchr(pair_why(&p, ROLE_CLIENT), 27));
     assert_non_null(strstr(pair_why(&p, ROLE_CLIENT), "^["));
     pair_free(&p);
@@ -696,11 +849,14 @@ int main(void)
         cmocka_unit_test(long_lines_end_it),
         cmocka_unit_test(texts_have_a_bound),
         cmocka_unit_test(a_changed_text_ends_it),
+        cmocka_unit_test(a_text_is_whole_and_not_too_long),
+        cmocka_unit_test(hex_has_one_spelling),
+        cmocka_unit_test(a_key_that_begins_with_zero_is_drawn_again),
         cmocka_unit_test(another_file_opens_nothing),
         cmocka_unit_test(the_two_ways_do_not_mix),
         cmocka_unit_test(a_relay_without_keys_is_none),
         cmocka_unit_test(a_cut_looks_like_an_end),
-        cmocka_unit_test(a_reason_is_cleaned),
+        cmocka_unit_test(a_reason_is_cleaned_and_not_answered),
         cmocka_unit_test(a_recorded_key_is_not_given_away_bit_by_bit),
     };
 
