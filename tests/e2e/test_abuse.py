@@ -2,7 +2,9 @@
 memory stays where it was, and when they are gone nothing of them is left."""
 
 import asyncio
+import base64
 import json
+import os
 import signal
 import socket
 import ssl
@@ -13,12 +15,13 @@ import time
 
 import pytest
 
-from relay import CLIENT, SECONDS, Relay
+from relay import CLIENT, SECONDS, Member, Relay
 
 EACH = 12           # guests of every kind, always there
 PATIENCE = 5.0      # seconds that a message may take through all this, on a busy machine
 MESSAGES = 20
 CHAT, JOIN = "countersign/1", "countersign-join/1"
+DRIVEN = "ecdhe", "cianr", "sovereign"
 DEEP = 1_000_000
 
 
@@ -151,7 +154,7 @@ def talk(speaker, listener, count):
 def room(tmp_path):
     """A relay with two members in one room and their clients, which go on."""
     with Relay(tmp_path) as relay:
-        relay.run("--handshakes", 24, "--per-source", 80)
+        relay.run("--handshakes", 24, "--per-source", 80, "--links", " ".join(("tls", *DRIVEN)))
         alice, bob = relay.member("alice", "--admin"), relay.member("bob")
         alice("room", "create", "ops")
         bob("room", "join", "ops")
@@ -205,44 +208,66 @@ def test_members_talk_through_all_of_it(room):
     relay.stop()
 
 
+def tls_hello():
+    ours = ssl.MemoryBIO()
+    try:
+        context().wrap_bio(ssl.MemoryBIO(), ours).do_handshake()
+    except ssl.SSLWantReadError:
+        return ours.read()
+    raise AssertionError("a handshake with nobody")
+
+
+def said(link, *contents):
+    """The magic of a link and its client's first steps, of these types (docs/protocol.md 10)."""
+    return f"countersign {link} 1\n".encode() + b"".join(
+        struct.pack(">BI", type, len(content)) + content for type, content in contents)
+
+
+def cianr_hello():
+    """As far as the relay's signature: a client that joins shows no certificate."""
+    nonce, value = base64.b64encode(os.urandom(32)), base64.b64encode(b"\x01" + os.urandom(255))
+    return said("cianr", (1, b'{"type":"hello","purpose":"join","client_cert":"AA==","nonce":"' +
+                          nonce + b'"}'), (3, b'{"type":"dh_client","A":"' + value + b'"}'))
+
+
+# What a newcomer says before he stops: all of it makes the relay sign or agree on a key.
+HELLOS = {
+    "tls": tls_hello,
+    "ecdhe": lambda: said("ecdhe", (1, b"\0" + os.urandom(64) + b"\1\1")),
+    "cianr": cianr_hello,
+    "sovereign": lambda: said("sovereign", (1, b"\0" + os.urandom(64))),
+}
+
+
 class Stalled:
     """A guest who stops in the middle of a handshake, from an address of its own."""
 
-    def __init__(self, port, n, signs):
+    def __init__(self, port, n, signs, link):
         self.sock = socket.socket()
         self.sock.bind((f"127.0.{1 + n // 200}.{1 + n % 200}", 0))
         self.sock.settimeout(SECONDS)
-        hello = self.hello()
+        hello = HELLOS[link]()
         self.sock.connect(("127.0.0.1", port))
-        # all of it makes the relay derive keys and sign; without its last byte it costs nothing
+        # without its last byte it costs nothing
         self.sock.sendall(hello if signs else hello[:-1])
         self.sock.setblocking(False)
 
-    @staticmethod
-    def hello():
-        ours = ssl.MemoryBIO()
-        try:
-            context().wrap_bio(ssl.MemoryBIO(), ours).do_handshake()
-        except ssl.SSLWantReadError:
-            return ours.read()
-        raise AssertionError("a handshake with nobody")
-
     def fate(self):
-        """waits, answered (the relay has signed) or out."""
+        """waits, answered (with a ServerHello, not with an alert or a refusal) or out."""
         try:
-            return "answered" if self.sock.recv(1, socket.MSG_PEEK) else "out"
+            return "answered" if self.sock.recv(1, socket.MSG_PEEK) in (b"\x16", b"\2") else "out"
         except BlockingIOError:
             return "waits"
         except OSError:
             return "out"
 
 
-def stall(relay, count):
+def stall(relay, count, link):
     """The guests of `count` who got in, when all have been judged."""
     crowd = []
     for n in range(count):
         try:
-            crowd.append(Stalled(relay.port, n, n % 2))
+            crowd.append(Stalled(relay.port, n, n % 2, link))
         except OSError:
             pass  # turned away while it spoke
     end = time.monotonic() + SECONDS
@@ -254,13 +279,12 @@ def stall(relay, count):
         time.sleep(0.01)
 
 
-def test_members_talk_through_four_hundred_stalled_handshakes(room):
-    """H21: 200 who stop before the expensive step and 200 behind it, from as many addresses. Few
-    are let in, members are served meanwhile, and when they are gone the next newcomer gets in."""
-    relay, (alice, bob) = room
-    talk(alice, bob, 3)
+def assert_served(relay, clients, count, link):
+    """Members talk through so many newcomers who stopped, half of them before the expensive step and
+    half behind it, from as many addresses. Few of these are let in."""
+    alice, bob = clients
     logins = relay.log().count("event=login")
-    crowd, inside, fates = stall(relay, 400)
+    crowd, inside, fates = stall(relay, count, link)
     try:
         assert 6 <= inside <= 24, fates  # places are what the relay bounds
         assert "answered" in fates and "waits" in fates, fates
@@ -272,5 +296,25 @@ def test_members_talk_through_four_hundred_stalled_handshakes(room):
     assert max(took) < PATIENCE, took
     assert relay.log().count("event=login") == logins, "a member was cut"
     relay.wait("refused", why="early-drop")
+
+
+def test_members_talk_through_four_hundred_stalled_handshakes(room):
+    """H21: when they are gone the next newcomer gets in."""
+    relay, clients = room
+    talk(*clients, 3)
+    assert_served(relay, clients, 400, "tls")
     relay.member("newcomer")
+    relay.stop()
+
+
+def test_members_talk_through_stalled_handshakes_of_every_link(room):
+    """H21: two hundred over each of our own links, one link after the other; after each of them the
+    next newcomer gets in by that link."""
+    relay, clients = room
+    talk(*clients, 3)
+    for link in DRIVEN:
+        assert_served(relay, clients, 200, link)
+        newcomer = Member(relay, f"by-{link}")
+        newcomer("--name", f"by-{link}", "--device", "laptop", "--no-open", "--link", link, "join",
+                 "-", stdin=relay.invite() + "\n")
     relay.stop()
