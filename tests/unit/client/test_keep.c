@@ -16,6 +16,7 @@
 
 #include "client/keep_sqlite.h"
 #include "support_engine.h"
+#include "tests/unit/scratch.h"
 
 static const char secret[] = "PLAINTEXT-MARKER-4711";
 
@@ -27,7 +28,7 @@ struct scratch {
 
 static void scratch_make(struct scratch *t)
 {
-    snprintf(t->dir, sizeof t->dir, "/tmp/countersign-keep-XXXXXX");
+    snprintf(t->dir, sizeof t->dir, "%s/countersign-keep-XXXXXX", scratch_place());
     assert_non_null(mkdtemp(t->dir));
     snprintf(t->path, sizeof t->path, "%s/store.db", t->dir);
     memset(t->key.b, 1, sizeof t->key.b);

@@ -10,6 +10,7 @@
 
 #include "client/keep_sqlite.h"
 #include "support_engine.h"
+#include "tests/unit/scratch.h"
 
 enum { ALL = 1000000 };
 
@@ -111,7 +112,7 @@ static void scratch_use(struct scratch *t, struct stage *s)
     struct err e = {0};
 
     *t = (struct scratch){.ops = balk_ops(), .rng = rng_system()};
-    snprintf(t->dir, sizeof t->dir, "/tmp/countersign-store-XXXXXX");
+    snprintf(t->dir, sizeof t->dir, "%s/countersign-store-XXXXXX", scratch_place());
     assert_non_null(mkdtemp(t->dir));
     snprintf(t->path, sizeof t->path, "%s/store.db", t->dir);
     balk = (struct balk){0};

@@ -1,4 +1,5 @@
 #include "tests/unit/server/support_line.h"
+#include "tests/unit/scratch.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -139,7 +140,7 @@ struct relay *relay_new(void)
     evidence_make(r);
     r->ops = strcmp(relay_store, "memory") == 0 ? &store_memory : &store_sqlite;
     r->store.ops = r->ops;
-    snprintf(r->path, sizeof r->path, "/tmp/countersign-test-%ld.db", (long)getpid());
+    snprintf(r->path, sizeof r->path, "%s/countersign-test-%ld.db", scratch_place(), (long)getpid());
     (void)unlink(r->path);
     store_open(r, STORE_CREATE);
     core_start(r);

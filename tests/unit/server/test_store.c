@@ -2,6 +2,7 @@
 #include "common/evidence/transcript.h"
 #include "common/evidence/tree.h"
 #include "tests/unit/server/support_relay.h"
+#include "tests/unit/scratch.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -24,7 +25,7 @@ static int open_memory(void **state)
 static void path_clear(void)
 {
     char side[80];
-    snprintf(path, sizeof path, "/tmp/countersign-store-%ld.db", (long)getpid());
+    snprintf(path, sizeof path, "%s/countersign-store-%ld.db", scratch_place(), (long)getpid());
     for (int i = 0; i < 4; i++) {
         static const char *const suffix[] = {"", "-wal", "-shm", "-journal"};
         snprintf(side, sizeof side, "%s%s", path, suffix[i]);

@@ -7,6 +7,7 @@
 #include "client/keep_sqlite.h"
 #include "common/chat/account.h"
 #include "support_parts.h"
+#include "tests/unit/scratch.h"
 
 static const struct hash relay_fp = {{9}};
 
@@ -338,7 +339,7 @@ void member_make(struct world *w, int who, bool on_disk)
                                     &e) == 0,
          e.text);
     if (on_disk) {
-        snprintf(m->path, sizeof m->path, "/tmp/countersign-sim-%ld-%s", (long)getpid(),
+        snprintf(m->path, sizeof m->path, "%s/countersign-sim-%ld-%s", scratch_place(), (long)getpid(),
                  world_name(who));
         m->disk = disk_new(m->path, dice_u64(&w->dice));
         must(m->disk != NULL, "too many disks");
