@@ -31,6 +31,11 @@ static const struct {
                         "seal that is not there would say; times by other clocks than theirs"},
     [BUNDLE_CONTRADICTION] = {"the relay signed two histories of this room",
                               "which of the two is true, or why"},
+    [BUNDLE_AUDIT] =
+        {"the relay had these lines in its audit log, in this order, when it signed the "
+         "checkpoint",
+         "that what a line says is true; that everything was written down; from which "
+         "address somebody came, to whoever has not the key of its week"},
 };
 
 /* What is consistent under a root that nobody brought convinces nobody. */
@@ -108,6 +113,18 @@ static void messages_lines(const struct verdict *v)
     authors_lines(v);
 }
 
+/* A line alone, as it stands: it has no byte but printable ASCII. */
+static void audit_lines(const struct verdict *v)
+{
+    struct span line = buf_span(&v->content);
+
+    if (v->first != v->last)
+        print_line("%-11s %llu to %llu", "lines", (unsigned long long)v->first,
+                   (unsigned long long)v->last);
+    else
+        print_line("%-11s %.*s", "line", (int)line.n, (const char *)line.p);
+}
+
 static void list_line(const char *what, const char *which, int64_t from)
 {
     char time[TIME_TEXT];
@@ -175,8 +192,10 @@ static void valid_lines(const struct verdict *v, const struct profile *known)
 
     hex_put(room, span_of(room_of(v), ROOM_ID_LEN));
     print_line(v->anchored ? "VALID" : "UNANCHORED: consistent, but anybody can make such a root");
-    print_line("%-11s %s", "room", room);
-    if (v->kind != BUNDLE_CONTRADICTION)
+    print_line("%-11s %s", v->kind == BUNDLE_AUDIT ? "audit log" : "room", room);
+    if (v->kind == BUNDLE_AUDIT)
+        audit_lines(v);
+    else if (v->kind != BUNDLE_CONTRADICTION)
         messages_lines(v);
     if (v->kind == BUNDLE_SESSION)
         session_lines(v);
@@ -237,6 +256,16 @@ static void messages_values(struct row *r, const struct verdict *v)
         jput_b64(&r->j, "content", buf_span(&v->content));
 }
 
+static void audit_values(struct row *r, const struct verdict *v)
+{
+    struct span line = buf_span(&v->content);
+
+    jput_u64(&r->j, "first", v->first);
+    jput_u64(&r->j, "last", v->last);
+    if (v->first == v->last)
+        jput_str(&r->j, "line", str_from(line.p, line.n));
+}
+
 static void checkpoints_values(struct row *r, const struct verdict *v)
 {
     row_text(r, "relay", v->relay);
@@ -278,8 +307,11 @@ static void valid_values(struct row *r, const struct verdict *v, const struct pr
     if (!v->anchored && known != NULL)
         row_text(r, "profile", known->name);
     row_text(r, "kind", bundle_kind_name(v->kind));
-    jput_hex(&r->j, "room", span_of(room_of(v), ROOM_ID_LEN));
-    if (v->kind != BUNDLE_CONTRADICTION)
+    jput_hex(&r->j, v->kind == BUNDLE_AUDIT ? "audit-log" : "room",
+             span_of(room_of(v), ROOM_ID_LEN));
+    if (v->kind == BUNDLE_AUDIT)
+        audit_values(r, v);
+    else if (v->kind != BUNDLE_CONTRADICTION)
         messages_values(r, v);
     if (v->kind == BUNDLE_SESSION)
         session_values(r, v);

@@ -17,7 +17,7 @@ LC_ALL=C
 export LC_ALL
 umask 077
 
-guide_sha256=39c00ae264cdb354e1e61a9de227ee08f3d0493c66511a4230e98dcbb7a89253
+guide_sha256=24dcf5b80a1ccdb7cb7a71555b2584c0ea5436b9b18178cb9383aeb26ab20c73
 evidence_use=2.25.8406729532635785283492383773779946475
 zeros=0000000000000000000000000000000000000000000000000000000000000000
 bundle_max=536870912
@@ -165,6 +165,7 @@ function text(s,   i, o) {
 function begins(name) {
     if (at == 2 && name == "receipt.txt") wanted = split(session, want)
     if (at == 4 && want[2] != "receipt.txt" && name == "later.txt") wanted = split(contradiction, want)
+    if (at == 4 && want[2] != "receipt.txt" && name == "audit.txt") wanted = split(audit, want)
     if (at <= wanted && name != want[at]) fault(name, "not the file that follows here")
     if (at > wanted + certs_max) fault(name, "too many certificates")
     if (at > wanted && (name !~ /^certs\/[0-9a-f]+\.der$/ || length(name) != 74))
@@ -231,11 +232,12 @@ END {
     if (failed) exit
     if (ends != 2 || head != "") fault("bundle", "cut off, or no archive ends like this")
     if (at <= wanted) fault("bundle", want[at] " is missing")
-    print "kind=" (want[2] == "receipt.txt" ? "session" : want[4] == "later.txt" ? "contradiction" : "messages")
+    print "kind=" (want[2] == "receipt.txt" ? "session" : want[4] == "later.txt" ? "contradiction" : want[4] == "audit.txt" ? "audit" : "messages")
 }'
 of_messages='VERIFY.txt checkpoint.txt checkpoint.sig transcript.txt proof.txt root.der issuer.der crl.der'
 of_session='VERIFY.txt receipt.txt client.txt client.sig relay.txt relay.sig member.txt member.sig'
 of_session="$of_session receipt.p7s transcript.txt root.der issuer.der crl.der"
+of_audit='VERIFY.txt checkpoint.txt checkpoint.sig audit.txt proof.txt root.der issuer.der crl.der'
 of_contradiction='VERIFY.txt checkpoint.txt checkpoint.sig later.txt later.sig proof.txt root.der issuer.der crl.der'
 
 # NAME: what printf writes to 3 is this file.
@@ -249,7 +251,7 @@ unpack() {
     : > "$work/names"
     kind='' fault='' fault_place=''
     od -An -v -to1 "$file" | awk -v certs_max=$bundle_certs_max -v messages="$of_messages" \
-        -v contradiction="$of_contradiction" -v session="$of_session" "$awk_unpack" > "$work/unpack"
+        -v contradiction="$of_contradiction" -v audit="$of_audit" -v session="$of_session" "$awk_unpack" > "$work/unpack"
     # shellcheck source=/dev/null # begin NAME, printf '\ooo...' >&3, and at the end what fault says
     . "$work/unpack"
     exec 3>&-
@@ -540,22 +542,24 @@ hash_text() {
     esac
 }
 
-# NAME: NAME.txt and NAME.sig. Sets room, size, root, time, signer.
+# NAME LOG: NAME.txt and NAME.sig, of a `room` or an `audit` log. Sets room, size, root, time, signer.
 checkpoint() {
     where=$1.txt
     { read -r origin && read -r size && read -r root && read -r t && read -r s; } \
-        < "$work/$1.txt" || wrong 'no checkpoint of a room'
-    room=${origin#countersign-checkpoint-1/room/}
+        < "$work/$1.txt" || wrong 'no checkpoint of that kind'
+    room=${origin#countersign-checkpoint-1/"$2"/}
     time=${t#time }
     signer=${s#signer }
-    hex "$room" 32 || wrong 'line 1: no checkpoint of a room'
+    hex "$room" 32 || wrong "line 1: no checkpoint of that kind ($2)"
     number "$size" && [ "$size" -gt 0 ] || wrong 'line 2: the size'
     hash_text "$root" || wrong 'line 3: the root'
     number "$time" || wrong 'line 4: the time'
     hex "$signer" 64 || wrong 'line 5: the signer'
-    printf 'countersign-checkpoint-1/room/%s\n%s\n%s\ntime %s\nsigner %s\n' \
-        "$room" "$size" "$root" "$time" "$signer" | cmp -s - "$work/$1.txt" ||
+    printf 'countersign-checkpoint-1/%s/%s\n%s\n%s\ntime %s\nsigner %s\n' \
+        "$2" "$room" "$size" "$root" "$time" "$signer" | cmp -s - "$work/$1.txt" ||
         wrong 'not its only spelling'
+    [ "$2" = room ] || [ "${root_sum#"$room"}" != "$root_sum" ] ||
+        wrong 'line 1: the audit log of a relay under another root'
     [ -f "$work/certs/$signer.der" ] || wrong "its signer's certificate is not here"
     where=crl.der
     [ "$time" -le "$crl_until" ] || wrong 'out of date when the checkpoint was signed'
@@ -904,20 +908,25 @@ authors() {
     done
 }
 
-messages() {
-    checkpoint checkpoint
-    signers=$signer base=$zeros headed=no
-    transcript
-    authors
+# The leaves of the lines first to last, and the proof, to the checkpoint's root.
+lines_lead() {
     proof_read "$root"
     from=$((first - 1))
     to=$last
-    [ "$to" -le "$size" ] || wrong 'the messages do not lead to the root of the checkpoint'
+    [ "$to" -le "$size" ] || wrong 'the lines do not lead to the root of the checkpoint'
     exec 5< "$work/leaves"
     range_root 0 "$size"
     top=$node
     read -r root < "$work/roots"
-    proof_ends && [ "$top" = "$root" ] || wrong 'the messages do not lead to the root of the checkpoint'
+    proof_ends && [ "$top" = "$root" ] || wrong 'the lines do not lead to the root of the checkpoint'
+}
+
+messages() {
+    checkpoint checkpoint room
+    signers=$signer base=$zeros headed=no
+    transcript
+    authors
+    lines_lead
     proves="messages $first to $last of room $room, $withheld without their text"
 }
 
@@ -1136,9 +1145,9 @@ session() {
 }
 
 contradiction() {
-    checkpoint checkpoint
+    checkpoint checkpoint room
     first_room=$room first_size=$size first_signer=$signer first_root=$root
-    checkpoint later
+    checkpoint later room
     where=later.txt
     [ "$room" = "$first_room" ] || wrong 'a checkpoint of another room'
     proof_read "$first_root" "$root"
@@ -1161,6 +1170,94 @@ contradiction() {
     proves="the relay contradicts itself about the first $first_size entries of room $room"
 }
 
+# --- an audit log ------------------------------------------------------------------------------
+
+# From its lines, with one more that is only a full stop, to `entries` (number|time|count, or `bad`
+# and why) and to commands that write what each leaf is the hash of.
+awk_audit=$awk_bytes'
+function bad(why) {
+    print "bad|" why > entries
+    exit
+}
+# Not escaped: at most 128 bytes, of which everything but these letters is %XX.
+function word(s,   n) {
+    if (s ~ /%(2D|2E|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])/) return 0
+    n = gsub(/%[0-9A-F][0-9A-F]/, "=", s)
+    return s !~ /[^=A-Za-z0-9._~-]/ && length(s) <= 128
+}
+function hash(s) { return length(s) == 64 && s !~ /[^0-9a-f]/ }
+BEGIN {
+    FS = "|"
+    tables()
+}
+stop { bad("cut off") }
+$0 == "." {
+    stop = 1
+    next
+}
+NR > lines_max { bad("too many lines") }
+/[^ -~]/ || length($0) > 1536 { bad("no line of an audit log") }
+NF != 10 || $1 != "countersign-audit-1" { bad("the word of the line") }
+$4 != "0" && $4 != "60000" { bad("span") }
+!word($5) || $5 == "" { bad("event") }
+!word($6) { bad("account") }
+$7 != "" && !hash($7) { bad("fingerprint") }
+!word($8) { bad("reason") }
+$10 != "" && $10 != "operator" && $10 != "*" && !hash($10) { bad("address") }
+{
+    print $2 "|" $3 "|" $9 > entries
+    printf "begin said/%d.leaf\n", NR
+    out = "\\000"
+    for (i = 1; i <= length($0); i++) out = out of[substr($0, i, 1)]
+    printf "printf %c%s%c >&3\n", 39, out, 39
+}'
+
+audit_line_judge() {
+    [ "$number" != bad ] || wrong "$written"
+    number "$number" && [ "$number" -gt 0 ] || wrong 'number'
+    number "$written" || wrong 'time'
+    number "$said_n" && [ "$said_n" -gt 0 ] || wrong 'count'
+    if [ "$count" -eq 0 ]; then
+        first=$number
+    else
+        [ "$number" -eq $((last + 1)) ] || wrong 'number: the numbers have a gap'
+    fi
+    [ "$written" -le "$time" ] || wrong 'time: written after it was signed for'
+    last=$number
+    read -r leaf _ <&6
+    echo "$leaf" >> "$work/leaves"
+    count=$((count + 1))
+}
+
+audit_lines() {
+    for list in entries leaves names; do
+        : > "$work/$list"
+    done
+    { tr '\000' '?' < "$work/audit.txt" && echo .; } |
+        awk -v entries="$work/entries" -v lines_max=$transcript_max "$awk_audit" > "$work/unpack"
+    # shellcheck source=/dev/null # begin NAME, printf '\ooo...' >&3
+    . "$work/unpack"
+    exec 3>&-
+    (cd "$work" && xargs openssl dgst -sha256 -r < names) > "$work/sums"
+    count=0
+    exec 6< "$work/sums"
+    while where="audit.txt line $((count + 1))" && IFS='|' read -r number written said_n; do
+        audit_line_judge
+    done < "$work/entries"
+    [ "$count" -gt 0 ] || wrong 'no line at all'
+}
+
+audit() {
+    checkpoint checkpoint audit
+    audit_lines
+    for name in "$work"/certs/*.der; do
+        where=certs/${name##*/}
+        [ "$where" = "certs/$signer.der" ] || wrong 'a certificate that nobody refers to'
+    done
+    lines_lead
+    proves="lines $first to $last of the audit log $room"
+}
+
 # --- what it says ------------------------------------------------------------------------------
 
 said_by() {
@@ -1176,7 +1273,7 @@ said_by() {
 report() {
     echo "$proves"
     echo "signer anchored: $anchored; root SHA-256 $root_sum"
-    [ "$kind" = contradiction ] || said_by
+    case $kind in messages | session) said_by ;; esac
     if [ "$kind" = session ]; then
         # shellcheck disable=SC2154
         printf '%s\n' "session: $r_session, by $r_link with $r_suite${seals}"
@@ -1195,6 +1292,10 @@ report() {
         echo '  them in this order, without a gap, when he did'
         echo 'proves not: that a key was in its owner'\''s hands; that anybody read a message; what a seal'
         echo '  that is not there would say; times by other clocks than theirs'
+    elif [ "$kind" = audit ]; then
+        echo 'proves: the relay had these lines in its audit log, in this order, when it signed'
+        echo 'proves not: that what a line says is true; that everything was written down; from which'
+        echo '  address somebody came, to whoever has not the key of its week'
     else
         echo 'proves: the relay signed two histories of this room'
         echo 'proves not: which of the two is true, or why'

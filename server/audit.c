@@ -1,4 +1,5 @@
-/* `countersignd audit`: the audit log, listed and verified, also while a relay runs. */
+/* `countersignd audit`: the audit log, listed, verified and given to others, also while a relay
+ * runs. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,14 +322,162 @@ static int audit_verify(struct call *c, const struct store *s, struct err *e)
     return rc;
 }
 
+/* --- export and prove --- */
+
+/* What a bundle of lines is made of. */
+struct pack {
+    const struct store *store;
+    const struct papers *papers;
+    uint64_t first, last;
+    struct store_checkpoint checkpoint;
+    struct store_chain chain; /* of its signer */
+    struct buf lines, proof;
+    struct err *e;
+};
+
+static int pack_row(void *ctx, const struct store_audit *row)
+{
+    struct pack *p = ctx;
+    char line[AUDIT_LINE_MAX + 1];
+    size_t n = ledger_line(line, row);
+
+    if (n == 0)
+        return err_set(p->e, ERR_DATA, "row %" PRIu64 " has a value that stands in no line",
+                       row->number);
+    line[n] = '\n';
+    return buf_add(&p->lines, line, n + 1) == 0
+               ? 0
+               : err_set(p->e, ERR_LIMIT, "more than a bundle holds: say --first and --last");
+}
+
+/* The newest checkpoint, and which of its rows are wanted. */
+static int pack_range(struct pack *p)
+{
+    const struct store_ops *ops = p->store->ops;
+    struct checkpoint c;
+    int found = ops->audit_signed(p->store->db, &p->checkpoint, p->e);
+
+    if (found == 0)
+        return err_set(p->e, ERR_INPUT, "no checkpoint is signed yet: a running relay signs one");
+    if (found < 0 || checkpoint_audit_take(&c, str_of(p->checkpoint.text), p->e) < 0)
+        return -1;
+    p->last = p->last == 0 ? c.tree.size : p->last;
+    if (p->first > p->last || p->last > c.tree.size)
+        return err_set(p->e, ERR_INPUT,
+                       "the last checkpoint covers the rows 1 to %" PRIu64
+                       "; a running relay signs a newer one within a second",
+                       c.tree.size);
+    if (p->last - p->first >= TRANSCRIPT_MAX)
+        return err_set(p->e, ERR_LIMIT, "more than %d rows: say --first and --last",
+                       TRANSCRIPT_MAX);
+    found = ops->signer_get(p->store->db, &c.signer, &p->chain, p->e);
+    if (found == 0)
+        return err_set(p->e, ERR_DATA, "the checkpoint's certificate is not here");
+    p->checkpoint.size = c.tree.size;
+    return found < 0 ? -1 : 0;
+}
+
+static int pack_fill(struct pack *p)
+{
+    struct ledger l = {.store = p->store};
+    struct tree_source from = ledger_source(&l);
+    struct proof proof;
+
+    return p->store->ops->audit_range(p->store->db, p->first, p->last, pack_row, p, p->e) < 0 ||
+                   tree_prove_range(&from, p->checkpoint.size, p->first - 1, p->last, &proof,
+                                    p->e) < 0 ||
+                   proof_put(&p->proof, (struct hashes){proof.p, proof.n}, p->e) < 0
+               ? -1
+               : 0;
+}
+
+/* Nothing is handed on that its reader would refuse. */
+static int pack_judge(const struct pack *p, struct span archive)
+{
+    const struct span root = ca_root(p->papers->ca);
+    const struct belief belief = {.roots = &root, .roots_n = 1};
+    struct verdict v;
+    int rc = 0;
+
+    judge_bundle(archive, &belief, &v);
+    if (!v.consistent)
+        rc = err_set(p->e, ERR_DATA, "%s: %s: countersignd audit verify looks closer", v.where,
+                     v.why.text);
+    verdict_free(&v);
+    return rc;
+}
+
+static int pack_write(const struct pack *p, const char *path)
+{
+    const struct store_checkpoint *c = &p->checkpoint;
+    struct bundle b = {.kind = BUNDLE_AUDIT,
+                       .checkpoint = span_of(c->text, strlen(c->text)),
+                       .checkpoint_sig = span_of(c->sig, c->sig_n),
+                       .audit = buf_span(&p->lines),
+                       .proof = p->proof.len == 0 ? span_of("", 0) : buf_span(&p->proof),
+                       .root = ca_root(p->papers->ca),
+                       .issuer = span_of(p->chain.issuer, p->chain.issuer_n),
+                       .crl = buf_span(&p->papers->crl)};
+    struct buf out;
+    int rc = -1;
+
+    buf_init(&out, BUNDLE_MAX);
+    if (bundle_cert_add(&b, span_of(p->chain.leaf, p->chain.leaf_n), p->e) == 0 &&
+        bundle_put(&out, &b, p->e) == 0 && pack_judge(p, buf_span(&out)) == 0 &&
+        file_create(path, FILE_PUBLIC, buf_span(&out), p->e) == 0) {
+        printf("%s: rows %" PRIu64 " to %" PRIu64 " under a checkpoint of %" PRIu64 "\n", path,
+               p->first, p->last, c->size);
+        rc = 0;
+    }
+    bundle_free(&b);
+    buf_free(&out);
+    return rc;
+}
+
+static int audit_pack(struct call *c, const struct store *s, uint64_t first, uint64_t last,
+                      struct err *e)
+{
+    struct papers papers = {.ca = NULL};
+    struct pack p = {.store = s, .papers = &papers, .first = first, .last = last, .e = e};
+    int rc = -1;
+
+    if (c->conf.output[0] == '\0')
+        return err_set(e, ERR_USAGE, "-o FILE says which file to make");
+    buf_init(&p.lines, BUNDLE_MAX);
+    buf_init(&p.proof, PROOF_MAX * (HASH_B64 + 1));
+    if (papers_open(&papers, &c->conf, e) == 0 && pack_range(&p) == 0 && pack_fill(&p) == 0)
+        rc = pack_write(&p, c->conf.output);
+    buf_free(&p.lines);
+    buf_free(&p.proof);
+    papers_close(&papers);
+    return rc;
+}
+
+static int audit_export(struct call *c, const struct store *s, struct err *e)
+{
+    return audit_pack(c, s, c->conf.first, c->conf.last, e);
+}
+
+static int audit_prove(struct call *c, const struct store *s, struct err *e)
+{
+    uint64_t n;
+
+    if (str_u64(str_of(c->argv[1]), EXACT_INT_MAX, &n) < 0 || n == 0)
+        return err_set(e, ERR_USAGE, "a row's number is 1 or more: countersignd audit list");
+    return audit_pack(c, s, n, n, e);
+}
+
 /* --- the command --- */
 
 static const struct verb {
     const char *name;
+    int args;
     int (*run)(struct call *c, const struct store *s, struct err *e);
 } verbs[] = {
-    {"list", audit_list},
-    {"verify", audit_verify},
+    {"list", 1, audit_list},
+    {"verify", 1, audit_verify},
+    {"export", 1, audit_export},
+    {"prove", 2, audit_prove},
 };
 
 int command_audit(struct call *c, struct err *e)
@@ -336,7 +485,7 @@ int command_audit(struct call *c, struct err *e)
     struct store s;
 
     for (size_t i = 0; i < COUNT(verbs); i++) {
-        if (strcmp(verbs[i].name, c->argv[0]) != 0)
+        if (strcmp(verbs[i].name, c->argv[0]) != 0 || c->argc != verbs[i].args)
             continue;
         if (books_open(&c->conf, STORE_BESIDE, &s, e) < 0)
             return -1;
@@ -344,5 +493,6 @@ int command_audit(struct call *c, struct err *e)
         store_close(&s);
         return ret;
     }
-    return err_set(e, ERR_USAGE, "usage: countersignd audit list | verify");
+    return err_set(e, ERR_USAGE,
+                   "usage: countersignd audit list | verify | export -o FILE | prove N -o FILE");
 }

@@ -50,6 +50,10 @@ enum {
     X(until, TEXT, "", 0, 0, IN_AUDIT, "TIME", "list: up to then")                                 \
     X(json, FLAG, "false", 0, 0, IN_AUDIT, "", "list: an object for each row")                     \
     X(checkpoint, TEXT, "", 0, 0, IN_AUDIT, "FILE", "verify: an older checkpoint, or a bundle")    \
+    X(output, TEXT, "", 0, 0, IN_AUDIT | OPT_LETTER, "FILE",                                       \
+      "export, prove: the file to make; also -o")                                                  \
+    X(first, NUMBER, "1", 1, EXACT_INT_MAX, IN_AUDIT, "N", "export: from that row on")             \
+    X(last, NUMBER, "0", 0, EXACT_INT_MAX, IN_AUDIT, "N", "export: up to that row, 0: all")        \
     X(version, FLAG, "false", 0, 0, IN_ANY, "", "print the version")                               \
     X(help, FLAG, "false", 0, 0, IN_ANY, "", "print this help")
 

@@ -30,8 +30,8 @@ static const struct command {
     {"user", "list | disable NAME | enable NAME", "accounts", IN_USER, 1, 2, command_user},
     {"session", "list", "who was logged in, by which certificates, and when", IN_USER, 1, 1,
      command_session},
-    {"audit", "list | verify", "what happened, and whether the log of it is what it was", IN_AUDIT,
-     1, 1, command_audit},
+    {"audit", "list | verify | export -o FILE | prove N -o FILE",
+     "what happened, and whether the log of it is what it was", IN_AUDIT, 1, 2, command_audit},
     {"doctor", "", "is everything in order?", IN_DOCTOR, 0, 0, command_doctor},
 };
 

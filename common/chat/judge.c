@@ -7,6 +7,7 @@
 
 #include "common/chat/entry.h"
 #include "common/crypto/cades.h"
+#include "common/evidence/audit.h"
 #include "common/evidence/transcript.h"
 
 /* An author as far as the transcript was read. */
@@ -166,6 +167,21 @@ struct signed_text {
     struct span text, sig;
 };
 
+static int checkpoint_read(struct judge *j, struct span text, struct checkpoint *out)
+{
+    struct str s = str_from(text.p, text.n);
+    uint8_t log[ROOM_ID_LEN];
+
+    if (j->b.kind != BUNDLE_AUDIT)
+        return checkpoint_take(out, s, &j->v->why);
+    if (checkpoint_audit_take(out, s, &j->v->why) < 0)
+        return -1;
+    audit_log_id(log, j->b.root);
+    return memcmp(out->room, log, sizeof log) == 0
+               ? 0
+               : wrong(j, "line 1: the audit log of a relay under another root");
+}
+
 static int checkpoint_judge(struct judge *j, const struct signed_text *s, struct checkpoint *out)
 {
     struct err *e = &j->v->why;
@@ -173,7 +189,7 @@ static int checkpoint_judge(struct judge *j, const struct signed_text *s, struct
     struct cert_info info;
 
     where(j, "%s", s->name);
-    if (checkpoint_take(out, str_from(s->text.p, s->text.n), e) < 0)
+    if (checkpoint_read(j, s->text, out) < 0)
         return -1;
     const struct bundle_cert *c = bundle_cert(&j->b, &out->signer);
     if (c == NULL)
@@ -477,7 +493,7 @@ static int tree_judge(struct judge *j)
         return -1;
     return merkle_range_check(&r, &j->v->checkpoint.tree.root)
                ? 0
-               : wrong(j, "the messages do not lead to the root of the checkpoint");
+               : wrong(j, "the lines do not lead to the root of the checkpoint");
 }
 
 static int verdict_fill(struct judge *j)
@@ -727,6 +743,51 @@ static int contradiction_judge(struct judge *j)
     return signers_only(j);
 }
 
+/* --- lines of an audit log --- */
+
+static int audit_next(struct judge *j, struct str line)
+{
+    char scratch[AUDIT_LINE_MAX];
+    struct audit_line l;
+
+    if (room_make(j) < 0 || audit_line_take(&l, line, scratch, &j->v->why) < 0)
+        return -1;
+    if (j->n == 0)
+        j->v->first = l.number;
+    else if (l.number != j->v->last + 1)
+        return wrong(j, "number: the numbers have a gap");
+    if (l.time > j->v->checkpoint.time)
+        return wrong(j, "time: written after it was signed for");
+    j->v->last = l.number;
+    audit_leaf(&j->leaves[j->n++], line);
+    return 0;
+}
+
+static int audit_lines_judge(struct judge *j)
+{
+    struct str rest = str_from(j->b.audit.p, j->b.audit.n);
+
+    do {
+        where(j, "audit.txt line %zu", j->n + 1);
+        struct str line = str_cut(&rest, '\n');
+        if (rest.p == NULL)
+            return wrong(j, "cut off: no line feed at the end");
+        if (audit_next(j, line) < 0)
+            return -1;
+    } while (rest.n > 0);
+    return 0;
+}
+
+static int audit_judge(struct judge *j)
+{
+    if (first_checkpoint(j) < 0 || audit_lines_judge(j) < 0 || signers_only(j) < 0 ||
+        tree_judge(j) < 0)
+        return -1;
+    return j->n > 1 || buf_add(&j->v->content, j->b.audit.p, j->b.audit.n - 1) == 0
+               ? 0
+               : err_set(&j->v->why, ERR_LOCAL, "no memory");
+}
+
 /* --- all of it --- */
 
 static int judge_all(struct judge *j, struct span archive, const struct belief *belief)
@@ -735,6 +796,7 @@ static int judge_all(struct judge *j, struct span archive, const struct belief *
         [BUNDLE_MESSAGES] = messages_judge,
         [BUNDLE_SESSION] = session_judge,
         [BUNDLE_CONTRADICTION] = contradiction_judge,
+        [BUNDLE_AUDIT] = audit_judge,
     };
 
     if (archive.n > BUNDLE_MAX)

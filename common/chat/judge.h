@@ -45,8 +45,8 @@ struct verdict {
     size_t withheld;                /* of them without their text */
     struct verdict_author *authors; /* owned; in the order of their first message */
     size_t authors_n;
-    /* Of a single message: what its author signed and, unless withheld, its content. Borrowed from
-     * the verdict. */
+    /* Of a single message: what its author signed and, unless withheld, its content; of a single
+     * line of an audit log that line. Borrowed from the verdict. */
     int64_t sent, received; /* ms: the author's clock, the relay's */
     struct buf content;
 };

@@ -1,7 +1,8 @@
 /* bundle.h -- a file of evidence: which files its tar holds, in which order, and nothing else.
  *
- * Three kinds (docs/evidence.md 1): messages of one room; what was said there in one session, with
- * its receipt; two checkpoints of a relay that contradict each other. Here only the form is judged;
+ * Four kinds (docs/evidence.md 1): messages of one room; what was said there in one session, with
+ * its receipt; two checkpoints of a relay that contradict each other; lines of a relay's audit log.
+ * Here only the form is judged;
  * common/chat/judge.h says whether it is true. Borrows the archive. */
 #ifndef COMMON_EVIDENCE_BUNDLE_H
 #define COMMON_EVIDENCE_BUNDLE_H
@@ -12,7 +13,8 @@
 #define BUNDLE_KINDS(X)                                                                            \
     X(BUNDLE_MESSAGES, "messages")                                                                 \
     X(BUNDLE_SESSION, "session")                                                                   \
-    X(BUNDLE_CONTRADICTION, "contradiction")
+    X(BUNDLE_CONTRADICTION, "contradiction")                                                       \
+    X(BUNDLE_AUDIT, "audit")
 
 #define X(id, name) id,
 enum bundle_kind { BUNDLE_KINDS(X) BUNDLE_KIND_COUNT };
@@ -24,7 +26,9 @@ enum {
     IN_MESSAGES = 1 << BUNDLE_MESSAGES,
     IN_SESSION = 1 << BUNDLE_SESSION,
     IN_CONTRADICTION = 1 << BUNDLE_CONTRADICTION,
-    IN_EVERY = IN_MESSAGES | IN_SESSION | IN_CONTRADICTION,
+    IN_LOG = 1 << BUNDLE_AUDIT,
+    IN_SIGNED = IN_MESSAGES | IN_CONTRADICTION | IN_LOG, /* by a checkpoint */
+    IN_EVERY = IN_SIGNED | IN_SESSION,
 };
 
 /* The files before the certificates, in their order: member, name, kinds that have it. Who has not
@@ -39,12 +43,13 @@ enum {
     X(member, "member.txt", IN_SESSION)                                                            \
     X(member_sig, "member.sig", IN_SESSION)                                                        \
     X(receipt_p7s, "receipt.p7s", IN_SESSION)                                                      \
-    X(checkpoint, "checkpoint.txt", IN_MESSAGES | IN_CONTRADICTION)                                \
-    X(checkpoint_sig, "checkpoint.sig", IN_MESSAGES | IN_CONTRADICTION)                            \
+    X(checkpoint, "checkpoint.txt", IN_SIGNED)                                                     \
+    X(checkpoint_sig, "checkpoint.sig", IN_SIGNED)                                                 \
     X(later, "later.txt", IN_CONTRADICTION)                                                        \
     X(later_sig, "later.sig", IN_CONTRADICTION)                                                    \
     X(transcript, "transcript.txt", IN_MESSAGES | IN_SESSION)                                      \
-    X(proof, "proof.txt", IN_MESSAGES | IN_CONTRADICTION)                                          \
+    X(audit, "audit.txt", IN_LOG)                                                                  \
+    X(proof, "proof.txt", IN_SIGNED)                                                               \
     X(root, "root.der", IN_EVERY)                                                                  \
     X(issuer, "issuer.der", IN_EVERY)                                                              \
     X(crl, "crl.der", IN_EVERY)

@@ -19,6 +19,9 @@
     "  client.txt, .sig      who sealed it, his signature of both texts; so relay, member\n"       \
     "  receipt.p7s           the client's signature of receipt.txt once more, as CMS (CAdES-B)\n"  \
     "  later.txt, .sig       instead of a transcript: a checkpoint that contradicts the first\n"   \
+    "  audit.txt             instead of a transcript: lines of the relay's audit log, each a "     \
+    "leaf\n"                                                                                       \
+    "                        of its tree as it stands (below: without TS)\n"                       \
     "  proof.txt             hashes that lead from the entries to the root; or the root that\n"    \
     "                        the later tree had at the earlier size, and what leads to its own\n"  \
     "  root.der, issuer.der  the CA and its intermediate; crl.der: what that one has revoked\n"    \

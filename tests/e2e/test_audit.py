@@ -5,17 +5,20 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import io
 import json
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
+import tarfile
 import urllib.parse
 
 import pytest
 
-from relay import RELAY, Relay, countersignd, openssl
+from evidence import both
+from relay import CLIENT, RELAY, Relay, countersignd, openssl
 
 WEEK = 7 * 24 * 3600 * 1000
 
@@ -371,3 +374,179 @@ def test_beside_a_running_relay(tmp_path):
         assert out.startswith("VALID\n") and " 0 open" in out, out
         size = re.search(r"rows +(\d+) in the tree", out)[1]
         assert f"the last of {size} rows" in out
+
+
+# --- what a third party is given: both judges, who share no line ---
+
+def exported(log, *args):
+    path = f"{log}/bundle.tar"
+    audit(log, *args, "-o", path)
+    with open(path, "rb") as f:
+        data = f.read()
+    os.unlink(path)
+    return data
+
+
+def files_of(data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as t:
+        return {m.name: t.extractfile(m).read() for m in t}
+
+
+def root_file(log):
+    return f"{log}/ca/root.crt"
+
+
+@pytest.fixture
+def judged(tmp_path):
+    path = tmp_path / "judged"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("args", [("export",), ("prove", "1"), ("prove", "5"),
+                                  ("export", "--first", "3", "--last", "11")])
+def test_what_is_exported_convinces_both_judges(log, judged, args):
+    data = exported(log, *args)
+    assert both(judged, data) == 0  # unanchored
+    assert both(judged, data, ca=root_file(log)) == 0
+    with database(db_of(log)) as db:
+        lines = [line_of(r) for r in rows_of(db)]
+    first, last = {1: (1, len(lines)), 2: (int(args[-1] if len(args) == 2 else 0),) * 2,
+                   5: (3, 11)}[len(args)]
+    files = files_of(data)
+    assert files["audit.txt"].decode() == "".join(s + "\n" for s in lines[first - 1:last])
+    assert not any(b"127.0.0.1" in files[n] for n in ("audit.txt", "checkpoint.txt"))
+    if first == last:
+        assert sum(len(files[n]) for n in
+                   ("checkpoint.txt", "checkpoint.sig", "audit.txt", "proof.txt")) < 4096
+
+
+def test_an_export_says_what_it_is(log, tmp_path):
+    path = tmp_path / "one.tar"
+    path.write_bytes(exported(log, "prove", "2"))
+    env = dict(os.environ, HOME=str(tmp_path))
+    p = subprocess.run([CLIENT, "verify", "--json", "--ca", root_file(log), path],
+                       capture_output=True, text=True, env=env)
+    v = json.loads(p.stdout)
+    assert (p.returncode, v["valid"], v["kind"], v["first"], v["last"]) == (0, True, "audit", 2, 2)
+    with database(db_of(log)) as db:
+        assert v["line"] == line_of(rows_of(db)[1])
+    p = subprocess.run([CLIENT, "verify", "--ca", root_file(log), path], capture_output=True,
+                       text=True, env=env)
+    assert f"line        {v['line']}\n" in p.stdout and "audit log   " in p.stdout
+
+
+def lines_with(change):
+    def harm(files):
+        lines = files["audit.txt"].decode().splitlines()
+        change(lines)
+        files["audit.txt"] = "".join(s + "\n" for s in lines).encode()
+    return harm
+
+
+def field(n, value):
+    def change(lines):
+        parts = lines[4].split("|")
+        parts[n] = value(parts[n]) if callable(value) else value
+        lines[4] = "|".join(parts)
+    return lines_with(change)
+
+
+def put(name, change):
+    def harm(files):
+        files[name] = change(files[name])
+    return harm
+
+
+HERE = "audit.txt line 5"
+LIES = {
+    "number": (field(1, "6"), HERE),
+    "number spelled otherwise": (field(1, "05"), HERE),
+    "time": (field(2, lambda s: str(int(s) - 1)), "proof.txt"),
+    "time of later": (field(2, "9007199254740991"), HERE),
+    "time too big": (field(2, "9007199254740992"), HERE),
+    "span": (field(3, "60000"), "proof.txt"),
+    "span of nobody": (field(3, "1"), HERE),
+    "event": (field(4, "logout"), "proof.txt"),
+    "no event": (field(4, ""), HERE),
+    "another spelling": (field(4, "%6Cogin"), HERE),
+    "lower digits": (field(5, "%c3%a9"), HERE),
+    "not escaped": (field(5, "a b"), HERE),
+    "half an escape": (field(5, "%C"), HERE),
+    "a long name": (field(5, "x" * 129), HERE),
+    "a long escaped name": (field(5, "%20" * 128), "proof.txt"),
+    "account": (field(5, "mallory"), "proof.txt"),
+    "fingerprint": (field(6, "0" * 64), "proof.txt"),
+    "short fingerprint": (field(6, "0" * 62), HERE),
+    "reason": (field(7, "x"), "proof.txt"),
+    "count": (field(8, "9"), "proof.txt"),
+    "no count": (field(8, "0"), HERE),
+    "address": (field(9, "f" * 64), "proof.txt"),
+    "address in clear": (field(9, "127.0.0.1"), HERE),
+    "a field more": (field(9, "*|"), HERE),
+    "word": (field(0, "countersign-audit-2"), HERE),
+    "a control": (field(5, "\x01"), HERE),
+    "a line less": (lines_with(lambda s: s.pop()), "proof.txt"),
+    "a line out": (lines_with(lambda s: s.pop(4)), HERE),
+    "a line twice": (lines_with(lambda s: s.insert(4, s[4])), "audit.txt line 6"),
+    "an empty line": (lines_with(lambda s: s.insert(4, "")), HERE),
+    "no line": (lines_with(lambda s: s.clear()), "audit.txt line 1"),
+    "a full stop": (lines_with(lambda s: s.insert(4, ".")), HERE),
+    "cut": (put("audit.txt", lambda b: b[:-1]), None),
+    "nul": (put("audit.txt", lambda b: b.replace(b"|", b"\0", 1)), "audit.txt line 1"),
+    "proof": (put("proof.txt", lambda b: b + b"A" * 43 + b"=\n"), "proof.txt"),
+    "size": (put("checkpoint.txt", lambda b: b.replace(b"\n", b"\n1", 1)), "checkpoint.sig"),
+    "a room's": (put("checkpoint.txt", lambda b: b.replace(b"/audit/", b"/room/")),
+                 "checkpoint.txt"),
+    "another relay's": (put("checkpoint.txt", lambda b: re.sub(b"/audit/.{32}",
+                                                               b"/audit/" + b"0" * 32, b)),
+                        "checkpoint.txt"),
+    "signature": (put("checkpoint.sig", lambda b: b[:-1] + bytes([b[-1] ^ 1])), "checkpoint.sig"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_both_judges_refuse_it_in_the_same_place(log, judged, lie):
+    files = files_of(exported(log, "export"))
+    harm, place = LIES[lie]
+    harm(files)
+    got = both(judged, files, ca=root_file(log))
+    assert got != 0 and got.split(":")[0] == (place or got.split(":")[0]), got
+
+
+def test_an_audit_log_passes_for_no_room(log, judged):
+    files = files_of(exported(log, "export"))
+    files = {("transcript.txt" if n == "audit.txt" else n): d for n, d in files.items()}
+    assert both(judged, files).split(":")[0] == "checkpoint.txt"
+
+
+def test_an_export_is_a_checkpoint_from_elsewhere(log, tmp_path):
+    for args in ("export",), ("prove", "3"):
+        path = tmp_path / f"{args[0]}.tar"
+        path.write_bytes(exported(log, *args))
+        assert audit(log, "verify", "--checkpoint", str(path)).startswith("VALID\n")
+    done_to(log, "delete from audit_log where number > 4")
+    done_to(log, "delete from audit_checkpoints")
+    assert audit(log, "verify").startswith("VALID\n")
+    assert "an older copy was put back" in audit(log, "verify", "--checkpoint", str(path), status=65)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "prove.tar" in audit(log, "verify", "--checkpoint", str(path), status=65)
+
+
+def test_what_cannot_be_exported(log):
+    out = f"{log}/x.tar"
+    assert "covers the rows 1 to" in audit(log, "prove", "999", "-o", out, status=66)
+    assert "-o FILE" in audit(log, "export", status=64)
+    assert "1 or more" in audit(log, "prove", "0", "-o", out, status=64)
+    assert "usage" in audit(log, "prove", "-o", out, status=64)
+    audit(log, "prove", "1", "-o", out)
+    with open(out, "rb") as f:
+        before = f.read()
+    assert out in audit(log, "prove", "2", "-o", out, status=73)
+    with open(out, "rb") as f:
+        assert f.read() == before
+    done_to(log, HARM["event"][0])
+    assert "audit verify" in audit(log, "export", "-o", f"{log}/y.tar", status=65)
+    assert not os.path.exists(f"{log}/y.tar")
+    done_to(log, "delete from audit_checkpoints")
+    assert "no checkpoint" in audit(log, "export", "-o", f"{log}/y.tar", status=66)
