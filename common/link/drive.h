@@ -182,10 +182,10 @@ int drive_mac_put(struct drive *d, const struct key *k, struct wr *out) MUST_USE
 int drive_mac_take(struct drive *d, const struct key *k, struct rd *in) MUST_USE;
 
 const char *drive_scheme(const struct drive *d, bool own); /* of signatures; NULL without a key */
-/* Of the leaf: its subject, cleaned, and the SHA-256 of its DER. NULL without one. */
-const char *drive_who(const struct drive *d, bool own);
-const struct hash *drive_fp(const struct drive *d, bool own);
-/* For people: `first`, then scheme, subject and fingerprint of who has just proven to be it. */
+const struct hash *drive_fp(const struct drive *d, bool own); /* of the leaf; NULL without one */
+/* For people: subject, cleaned, and fingerprint of a certificate that was shown and no more; and,
+ * behind `first`, the scheme by which its owner has just proven to be it. */
+void drive_tell_shown(const struct drive *d, bool own, char *text, size_t cap);
 void drive_tell_proof(const struct drive *d, bool own, const char *first, char *text, size_t cap);
 
 #endif

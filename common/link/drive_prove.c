@@ -115,13 +115,6 @@ static const struct drive_name *name_of(const struct drive *d, bool own)
     return n->there ? n : NULL;
 }
 
-const char *drive_who(const struct drive *d, bool own)
-{
-    const struct drive_name *n = name_of(d, own);
-
-    return n != NULL ? n->who : NULL;
-}
-
 const struct hash *drive_fp(const struct drive *d, bool own)
 {
     const struct drive_name *n = name_of(d, own);
@@ -196,18 +189,34 @@ const char *drive_scheme(const struct drive *d, bool own)
     return (own ? pkey_is_rsa(k) : pubkey_is_rsa(peer)) ? "RSA-PSS" : "ECDSA P-256";
 }
 
-void drive_tell_proof(const struct drive *d, bool own, const char *first, char *text, size_t cap)
+static void tell(const struct drive *d, bool own, const char *how, char *text, size_t cap)
 {
     const struct drive_name *n = name_of(d, own);
     char fp[2 * HASH_LEN + 1], who[41];
 
-    if (n == NULL) {
+    hex_put(fp, span_of(n->fp.b, sizeof n->fp.b));
+    text_clean(who, sizeof who, str_of(n->who), TEXT_ONE_LINE);
+    snprintf(text, cap, "%s %s; SHA-256 %s", how, who, fp);
+}
+
+void drive_tell_shown(const struct drive *d, bool own, char *text, size_t cap)
+{
+    if (name_of(d, own) == NULL)
+        snprintf(text, cap, "no certificate: joining");
+    else
+        tell(d, own, "certificate of", text, cap);
+}
+
+void drive_tell_proof(const struct drive *d, bool own, const char *first, char *text, size_t cap)
+{
+    char how[80];
+
+    if (name_of(d, own) == NULL) {
         snprintf(text, cap, "%sno certificate: joining", first);
         return;
     }
-    hex_put(fp, span_of(n->fp.b, sizeof n->fp.b));
-    text_clean(who, sizeof who, str_of(n->who), TEXT_ONE_LINE);
-    snprintf(text, cap, "%s%s by %s; SHA-256 %s", first, drive_scheme(d, own), who, fp);
+    snprintf(how, sizeof how, "%s%s by", first, drive_scheme(d, own));
+    tell(d, own, how, text, cap);
 }
 
 /* --- MACs --- */

@@ -161,19 +161,9 @@ static int hello_take(struct drive *d, struct rd *in)
     return nonce_take(d, in, "hello");
 }
 
-static void tell_subject(const struct drive *d, bool own, char *text, size_t cap)
-{
-    const char *who = drive_who(d, own);
-
-    if (who == NULL)
-        snprintf(text, cap, "no certificate: joining");
-    else
-        snprintf(text, cap, "certificate of %s", who);
-}
-
 static void hello_tell(const struct drive *d, bool out, char *text, size_t cap)
 {
-    tell_subject(d, out, text, cap);
+    drive_tell_shown(d, out, text, cap);
 }
 
 /* --- 2. server_hello --- */
@@ -195,7 +185,7 @@ static int server_hello_take(struct drive *d, struct rd *in)
 
 static void server_hello_tell(const struct drive *d, bool out, char *text, size_t cap)
 {
-    tell_subject(d, out, text, cap);
+    drive_tell_shown(d, out, text, cap);
 }
 
 /* --- 3. dh_client, and 7 --- */

@@ -143,7 +143,7 @@ static int cert_take(struct drive *d, struct rd *in)
 
 static void cert_tell(const struct drive *d, bool out, char *text, size_t cap)
 {
-    drive_tell_proof(d, out, "", text, cap);
+    drive_tell_shown(d, out, text, cap);
 }
 
 /* --- 4. ClientCertRequest --- */

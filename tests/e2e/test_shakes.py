@@ -47,6 +47,18 @@ def test_the_table(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("link,shown,proven", [
+    ("cianr", ("hello", "server_hello"), ("dh_server", "register or login")),
+    ("sovereign", ("ServerCertSend", "ClientCertSend"), ("ServerAuth", "ClientAuth"))])
+def test_a_certificate_that_is_shown_is_no_signature(tmp_path, link, shown, proven):
+    code, out, err = shake(tmp_path, "--local", "--link", link, "--json")
+    assert (code, err) == (0, "")
+    said = {s["name"]: s["detail"] for s in map(json.loads, out.splitlines())}
+    assert all(said[name].startswith("certificate of CN=") for name in shown)
+    assert all("RSA-PSS by CN=" in said[name] or "ECDSA P-256 by CN=" in said[name]
+               for name in proven)
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_one_link_step_by_step(tmp_path, link):
     """Every step once, in order, and the bytes of the table are those of the steps."""
