@@ -1,5 +1,5 @@
-/* scratch.h -- where the files of a test go: below TMPDIR, which `make check` lays into memory where
- * there is plenty, since SQLite waits for the disk at every commit. */
+/* scratch.h -- where the files of a test go: below TMPDIR, which `make check` lays into memory
+ * where there is plenty, since SQLite waits for the disk at every commit. */
 #ifndef TESTS_UNIT_SCRATCH_H
 #define TESTS_UNIT_SCRATCH_H
 

@@ -1,5 +1,5 @@
-#include "tests/unit/server/support_line.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/server/support_line.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -140,7 +140,8 @@ struct relay *relay_new(void)
     evidence_make(r);
     r->ops = strcmp(relay_store, "memory") == 0 ? &store_memory : &store_sqlite;
     r->store.ops = r->ops;
-    snprintf(r->path, sizeof r->path, "%s/countersign-test-%ld.db", scratch_place(), (long)getpid());
+    snprintf(r->path, sizeof r->path, "%s/countersign-test-%ld.db", scratch_place(),
+             (long)getpid());
     (void)unlink(r->path);
     store_open(r, STORE_CREATE);
     core_start(r);

@@ -1,8 +1,8 @@
 /* The same rows in and out of every store; and the files that SQLite must refuse. */
 #include "common/evidence/transcript.h"
 #include "common/evidence/tree.h"
-#include "tests/unit/server/support_relay.h"
 #include "tests/unit/scratch.h"
+#include "tests/unit/server/support_relay.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

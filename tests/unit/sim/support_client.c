@@ -339,8 +339,8 @@ void member_make(struct world *w, int who, bool on_disk)
                                     &e) == 0,
          e.text);
     if (on_disk) {
-        snprintf(m->path, sizeof m->path, "%s/countersign-sim-%ld-%s", scratch_place(), (long)getpid(),
-                 world_name(who));
+        snprintf(m->path, sizeof m->path, "%s/countersign-sim-%ld-%s", scratch_place(),
+                 (long)getpid(), world_name(who));
         m->disk = disk_new(m->path, dice_u64(&w->dice));
         must(m->disk != NULL, "too many disks");
     } else {

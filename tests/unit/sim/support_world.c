@@ -101,7 +101,8 @@ struct world *world_new(uint64_t seed, bool client_disks)
     w->delay = 50;
     w->lie_kind = CONTENT_UNKNOWN;
     buf_init(&w->lie_kept, FRAME_MAX + 4);
-    snprintf(w->path, sizeof w->path, "%s/countersign-sim-%ld-relay", scratch_place(), (long)getpid());
+    snprintf(w->path, sizeof w->path, "%s/countersign-sim-%ld-relay", scratch_place(),
+             (long)getpid());
     w->disk = disk_new(w->path, dice_u64(&w->dice));
     must(w->disk != NULL, "too many disks");
     w->store = (struct store){&store_sqlite, store_sqlite_open(w->path, STORE_CREATE, &e)};
