@@ -611,6 +611,24 @@ static void a_text_is_whole_and_not_too_long(void **state)
     }
 }
 
+/* The same text twice: another IV, and so nothing of the line is the same behind its head. */
+static void equal_texts_are_sealed_differently(void **state)
+{
+    const size_t iv = strlen("{\"type\":\"msg\",\"ct_hex\":\"");
+    struct pair p;
+
+    (void)state;
+    conf(&p, false);
+    pair_meet(&p, ALL);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(link_send(p.end[ROLE_CLIENT], (const uint8_t *)"same", 4), 0);
+    struct span out = link_out(p.end[ROLE_CLIENT]);
+    const uint8_t *one = out.p + iv, *two = out.p + out.n / 2 + iv;
+    assert_memory_not_equal(one, two, 2 * CBC_IV);
+    assert_memory_not_equal(one + 2 * CBC_IV, two + 2 * CBC_IV, 2 * CBC_BLOCK);
+    pair_free(&p);
+}
+
 static void hex_has_one_spelling(void **state)
 {
     static const char *const bad[] = {"AB", "0", "0g", " 00", "0x00"};
@@ -850,6 +868,7 @@ int main(void)
         cmocka_unit_test(texts_have_a_bound),
         cmocka_unit_test(a_changed_text_ends_it),
         cmocka_unit_test(a_text_is_whole_and_not_too_long),
+        cmocka_unit_test(equal_texts_are_sealed_differently),
         cmocka_unit_test(hex_has_one_spelling),
         cmocka_unit_test(a_key_that_begins_with_zero_is_drawn_again),
         cmocka_unit_test(another_file_opens_nothing),
