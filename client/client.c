@@ -409,6 +409,14 @@ static void note(struct client *c, const struct room_id *room, const char *text)
         c->watch.event(c->watch.ctx, &ev);
 }
 
+static const char *sealed_by(const struct engine_sealed *what)
+{
+    static const char *const by[2][2] = {{" alone", " and the other member"},
+                                         {" and the relay", ", the relay and the other member"}};
+
+    return by[what->by_relay][what->by_member];
+}
+
 /* One more seal than before: on the files of then, if they are still there. */
 static int seal_renew(struct client *c, const struct engine_sealed *what, struct err *e)
 {
@@ -416,7 +424,8 @@ static int seal_renew(struct client *c, const struct engine_sealed *what, struct
     int there = transcripts_renew(&c->profile, what, path, e);
 
     if (there == 1) {
-        snprintf(text, sizeof text, "the relay has sealed the receipt of %s, too", path);
+        snprintf(text, sizeof text, "the receipt of %s is now sealed by you%s", path,
+                 sealed_by(what));
         note(c, &what->room->id, text);
     }
     return there < 0 ? -1 : 0;
@@ -433,7 +442,7 @@ static int seal_write(void *ctx, const struct engine_sealed *what, struct err *e
         return -1;
     snprintf(text, sizeof text, "messages %llu to %llu are in %s, with a receipt sealed by you%s",
              (unsigned long long)what->first, (unsigned long long)what->last, path,
-             what->by_relay ? " and the relay" : " alone");
+             sealed_by(what));
     note(c, &what->room->id, text);
     return 0;
 }

@@ -99,6 +99,9 @@ static const char *const migrations[] = {
     "CREATE TABLE audit_checkpoints (day INTEGER PRIMARY KEY, log BLOB NOT NULL, size INT NOT NULL,"
     " time INT NOT NULL, signer BLOB NOT NULL REFERENCES signers(fp), text TEXT NOT NULL,"
     " sig BLOB NOT NULL) STRICT;",
+    /* 8: the other member of a direct room seals receipts, too */
+    "ALTER TABLE receipts ADD COLUMN member TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE receipts ADD COLUMN member_sig BLOB NOT NULL DEFAULT x'';",
 };
 
 enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
@@ -155,9 +158,11 @@ enum { STORE_VERSION = COUNT(migrations), STORE_TREES = 3 };
     X(LOGIN_EACH, "SELECT " LOGIN " ORDER BY started, rowid")                                      \
     X(LOGIN_GET, "SELECT " LOGIN " WHERE session = ?1")                                            \
     X(LOGIN_SEAL, "UPDATE logins SET transcript_hash = ?2 WHERE session = ?1")                     \
-    X(RECEIPT_ADD, "INSERT INTO receipts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)")             \
+    X(RECEIPT_ADD, "INSERT INTO receipts VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)")     \
+    X(RECEIPT_COSIGN, "UPDATE receipts SET member = ?2, member_sig = ?3"                           \
+                      " WHERE hash = ?1 AND member = ''")                                          \
     X(RECEIPT_GET, "SELECT hash, session, room, fp, previous, last, text, client, client_sig,"     \
-                   " relay, relay_sig FROM receipts WHERE hash = ?1")                              \
+                   " relay, relay_sig, member, member_sig FROM receipts WHERE hash = ?1")          \
     X(RECEIPT_PLACE,                                                                               \
       "SELECT hash, last, EXISTS (SELECT 1 FROM receipts WHERE room = ?1 AND fp = ?2"              \
       " AND previous = ?3) FROM receipts WHERE room = ?1 AND fp = ?2 ORDER BY rowid DESC LIMIT 1") \
@@ -791,6 +796,18 @@ static int disk_receipt_add(void *db, const struct store_receipt *v, struct err 
     bind_bytes(s, 9, v->client_sig, v->client_sig_n);
     bind_text(s, 10, v->relay);
     bind_bytes(s, 11, v->relay_sig, v->relay_sig_n);
+    bind_text(s, 12, v->member);
+    bind_bytes(s, 13, v->member_sig, v->member_sig_n);
+    return run(db, s, e);
+}
+
+static int disk_receipt_cosign(void *db, const struct hash *hash, const char *seal, struct span sig,
+                               struct err *e)
+{
+    sqlite3_stmt *s = stmt(db, S_RECEIPT_COSIGN);
+    BIND(s, 1, *hash);
+    bind_text(s, 2, seal);
+    bind_bytes(s, 3, sig.p, sig.n);
     return run(db, s, e);
 }
 
@@ -821,6 +838,8 @@ static int receipt_row(sqlite3_stmt *s, void *ctx)
     v->client_sig_n = sig_col(s, 8, v->client_sig);
     col_text(s, 9, v->relay, sizeof v->relay);
     v->relay_sig_n = sig_col(s, 10, v->relay_sig);
+    col_text(s, 11, v->member, sizeof v->member);
+    v->member_sig_n = sig_col(s, 12, v->member_sig);
     return 0;
 }
 
@@ -1638,6 +1657,7 @@ const struct store_ops store_sqlite = {
     .login_seal = disk_login_seal,
     .receipt_add = disk_receipt_add,
     .receipt_get = disk_receipt_get,
+    .receipt_cosign = disk_receipt_cosign,
     .receipt_place = disk_receipt_place,
     .room_put = disk_room_put,
     .room_each = disk_room_each,

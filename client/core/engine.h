@@ -264,7 +264,7 @@ struct engine_sealed {
     const struct engine_room *room;
     uint64_t first, last; /* numbers */
     struct span flat, bundle;
-    bool by_relay; /* has its seal, too */
+    bool by_relay, by_member; /* have sealed it, too */
     char *name; /* RECEIPT_NAME_MAX + 1: what the program calls it. "": it comes for the first time,
                  * and gets one; else it has one more seal than then */
 };

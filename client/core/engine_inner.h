@@ -199,7 +199,8 @@ struct engine {
     struct author *authors;
     struct known *knowns;
     size_t known_certs;
-    bool known_full;                 /* one could not be remembered */
+    bool known_full;  /* one could not be remembered */
+    int64_t cosigned; /* how much of its share of seals on others' receipts is used; mono ms */
     STAILQ_HEAD(, sealing) sealings; /* receipts that nobody has taken yet */
     struct happenings events;
     struct happened *given;
@@ -384,11 +385,16 @@ int sealings_load(struct engine *g, struct err *e);
 int take_sealed(struct engine *g, struct frame *f);
 int seal_signer(struct engine *g, uint64_t ask); /* a certificate that was asked for is here */
 int seal_failed(struct engine *g, const struct ask *a, enum proto_code code, const char *why);
+void seal_came(struct engine *g, struct sealing *s); /* one more, and it is good */
 void seals_go(struct engine *g); /* the relay is asked for what it may be asked for now */
 int64_t seals_deadline(const struct engine *g); /* mono ms; INT64_MAX: none */
 void seals_tick(struct engine *g);
 void seals_lost(struct engine *g); /* the relay's will not come */
 void seals_free(struct engine *g);
+
+/* engine_cosign.c; -1: closing */
+int take_cosign_ask(struct engine *g, struct frame *f);
+int take_cosigned(struct engine *g, struct frame *f);
 
 /* engine_nature.c */
 void nature_show(struct room *r); /* as it is kept */

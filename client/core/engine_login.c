@@ -40,9 +40,9 @@ static int resume_begin(struct engine *g)
 
 int login_hello(struct engine *g, struct frame *f)
 {
-    const struct str features[] = {str_of(COMPACT_WORD)};
+    const struct str features[] = {str_of(COMPACT_WORD), str_of(COSIGN_WORD)};
     const struct f_hello_client hello = {
-        .v = 1, .features = features, .features_n = COUNT(features)};
+        .v = 1, .features = features, .features_n = g->conf.record ? 2 : 1};
     const struct f_hello_relay *h = &f->u.hello_relay;
 
     if (g->phase != ENGINE_HELLO)

@@ -87,6 +87,7 @@ struct sealing {
     char name[RECEIPT_NAME_MAX + 1]; /* of its files; "": the program has not taken it yet */
     bool kept;                       /* has a row on our disk */
     bool closed;                     /* who may seal it has, or will not */
+    bool member_asked;               /* the other member; his answer may still come */
     bool due;                        /* to be taken, once more when a seal came */
     bool waited;                     /* somebody waits for it, until: */
     int64_t until;                   /* mono ms */

@@ -193,11 +193,18 @@ struct sealing *receipt_make(struct engine *g, struct room *r, struct err *e)
 static int bundle_seals(struct gather *x, const struct sealing *s)
 {
     struct bundle *b = &x->bundle;
-    const struct sealing_by *client = &s->by[RECEIPT_CLIENT], *relay = &s->by[RECEIPT_RELAY];
+    const struct sealing_by *client = &s->by[RECEIPT_CLIENT], *relay = &s->by[RECEIPT_RELAY],
+                            *member = &s->by[RECEIPT_MEMBER];
 
     b->client = span_of(client->text, client->text_n);
     b->client_sig = span_of(client->sig, client->sig_n);
     b->relay = b->relay_sig = b->member = b->member_sig = span_of("", 0);
+    if (member->good) {
+        b->member = span_of(member->text, member->text_n);
+        b->member_sig = span_of(member->sig, member->sig_n);
+        if (flat_author(&x->flat, &member->seal.signer) < 0)
+            return -1;
+    }
     if (!relay->good)
         return 0;
     b->relay = span_of(relay->text, relay->text_n);
@@ -247,6 +254,7 @@ int receipt_give(struct engine *g, struct sealing *s, const struct engine_sink *
                                            .flat = buf_span(&x.flat.text),
                                            .bundle = buf_span(&x.archive),
                                            .by_relay = s->by[RECEIPT_RELAY].good,
+                                           .by_member = s->by[RECEIPT_MEMBER].good,
                                            .name = s->name};
         rc = to->each(to->ctx, &what, e);
     }

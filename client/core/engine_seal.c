@@ -49,7 +49,8 @@ static void finish(struct engine *g, struct sealing *s)
     sealed_tell(g);
 }
 
-/* Nobody seals it any more who has not. */
+/* Nobody seals it any more who has not: the relay has sealed it or refused, and the other one of a
+ * room of two has, or was not asked. */
 static void sealing_close(struct engine *g, struct sealing *s)
 {
     s->closed = true;
@@ -82,7 +83,8 @@ static const struct sealing *ahead_of(const struct engine *g, const struct seali
     {
         if (x == s)
             return NULL;
-        if (!x->closed && memcmp(x->receipt.room, s->receipt.room, ROOM_ID_LEN) == 0)
+        if (!x->closed && !x->by[RECEIPT_RELAY].good &&
+            memcmp(x->receipt.room, s->receipt.room, ROOM_ID_LEN) == 0)
             return x;
     }
     return NULL;
@@ -128,6 +130,12 @@ static void asks_go(struct engine *g, bool waited)
     }
 }
 
+/* The relay has sealed it, and handed it on. */
+static bool member_waited(const struct sealing *s)
+{
+    return s->by[RECEIPT_RELAY].good && s->member_asked && !s->by[RECEIPT_MEMBER].good;
+}
+
 void seals_go(struct engine *g)
 {
     struct sealing *s;
@@ -139,7 +147,7 @@ void seals_go(struct engine *g)
     STAILQ_FOREACH(s, &g->sealings, link)
     {
         const struct sealing *before = ahead_of(g, s);
-        if (s->waited && s->ask == 0 && (before == NULL || before->ask == 0))
+        if (s->waited && s->ask == 0 && !member_waited(s) && (before == NULL || before->ask == 0))
             finish(g, s); /* it will not come soon */
     }
 }
@@ -223,6 +231,8 @@ int engine_sealed(struct engine *g, const struct engine_sink *to, struct err *e)
 
     for (s = STAILQ_FIRST(&g->sealings); s != NULL; s = next) {
         next = STAILQ_NEXT(s, link);
+        if (s->waited)
+            continue; /* one more may come */
         if (s->due && give(g, s, to, e) < 0)
             rc = -1;
         if (s->due || !s->closed)
@@ -277,16 +287,31 @@ static int relay_good(struct engine *g, struct sealing *s)
                    "the relay dated its seal %lld min ahead of this computer's clock",
                    (long long)ahead / 60000);
     s->ask = 0;
-    s->by[RECEIPT_RELAY].good = s->due = true;
-    sealing_close(g, s);
-    seals_go(g);
+    s->again = INT64_MAX;
+    s->by[RECEIPT_RELAY].good = true;
+    seal_came(g, s);
     return 0;
+}
+
+void seal_came(struct engine *g, struct sealing *s)
+{
+    bool whole = s->by[RECEIPT_RELAY].good && (s->by[RECEIPT_MEMBER].good || !s->member_asked);
+
+    s->due = true;
+    if (whole)
+        sealing_close(g, s);
+    else
+        row_renew(g, s);
+    if (!s->waited)
+        sealed_tell(g);
+    seals_go(g);
 }
 
 static int relay_take(struct sealing *s, const struct f_sealed *f, struct err *e)
 {
     struct sealing_by *by = &s->by[RECEIPT_RELAY];
 
+    s->member_asked = f->member;
     if (f->seal.n >= sizeof by->text || f->sig.n > sizeof by->sig)
         return err_set(e, ERR_DATA, "it is too long");
     if (receipt_seal_take(&by->seal, str_from(f->seal.p, f->seal.n), e) < 0)
@@ -349,6 +374,11 @@ int take_sealed(struct engine *g, struct frame *f)
     ask_done(g, a, ERR_NONE, NULL);
     if (s == NULL) /* it comes too late */
         return 0;
+    if (s->by[RECEIPT_RELAY].good) { /* what the other member said was before it, if he did */
+        s->ask = 0;
+        sealing_close(g, s);
+        return 0;
+    }
     return relay_take(s, &f->u.sealed, &e) < 0 ? relay_bad(g, s, &e) : relay_settle(g, s, false);
 }
 
@@ -413,7 +443,8 @@ void seals_tick(struct engine *g)
     snprintf(text, sizeof text, " within %d s", SEAL_WAIT_MS / 1000);
     STAILQ_FOREACH(s, &g->sealings, link)
     if (s->waited && s->until <= now) {
-        refusal_tell(g, s, text);
+        if (!s->by[RECEIPT_RELAY].good)
+            refusal_tell(g, s, text);
         finish(g, s);
     }
     seals_go(g);

@@ -415,6 +415,21 @@ static const struct field f_tree_fields[] = {
     U64(f_tree, "size", size, 1, JSON_INT_MAX),
     BYTES(f_tree, "peaks", peaks, HASH_LEN, PROOF_MAX *HASH_LEN),
 };
+static const struct field f_cosign_fields[] = {
+    BYTES(f_cosign, "receipt", receipt, 1, RECEIPT_MAX),
+    BYTES(f_cosign, "seal", seal, 1, RECEIPT_SEAL_MAX),
+    BYTES(f_cosign, "sig", sig, 1, SIG_MAX),
+};
+static const struct field f_cosign_ask_fields[] = {
+    BYTES(f_cosign_ask, "receipt", receipt, 1, RECEIPT_MAX),
+    BYTES(f_cosign_ask, "seal", seal, 1, RECEIPT_SEAL_MAX),
+    BYTES(f_cosign_ask, "sig", sig, 1, SIG_MAX),
+};
+static const struct field f_cosigned_fields[] = {
+    HEX(f_cosigned, "receipt", receipt),
+    BYTES(f_cosigned, "seal", seal, 1, RECEIPT_SEAL_MAX),
+    BYTES(f_cosigned, "sig", sig, 1, SIG_MAX),
+};
 static const struct field f_signer_fields[] = {
     RE(f_signer),
     HEX(f_signer, "fp", fp),
@@ -424,6 +439,7 @@ static const struct field f_sealed_fields[] = {
     RE(f_sealed),
     BYTES(f_sealed, "seal", seal, 1, RECEIPT_SEAL_MAX),
     BYTES(f_sealed, "sig", sig, 1, SIG_MAX),
+    BOOL_ANY(f_sealed, "member", member),
 };
 static const struct field f_topic_fields[] = {
     ROOM_IS(f_topic),
@@ -611,6 +627,14 @@ uint64_t frame_id(const struct frame *f)
     if (strcmp(first->key, "id") == 0 || strcmp(first->key, "re") == 0)
         memcpy(&id, (const char *)&f->u + first->at, sizeof id);
     return id;
+}
+
+bool feature_spoken(const struct str *features, size_t n, const char *word)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_is(features[i], word))
+            return true;
+    return false;
 }
 
 const char *proto_code_word(enum proto_code c)

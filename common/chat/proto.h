@@ -42,6 +42,7 @@ enum {
     X(F_TREE_ASK, tree_ask, "tree", FROM_CLIENT, IN_CHAT)                                          \
     X(F_SIGNER_ASK, signer_ask, "signer", FROM_CLIENT, IN_CHAT)                                    \
     X(F_SEAL, seal, "seal", FROM_CLIENT, IN_CHAT)                                                  \
+    X(F_COSIGN, cosign, "cosign", FROM_CLIENT, IN_CHAT)                                            \
     X(F_DELIVERED_SAY, delivered_say, "delivered", FROM_CLIENT, IN_CHAT)                           \
     X(F_ENTRY_SAY, entry_say, "entry", FROM_CLIENT, IN_CHAT)                                       \
     X(F_JOIN, join, "join", FROM_CLIENT, IN_JOIN)                                                  \
@@ -63,6 +64,8 @@ enum {
     X(F_TREE, tree, "tree", FROM_RELAY, IN_CHAT)                                                   \
     X(F_SIGNER, signer, "signer", FROM_RELAY, IN_CHAT)                                             \
     X(F_SEALED, sealed, "sealed", FROM_RELAY, IN_CHAT)                                             \
+    X(F_COSIGN_ASK, cosign_ask, "cosign-ask", FROM_RELAY, IN_CHAT)                                 \
+    X(F_COSIGNED, cosigned, "cosigned", FROM_RELAY, IN_CHAT)                                       \
     X(F_TOPIC, topic, "topic", FROM_RELAY, IN_CHAT)                                                \
     X(F_PRESENCE, presence, "presence", FROM_RELAY, IN_CHAT)                                       \
     X(F_DEVICE, device, "device", FROM_RELAY, IN_CHAT)                                             \
@@ -96,6 +99,10 @@ enum frame_type { FRAME_LIST(X) FRAME_TYPES };
 #define X(id, word, closes) id,
 enum proto_code { CODE_LIST(X) CODE_COUNT };
 #undef X
+
+#define COSIGN_WORD "cosign-1" /* a feature: seals receipts of others, and takes their seals */
+/* Is that word among the features of a hello? */
+bool feature_spoken(const struct str *features, size_t n, const char *word);
 
 const char *proto_code_word(enum proto_code c);
 bool proto_code_closes(enum proto_code c);
@@ -253,6 +260,9 @@ struct f_seal { /* docs/evidence.md 5: a receipt of this session, and the client
     uint64_t id;
     struct span receipt, seal, sig;
 };
+struct f_cosign { /* the receipt of the other one of a direct room, and our seal of it */
+    struct span receipt, seal, sig;
+};
 struct f_delivered_say {
     struct room_id room;
     uint64_t number;
@@ -381,6 +391,14 @@ struct f_signer {
 struct f_sealed {
     uint64_t re;
     struct span seal, sig; /* the relay's */
+    bool member;           /* the other member seals it, too, or was asked to: `cosigned` */
+};
+struct f_cosign_ask { /* a receipt of the other one of a direct room, sealed by him and the relay */
+    struct span receipt, seal, sig; /* his */
+};
+struct f_cosigned {
+    struct hash receipt;   /* SHA-256 of its text */
+    struct span seal, sig; /* the other member's */
 };
 struct f_topic {
     struct room_id room;

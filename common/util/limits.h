@@ -131,8 +131,10 @@ enum {
     SEALS_WAITING = 256,        /* of all accounts, until they are signed */
     SEAL_WAIT_MS = 4 * 1000,    /* how long a client waits for it, and so for its end */
     SEAL_AGAIN_MS = 15 * 1000,  /* after `busy` it asks again */
-    SEALS_OPEN_MAX = 256,       /* receipts that a client offers again; the oldest give way */
-    RECEIPT_NAME_MAX = 80,      /* what a client calls its files */
+    COSIGN_BURST = 32,          /* seals on others' receipts at once; then one each */
+    COSIGN_MS = 1000,
+    SEALS_OPEN_MAX = 256,  /* receipts that a client offers again; the oldest give way */
+    RECEIPT_NAME_MAX = 80, /* what a client calls its files */
 };
 
 /* Links and connections */

@@ -211,6 +211,7 @@ static const struct {
     {F_TREE_ASK, false, ask_tree},
     {F_SIGNER_ASK, false, ask_signer},
     {F_SEAL, false, ask_seal},
+    {F_COSIGN, false, ask_cosign},
 };
 
 static struct conn *conn_new(struct core *c, const struct job *j)
@@ -223,6 +224,7 @@ static struct conn *conn_new(struct core *c, const struct job *j)
     }
     k->id = j->conn;
     k->compact = j->compact;
+    k->cosigns = j->cosigns;
     memcpy(k->source, j->source, sizeof k->source);
     HASH_ADD(hh, c->conns, id, sizeof k->id, k);
     if (!HASH_ADDED(hh, k)) {

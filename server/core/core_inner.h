@@ -25,6 +25,7 @@ struct conn {
     struct account_auth auth; /* of the login under way */
     bool challenged, closing;
     bool compact;            /* reads compact entries */
+    bool cosigns;            /* may be asked to seal a receipt of the other one of a direct room */
     struct device *device;   /* NULL: unknown */
     struct account *account; /* NULL until welcome */
     const char *suite;       /* of its link */
@@ -289,6 +290,7 @@ void waiting_free(struct core *c);
 /* --- receipts (core_receipt.c) --- */
 
 void ask_seal(struct ask *a);
+void ask_cosign(struct ask *a);
 
 /* --- join, leave and invite (core_seat.c) --- */
 
@@ -308,6 +310,7 @@ struct own_copy {
 };
 void room_info(struct core *c, const struct member *m, const struct hash *fp,
                struct f_room_info *out, struct own_copy *own);
+const struct account *room_partner(const struct room *r, const struct account *of); /* direct */
 struct str room_title(const struct core *c, const struct room *r, const struct account *reader);
 /* Tells an account's connections of a room, unasked. */
 void room_tell(struct core *c, const struct member *m, uint64_t but, struct str by);

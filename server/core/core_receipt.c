@@ -116,11 +116,24 @@ static const char *chain_lie(struct core *c, const struct receipt *x)
 
 /* --- sealing --- */
 
-static void sealed_send(struct core *c, uint64_t conn, uint64_t re, const struct store_receipt *row)
+static void cosigned_send(struct core *c, uint64_t conn, const struct store_receipt *row)
+{
+    const struct f_cosigned f = {row->hash, span_of(row->member, strlen(row->member)),
+                                 span_of(row->member_sig, row->member_sig_n)};
+    const struct conn *k = conn_find(c, conn);
+
+    if (k != NULL && k->cosigns)
+        (void)core_send(c, conn, F_COSIGNED, &f);
+}
+
+static void sealed_send(struct core *c, uint64_t conn, uint64_t re, const struct store_receipt *row,
+                        bool member)
 {
     const struct f_sealed f = {re, span_of(row->relay, strlen(row->relay)),
-                               span_of(row->relay_sig, row->relay_sig_n)};
+                               span_of(row->relay_sig, row->relay_sig_n), member};
 
+    if (row->member_sig_n > 0)
+        cosigned_send(c, conn, row);
     if (conn_find(c, conn) != NULL)
         (void)core_send(c, conn, F_SEALED, &f);
 }
@@ -132,7 +145,7 @@ static bool sealed_before(struct core *c, uint64_t conn, uint64_t re, const stru
 
     if (STORE(c, receipt_get, hash, &known) != 1)
         return false;
-    sealed_send(c, conn, re, &known);
+    sealed_send(c, conn, re, &known, known.member_sig_n > 0);
     return true;
 }
 
@@ -162,6 +175,26 @@ static void seal_refuse(struct core *c, const struct signing *g, enum proto_code
         core_error(c, g->conn, g->re, code, why);
 }
 
+/* Of a direct room the other one is shown it, on each of his connections that seals: he alone can
+ * say that he has it, too. Once; nothing waits for it here. true: somebody was. */
+static bool cosign_ask(struct core *c, const struct store_receipt *row)
+{
+    const struct f_cosign_ask f = {span_of(row->text, strlen(row->text)),
+                                   span_of(row->client, strlen(row->client)),
+                                   span_of(row->client_sig, row->client_sig_n)};
+    const struct room *r = room_by_id(c, &row->room);
+    const struct device *d = device_find(c, &row->fp);
+    bool asked = false;
+
+    if (r == NULL || d == NULL || r->row.kind != ROOM_DIRECT)
+        return false;
+    const struct account *other = room_partner(r, d->account);
+    for (const struct conn *k = other == d->account ? NULL : other->conns; k != NULL; k = k->next)
+        if (k->cosigns && !k->closing)
+            asked |= core_send(c, k->id, F_COSIGN_ASK, &f) == 0;
+    return asked;
+}
+
 /* The signature leaves with the commit that stores it, or not at all. Another receipt may have been
  * sealed while this one was signed. */
 static void seal_done(struct core *c, const struct signing *g, struct span sig)
@@ -186,7 +219,7 @@ static void seal_done(struct core *c, const struct signing *g, struct span sig)
     memcpy(row->relay_sig, sig.p, sig.n);
     row->relay_sig_n = sig.n;
     if (STORE(c, receipt_add, row) == 0 && login_seal(c, row, &x) == 0)
-        sealed_send(c, g->conn, g->re, row);
+        sealed_send(c, g->conn, g->re, row, cosign_ask(c, row));
 }
 
 static struct store_receipt *row_new(const struct ask *a, const struct room *r,
@@ -309,4 +342,42 @@ void ask_seal(struct ask *a)
         ask_error(a, CODE_BUSY, "too many receipts wait for their seals");
     else
         seal_sign(a, m->room, &hash);
+}
+
+/* --- the other member's --- */
+
+/* Is it one that the relay has sealed, of a direct room that he is the other one of, and not dated
+ * before what it is about? */
+static bool cosign_due(struct ask *a, const struct store_receipt *row)
+{
+    const struct receipt *x = &a->j->receipt;
+    const struct device *d = device_find(a->c, &row->fp);
+    const struct room *r = room_by_id(a->c, &row->room);
+
+    if (row->member_sig_n > 0 || d == NULL || r == NULL || r->row.kind != ROOM_DIRECT ||
+        d->account == a->k->account || member_find(r, a->k->account) == NULL)
+        return false;
+    return a->j->sealed_at >= time_of(a->c, r, x->last);
+}
+
+/* He was not asked by name, so nobody is told when it comes too late, or twice. */
+void ask_cosign(struct ask *a)
+{
+    const struct f_cosign *f = &a->j->frame.u.cosign;
+    struct store_receipt row;
+    struct hash hash;
+
+    sha256(f->receipt, &hash);
+    if (STORE(a->c, receipt_get, &hash, &row) != 1 || !cosign_due(a, &row))
+        return;
+    memcpy(row.member, f->seal.p, f->seal.n);
+    row.member[f->seal.n] = '\0';
+    memcpy(row.member_sig, f->sig.p, f->sig.n);
+    row.member_sig_n = f->sig.n;
+    if (STORE(a->c, receipt_cosign, &hash, row.member, f->sig) < 0)
+        return;
+    const struct device *d = device_find(a->c, &row.fp);
+    for (const struct conn *k = d->account->conns; k != NULL; k = k->next)
+        if (k->device == d)
+            cosigned_send(a->c, k->id, &row);
 }

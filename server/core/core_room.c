@@ -40,7 +40,7 @@ static bool own_find(struct core *c, const struct member *m, const struct hash *
     return found == 1;
 }
 
-static const struct account *partner(const struct room *r, const struct account *of)
+const struct account *room_partner(const struct room *r, const struct account *of)
 {
     for (const struct member *m = r->members; m != NULL; m = m->hh.next)
         if (m->account != of)
@@ -52,7 +52,7 @@ static const struct account *partner(const struct room *r, const struct account 
 struct str room_title(const struct core *c, const struct room *r, const struct account *reader)
 {
     (void)c;
-    return str_of(r->row.kind == ROOM_DIRECT ? partner(r, reader)->row.name : r->row.name);
+    return str_of(r->row.kind == ROOM_DIRECT ? room_partner(r, reader)->row.name : r->row.name);
 }
 
 uint64_t room_first(const struct core *c, const struct room *r)
@@ -80,7 +80,7 @@ void room_info(struct core *c, const struct member *m, const struct hash *fp,
                                 .is_signed = m->row.state == STATE_MEMBER,
                                 .has_with = r->row.kind == ROOM_DIRECT};
     if (out->has_with)
-        out->with = partner(r, m->account)->row.id;
+        out->with = room_partner(r, m->account)->row.id;
     if (room_head(c, r, from - 1, &out->head) == 0)
         core_fail(c, &(struct err){ERR_DATA, "the store: a room's history has a hole"});
     out->has_own = own_find(c, m, fp, &take);

@@ -49,16 +49,19 @@ struct job {
     struct account_auth auth;    /* login, proof, resume: what is known on the loop */
     bool logout;                 /* JOB_GONE: the peer closed in order */
     bool compact;                /* login, resume: it reads compact entries */
+    bool cosigns;                /* login, resume: COSIGN_WORD was among its features */
     const char *suite;           /* login, resume: of its link; lives as long as the program */
     struct entry_line line;      /* entry: taken apart, signature and body checked */
     struct hash line_hash;
-    char policy[128];       /* entry: why it is to be voided; empty: it is not */
-    struct content what;    /* entry: what it says; owned, and only of join, leave and invite */
-    struct csr csr;         /* join */
-    struct receipt receipt; /* seal: taken apart, and signed by the certificate of the connection */
-    char *email;            /* join: where the new member can be reached; owned, may be NULL */
-    struct shared *text;    /* signed: held */
-    struct shared *sig;     /* ... held; NULL: it could not be signed */
+    char policy[128];    /* entry: why it is to be voided; empty: it is not */
+    struct content what; /* entry: what it says; owned, and only of join, leave and invite */
+    struct csr csr;      /* join */
+    struct receipt
+        receipt; /* seal, cosign: taken apart, and signed by the certificate of the connection */
+    int64_t sealed_at;   /* cosign: the date of the seal */
+    char *email;         /* join: where the new member can be reached; owned, may be NULL */
+    struct shared *text; /* signed: held */
+    struct shared *sig;  /* ... held; NULL: it could not be signed */
 };
 
 struct job *job_new(enum job_kind kind, uint64_t conn); /* zeros; NULL: no memory */

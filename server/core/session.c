@@ -14,6 +14,7 @@ struct session {
     unsigned need;
     bool join, pinged, asked; /* asked: a challenge is under way, proof may come */
     bool compact;             /* the peer reads compact entries */
+    bool cosigns;             /* COSIGN_WORD was among its features */
     unsigned logins;
     const char *link, *suite;
     char source[SOURCE_MAX + 1];
@@ -86,6 +87,8 @@ static int on_request(struct session *s, struct frame *f)
 static int on_hello(struct session *s, struct frame *f)
 {
     s->compact = compact_spoken(f->u.hello_client.features, f->u.hello_client.features_n);
+    s->cosigns =
+        feature_spoken(f->u.hello_client.features, f->u.hello_client.features_n, COSIGN_WORD);
     s->need &= ~(unsigned)NEED_HELLO;
     return 0;
 }
@@ -97,6 +100,7 @@ static struct job *login_job(struct session *s, struct frame *f)
     if (j == NULL)
         return NULL;
     j->compact = s->compact;
+    j->cosigns = s->cosigns;
     j->suite = s->suite;
     j->auth = (struct account_auth){.link = s->link,
                                     .exporter = s->exporter,
@@ -261,14 +265,15 @@ static const char *receipt_lie(const struct session *s, const struct receipt *r,
     return NULL;
 }
 
-static bool receipt_signed(const struct session *s, const struct f_seal *f)
+static bool receipt_signed(const struct session *s, struct span receipt, struct span seal,
+                           struct span sig)
 {
     struct receipt_signed all;
 
     return s->now <= s->expires &&
-           receipt_signed_make(&all, str_from(f->receipt.p, f->receipt.n),
-                               str_from(f->seal.p, f->seal.n)) == 0 &&
-           pubkey_verify_pss(s->key, span_of(all.b, all.n), f->sig);
+           receipt_signed_make(&all, str_from(receipt.p, receipt.n), str_from(seal.p, seal.n)) ==
+               0 &&
+           pubkey_verify_pss(s->key, span_of(all.b, all.n), sig);
 }
 
 /* Refused, but no reason to part: the client keeps its receipt without our seal. */
@@ -291,13 +296,38 @@ static int on_seal(struct session *s, struct frame *f)
         receipt_seal_take(&seal, str_from(x->seal.p, x->seal.n), &e) < 0)
         return session_refuse(s, x->id, CODE_MALFORMED, e.text);
     const char *lie = receipt_lie(s, &r, &seal);
-    if (lie == NULL && !receipt_signed(s, x))
+    if (lie == NULL && !receipt_signed(s, x->receipt, x->seal, x->sig))
         lie = "the client's signature is wrong, or its certificate has expired";
     if (lie != NULL)
         return receipt_denied(s, x->id, lie);
     struct job *j = job_make(s, f);
     if (j != NULL)
         j->receipt = r;
+    return job_give(s, j);
+}
+
+/* Nobody answers it, so whoever says what is wrong by itself has broken the protocol. Whether it
+ * was asked for is the core's to know. */
+static int on_cosign(struct session *s, struct frame *f)
+{
+    const struct f_cosign *x = &f->u.cosign;
+    struct receipt_seal seal;
+    struct receipt r;
+    struct err e = {0};
+
+    if (receipt_take(&r, str_from(x->receipt.p, x->receipt.n), &e) < 0 ||
+        receipt_seal_take(&seal, str_from(x->seal.p, x->seal.n), &e) < 0)
+        return session_refuse(s, 0, CODE_MALFORMED, e.text);
+    if (seal.role != RECEIPT_MEMBER || !hash_same(&seal.signer, &s->fp) ||
+        !receipt_signed(s, x->receipt, x->seal, x->sig))
+        return session_refuse(s, 0, CODE_MALFORMED, "a seal that is not this connection's");
+    if (seal.time > s->now + TS_FUTURE_MS)
+        return 0; /* its clock is wrong; there is no seal then */
+    struct job *j = job_make(s, f);
+    if (j != NULL) {
+        j->receipt = r;
+        j->sealed_at = seal.time;
+    }
     return job_give(s, j);
 }
 
@@ -346,6 +376,7 @@ static const struct handler {
     {F_TREE_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_SIGNER_ASK, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_SEAL, false, NEED_HELLO | NEED_LOGIN, 0, on_seal},
+    {F_COSIGN, false, NEED_HELLO | NEED_LOGIN, 0, on_cosign},
     {F_ROOM_TOPIC, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_ROOM_OPEN, false, NEED_HELLO | NEED_LOGIN, 0, on_request},
     {F_HELLO_CLIENT, true, 0, NEED_HELLO, on_hello},

@@ -85,6 +85,9 @@ struct store_receipt {
     char client[RECEIPT_SEAL_MAX + 1], relay[RECEIPT_SEAL_MAX + 1]; /* seals */
     uint8_t client_sig[SIG_MAX], relay_sig[SIG_MAX];
     size_t client_sig_n, relay_sig_n;
+    char member[RECEIPT_SEAL_MAX + 1]; /* of the other one of a direct room; "": there is none */
+    uint8_t member_sig[SIG_MAX];
+    size_t member_sig_n;
 };
 
 /* Where the next receipt of a room by a certificate belongs. */
@@ -239,6 +242,9 @@ struct store_ops {
 
     int (*receipt_add)(void *db, const struct store_receipt *row, struct err *e);
     int (*receipt_get)(void *db, const struct hash *hash, struct store_receipt *out, struct err *e);
+    /* The other member's seal of one that has none yet: seal and signature. */
+    int (*receipt_cosign)(void *db, const struct hash *hash, const char *seal, struct span sig,
+                          struct err *e);
     /* 0: none of the room by that certificate was added. */
     int (*receipt_place)(void *db, const struct room_id *room, const struct hash *fp,
                          const struct hash *previous, struct store_place *out, struct err *e);

@@ -581,6 +581,24 @@ static int memory_receipt_add(void *db, const struct store_receipt *row, struct 
     return row_put(m, RECEIPTS, m->t[RECEIPTS].n, row, sizeof *row, e);
 }
 
+static int memory_receipt_cosign(void *db, const struct hash *hash, const char *seal,
+                                 struct span sig, struct err *e)
+{
+    struct memory *m = db;
+
+    EACH(m, RECEIPTS, struct store_receipt, x)
+    {
+        if (!hash_same(&x->hash, hash) || x->member_sig_n > 0 || sig.n > SIG_MAX)
+            continue;
+        struct store_receipt changed = *x;
+        memcpy(changed.member, seal, strlen(seal) + 1);
+        memcpy(changed.member_sig, sig.p, sig.n);
+        changed.member_sig_n = sig.n;
+        return row_put(m, RECEIPTS, x_at, &changed, sizeof changed, e);
+    }
+    return 0;
+}
+
 static int memory_receipt_place(void *db, const struct room_id *room, const struct hash *fp,
                                 const struct hash *previous, struct store_place *out, struct err *e)
 {
@@ -1347,6 +1365,7 @@ const struct store_ops store_memory = {
     .login_seal = memory_login_seal,
     .receipt_add = memory_receipt_add,
     .receipt_get = memory_receipt_get,
+    .receipt_cosign = memory_receipt_cosign,
     .receipt_place = memory_receipt_place,
     .room_put = memory_room_put,
     .room_each = memory_room_each,

@@ -158,6 +158,37 @@ def test_told_twice_it_waits_for_nobody(relay, two):
     assert roles(ours(flat, "--ca", root_of(bob))) == ["client"]
 
 
+def of_two(bob):
+    """What he left of the room of two, judged."""
+    made = [(flat, ours(flat, "--ca", root_of(bob))) for flat, _ in left(bob)]
+    return [(flat, v) for flat, v in made if "member" in roles(v)]
+
+
+def test_the_other_member_seals_what_was_said_between_two(relay, two):
+    """In a direct room he signs the same bytes while he is there; both judges say so, and both ends keep them."""
+    alice, bob = two
+    alice("send", "@bob", "hello bob")
+    bob("recv")
+    with Screen(alice, cols=200) as s:
+        s.login()
+        s.wait("[1:")
+        his = Listener(bob)
+        s.type("/msg bob are you there\r")  # he is, once he has read it
+        his.until("are you there")
+        s.type("between us\r")
+        his.until("between us")
+        his.stop()
+        assert s.quit() == 0
+    (flat, v), = of_two(bob)
+    assert v["verdict"] == "valid" and roles(v) == ["client", "relay", "member"]
+    assert script(flat, root_of(bob))[1][0] == "VALID"
+    f = files(flat[:-4] + ".receipt")
+    seal = fields(f["member.txt"])
+    assert seal["role"] == "member" and seal["signer"] != fields(f["client.txt"])["signer"]
+    with contextlib.closing(sqlite3.connect(f"file:{relay.dir}/relay.db?mode=ro", uri=True)) as db:
+        assert (f["member.txt"].decode(), f["member.sig"]) in db.execute("SELECT member, member_sig FROM receipts").fetchall()
+
+
 def heard_one(bob, alice):
     listening = Listener(bob)
     listening.ready(alice)

@@ -177,7 +177,8 @@ void evidence_seal(struct stage *s, const struct f_seal *ask)
     assert_int_equal(pkey_sign_pss(by->key, &s->rng, span_of(all.b, all.n), sig, &sig_n, &e), 0);
     sig[0] ^= v->bad_sig;
     stage_answer(s, F_SEALED,
-                 &(struct f_sealed){ask->id, span_of(text, n - v->seal_odd), span_of(sig, sig_n)});
+                 &(struct f_sealed){ask->id, span_of(text, n - v->seal_odd), span_of(sig, sig_n),
+                                    v->seal_member});
 }
 
 static void ask_seal(struct stage *s, const struct f_seal *ask)
@@ -194,6 +195,23 @@ static void ask_seal(struct stage *s, const struct f_seal *ask)
         evidence_seal(s, ask);
 }
 
+static void take_cosign(struct stage *s, const struct f_cosign *f)
+{
+    struct evidence *v = s->evidence;
+    struct cert *c =
+        cert_parse(span_of(s->who[ALICE].leaf.b, s->who[ALICE].leaf.n), NULL, &(struct err){0});
+    struct receipt_signed all;
+    struct err e = {0};
+
+    v->cosigns++;
+    assert_int_equal(receipt_seal_take(&v->cosign, str_from(f->seal.p, f->seal.n), &e), 0);
+    assert_int_equal(receipt_signed_make(&all, str_from(f->receipt.p, f->receipt.n),
+                                         str_from(f->seal.p, f->seal.n)),
+                     0);
+    v->cosign_good = cert_verify_sig(c, span_of(all.b, all.n), f->sig);
+    cert_free(c);
+}
+
 bool evidence_serve(struct stage *s, const struct frame *f)
 {
     if (s->evidence == NULL)
@@ -206,6 +224,8 @@ bool evidence_serve(struct stage *s, const struct frame *f)
         serve_signer(s, &f->u.signer_ask);
     else if (f->type == F_SEAL)
         ask_seal(s, &f->u.seal);
+    else if (f->type == F_COSIGN)
+        take_cosign(s, &f->u.cosign);
     else
         return false;
     return true;

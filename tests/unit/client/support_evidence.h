@@ -24,6 +24,10 @@ struct evidence {
 
     /* receipts: how many it was asked to seal, the last one, and what is false about its seal */
     unsigned seals;
+    unsigned cosigns; /* seals of hers on receipts of others, the last one, and is it signed so */
+    struct receipt_seal cosign;
+    bool cosign_good;
+    bool seal_member; /* the other member was asked for his */
     struct receipt receipt;
     enum receipt_role seal_role; /* RECEIPT_RELAY unless a test says another */
     int64_t seal_time;           /* its date; 0: the relay's clock */

@@ -253,7 +253,7 @@ static void nobody_waits_for_ever(void **state)
     stage_serve(s);
     alone(s, 0, 1);
     const struct span some = span_of("x", 1); /* false is false, however late */
-    stage_feed(s, F_SEALED, &(struct f_sealed){v.seal_id, some, some});
+    stage_feed(s, F_SEALED, &(struct f_sealed){v.seal_id, some, some, false});
     assert_int_equal(s->told.closes, 0);
     assert_int_equal(s->told.alarms, 1);
     assert_int_equal(took(s), 0);
@@ -305,7 +305,7 @@ static void a_seal_that_nobody_asked_for_ends_the_connection(void **state)
     struct stage *s = talked(state, 1);
     const struct span some = span_of("x", 1);
 
-    stage_feed(s, F_SEALED, &(struct f_sealed){99, some, some});
+    stage_feed(s, F_SEALED, &(struct f_sealed){99, some, some, false});
     assert_int_equal(s->told.closes, 1);
     assert_int_equal(s->told.close_code, ERR_PEER);
     done(s);

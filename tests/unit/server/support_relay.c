@@ -381,9 +381,14 @@ static void client_connect(struct client *c, bool join)
         fail_msg("session: %s", e.text);
     relay_pump(c->r);
     (void)client_got(c, F_HELLO_RELAY);
-    const struct str word = str_of(COMPACT_WORD);
+    struct str words[2];
+    size_t n = 0;
+    if (c->r->compact)
+        words[n++] = str_of(COMPACT_WORD);
+    if (c->r->cosigns)
+        words[n++] = str_of(COSIGN_WORD);
     client_say(c, F_HELLO_CLIENT,
-               &(struct f_hello_client){.v = 1, .features = &word, .features_n = c->r->compact});
+               &(struct f_hello_client){.v = 1, .features = words, .features_n = n});
 }
 
 struct client *client_stranger(struct relay *r)

@@ -80,6 +80,7 @@ struct relay {
     struct client *clients[CLIENTS];
     bool issue_fails;
     bool compact;            /* who connects from now on reads compact entries */
+    bool cosigns;            /* ... seals receipts of others */
     enum link_kind link;     /* what sessions are told they came over */
     bool linked;             /* and who connects from now on with a certificate does */
     bool hold;               /* relay_pump waits: what comes is one batch */

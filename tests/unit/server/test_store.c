@@ -707,8 +707,11 @@ static void test_file_refused_no_file(void **state)
     assert_int_equal(rename(other, path), 0);
 }
 
-/* What versions 7, 6, 5, 4, 3 and 2 added. */
+/* What versions 8, 7, 6, 5, 4, 3 and 2 added. */
+#define FORMER_8                                                                                   \
+    "ALTER TABLE receipts DROP COLUMN member; ALTER TABLE receipts DROP COLUMN member_sig;"
 #define FORMER_7                                                                                   \
+    FORMER_8                                                                                       \
     "DROP TABLE audit_keys; DROP TABLE audit_checkpoints; DROP INDEX audit_known;"                 \
     "DROP INDEX audit_number; DROP INDEX audit_open; DROP INDEX audit_folded;"                     \
     "ALTER TABLE audit_log DROP COLUMN number; ALTER TABLE audit_log DROP COLUMN sealed;"          \
@@ -875,6 +878,14 @@ static void test_receipts(void **state)
     assert_memory_equal(&at.hash, &b.hash, sizeof at.hash);
     assert_int_equal(OP(receipt_place, &other, &a.fp, &a.previous, &at), 0);
     assert_int_equal(OP(receipt_place, &a.room, &h, &a.previous, &at), 0);
+    assert_int_equal(OP(receipt_cosign, &a.hash, "another seal", span_of("sig", 3)), 0);
+    assert_int_equal(OP(receipt_cosign, &a.hash, "too late", span_of("no", 2)),
+                     0); /* the first stays */
+    assert_int_equal(OP(receipt_get, &a.hash, &got), 1);
+    assert_string_equal(got.member, "another seal");
+    assert_true(span_same(span_of(got.member_sig, got.member_sig_n), span_of("sig", 3)));
+    assert_int_equal(OP(receipt_get, &b.hash, &got), 1);
+    assert_int_equal(got.member_sig_n, 0);
     assert_int_equal(OP(login_get, l.session, &is), 1);
     assert_memory_equal(&is, &l, sizeof l);
     assert_int_equal(OP(login_seal, l.session, &h), 0);
