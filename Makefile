@@ -113,11 +113,12 @@ $(foreach t,$(fuzzers),$(eval $(call program_rule,libfuzzer/$(notdir $(t:.c=)),$
 # without one check.
 # Those without OpenSSL are built with the tests, so that a change of the relay does not break them unseen.
 bench_ours     := $(addprefix $(BUILD)/bench/,enrol opaque unchecked trees)
-bench_programs := $(bench_ours) $(addprefix $(BUILD)/bench/,load limit)
+bench_programs := $(bench_ours) $(addprefix $(BUILD)/bench/,load limit bundle)
 $(eval $(call program_rule,bench/load,$(wildcard tests/bench/load/*.c),$(below_certs),-lssl -lcrypto))
 $(eval $(call program_rule,bench/limit,tests/bench/limit.c,$(below_util),-lssl -lcrypto))
 $(eval $(call program_rule,bench/enrol,tests/bench/enrol.c,$(below_server)))
 $(eval $(call program_rule,bench/trees,tests/bench/trees.c,$(below_evidence)))
+$(eval $(call program_rule,bench/bundle,tests/bench/bundle.c,$(below_chat),-lcrypto))
 $(eval $(call program_rule,bench/opaque,tests/bench/opaque.c server/main.c,$(below_server)))
 $(eval $(call program_rule,bench/unchecked,tests/bench/unchecked.c server/main.c,$(below_server),\
     -Wl$(comma)--wrap=entry_key_check))
@@ -259,7 +260,7 @@ headers: $(addsuffix .alone,$(headers))
 	@printf '#include "$<"\nextern int alone;\n' | \
 	    $(compile) -Werror -fsyntax-only -MF /dev/null -x c -
 
-$(call objects,tests/bench/limit.c $(wildcard tests/bench/load/*.c)): | bench-there
+$(call objects,tests/bench/limit.c tests/bench/bundle.c $(wildcard tests/bench/load/*.c)): | bench-there
 
 bench-there:
 	@printf '#include <openssl/ssl.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 || \

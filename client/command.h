@@ -14,14 +14,15 @@ struct call {
     bool json, follow, no_open, secret, ephemeral, delivered, plain;
     bool local, link_all, mermaid; /* handshake; link_all: --link all */
     const char *since, *until, *redact, *output, *room, *name, *device, *history, *ca, *crl, *svg;
-    enum link_kind link;   /* what conf.link points to */
-    struct hash pin;       /* what conf.pin points to */
-    const char *key_file;  /* classic */
-    const char *email;     /* join over cianr */
-    unsigned rsa_bits;     /* join; 0: 2048 */
-    unsigned timeout_s;    /* 0: the command's own */
-    bool opened;           /* set by join: the screen is wanted now */
-    struct password known; /* and this is its password; wiped by main */
+    const char *tsa, *tsa_ca; /* a time-stamp authority: its URL, the CA of its certificate */
+    enum link_kind link;      /* what conf.link points to */
+    struct hash pin;          /* what conf.pin points to */
+    const char *key_file;     /* classic */
+    const char *email;        /* join over cianr */
+    unsigned rsa_bits;        /* join; 0: 2048 */
+    unsigned timeout_s;       /* 0: the command's own */
+    bool opened;              /* set by join: the screen is wanted now */
+    struct password known;    /* and this is its password; wiped by main */
 };
 
 /* Every command: 0, or -1 and e, whose code gives the exit status. */
@@ -34,9 +35,15 @@ int command_handshake(struct call *c, struct err *e) MUST_USE;
 int command_guest(struct call *c, struct err *e) MUST_USE;
 int command_lab(struct call *c, struct err *e) MUST_USE;
 int command_verify(struct call *c, struct err *e) MUST_USE;
+int command_stamp(struct call *c, struct err *e) MUST_USE;
 int command_export(struct call *c, struct err *e) MUST_USE;
 int command_prove(struct call *c, struct err *e) MUST_USE;
 int command_accept(struct call *c, struct err *e) MUST_USE;
 int command_me(struct call *c, struct err *e) MUST_USE;
+
+/* The DER in the file of an option, which may be PEM with this label, appended to der; path NULL:
+ * nothing. */
+int der_read(const char *option, const char *path, const char *label, struct buf *der,
+             struct err *e) MUST_USE;
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "client/job.h"
 #include "client/print.h"
+#include "client/stamp.h"
 #include "client/transcripts.h"
 #include "common/util/time.h"
 
@@ -52,18 +53,21 @@ static int report(struct job *j, const struct engine_export *x)
 static void plan_end(struct job *j)
 {
     struct plan *p = j->mode;
-    struct buf out;
+    struct buf out, stamped;
 
     if (j->err.code != ERR_NONE || !j->ready || !j->done)
         return;
     buf_init(&out, BUNDLE_MAX);
+    buf_init(&stamped, BUNDLE_MAX);
     if (j->broken)
         err_set(&j->err, ERR_PEER, "the relay's history was not accepted: nothing was written");
     else if (engine_export(job_engine(j), &p->what, &out, &j->err) == 0 &&
-             evidence_write(client_profile(j->client), j->call->output, buf_span(&out), &j->err) ==
-                 0)
+             stamp_archive(j->call, buf_span(&out), &stamped, &j->err) == 0 &&
+             evidence_write(client_profile(j->client), j->call->output, buf_span(&stamped),
+                            &j->err) == 0)
         (void)!report(j, &p->what);
     buf_free(&out);
+    buf_free(&stamped);
 }
 
 static int plan_run(struct call *c, struct plan *p, struct err *e)
@@ -107,10 +111,11 @@ int command_export(struct call *c, struct err *e)
     if (c->args_n != 1)
         return err_set(e, ERR_USAGE,
                        "usage: countersign export ROOM [--since TIME] [--until TIME] "
-                       "[--redact N,...] -o FILE");
+                       "[--redact N,...] [--tsa URL --tsa-ca FILE] -o FILE");
     if (time_of("--since", c->since, false, &p.what.since, e) < 0 ||
         time_of("--until", c->until, true, &p.what.until, e) < 0 ||
-        engine_export_hide(str_of(c->redact), p.redact, &p.what.redact_n, e) < 0)
+        engine_export_hide(str_of(c->redact), p.redact, &p.what.redact_n, e) < 0 ||
+        stamp_wanted(c, e) < 0)
         return -1;
     return plan_run(c, &p, e);
 }

@@ -66,6 +66,7 @@ static const struct command {
     {"export", "ROOM", "messages of a room, provable to others, into a file", command_export},
     {"prove", "ROOM NUMBER", "one message alone, provable to others, into a file", command_prove},
     {"verify", "FILE", "is this file of evidence true? Needs no account", command_verify},
+    {"stamp", "FILE", "a third clock's word on a file of evidence; no account", command_stamp},
     {"me", "", "who you are here", command_me},
     {"help", "", "this text", command_help},
 };
@@ -92,7 +93,9 @@ enum option_id_2 {
     O_MERMAID,
     O_KEY_FILE,
     O_UNTIL,
-    O_REDACT
+    O_REDACT,
+    O_TSA,
+    O_TSA_CA
 };
 
 #define X(id, name) name " "
@@ -107,15 +110,16 @@ static const struct setting {
     {"profile", "NAME", O_PROFILE, "", "which account of yours; default: default"},
     {"password-fd", "N", O_FD, "", "read the password from this descriptor"},
     {"password-file", "FILE", O_FILE, "", "read it from a file of mode 0600"},
-    {"json", NULL, O_JSON, "send recv plain room accept handshake lab export prove verify me",
+    {"json", NULL, O_JSON, "send recv plain room accept handshake lab export prove verify stamp me",
      "one JSON object per line"},
     {"wait", "relay|delivered", O_WAIT, "send", "what to wait for; default: relay"},
-    {"timeout", "S", O_TIMEOUT, "send recv room accept export prove", "seconds to wait at most"},
+    {"timeout", "S", O_TIMEOUT, "send recv room accept export prove stamp",
+     "seconds to wait at most"},
     {"follow", NULL, O_FOLLOW, "recv", "go on until interrupted"},
     {"since", "CURSOR|TIME", O_SINCE, "recv export", "what came after it; export: from then on"},
     {"until", "TIME", O_UNTIL, "export", "up to then: 2026-11-21, or 2026-11-21T10:15:00Z"},
     {"redact", "N,...", O_REDACT, "export", "without the texts of these messages"},
-    {"output", "FILE", 'o', "export prove", "the file to make; also -o"},
+    {"output", "FILE", 'o', "export prove stamp", "the file to make; also -o"},
     {"room", "ROOM", O_ROOM, "recv plain", "recv: only this room, or @NAME; plain: say it there"},
     {"name", "NAME", O_NAME, "join", "your name on the relay"},
     {"device", "NAME", O_DEVICE, "join", "name of this computer"},
@@ -133,6 +137,9 @@ static const struct setting {
     {"history", "all|joined", O_HISTORY, "room", "create: what new members may read"},
     {"ca", "FILE", O_CA, "verify", "the root certificate that you believe, PEM or DER"},
     {"crl", "FILE", O_CRL, "verify", "a newer revocation list than the one inside, PEM or DER"},
+    {"tsa", "URL", O_TSA, "export stamp", "of a time-stamp authority (RFC 3161), http or https"},
+    {"tsa-ca", "FILE", O_TSA_CA, "export stamp verify",
+     "the root certificate above it, PEM or DER"},
     {"plain", NULL, O_PLAIN, "", "line mode instead of the full screen"},
     {"transcript", "auto|off", O_TRANSCRIPT, "",
      "does each session leave what was said, with receipts?"},
@@ -157,7 +164,8 @@ static int command_help(struct call *c, struct err *e)
 
 static int version(struct err *e)
 {
-    print_line("countersign %s (mbedTLS, libsodium, libuv, SQLite, ncursesw, readline)", VERSION);
+    print_line("countersign %s (mbedTLS, libsodium, libuv, SQLite, ncursesw, readline, libcurl)",
+               VERSION);
     return print_flush(e);
 }
 
@@ -255,6 +263,8 @@ static int setting_take(struct call *c, int id, const char *value, struct err *e
     }
     case O_CA: c->ca = value; return 0;
     case O_CRL: c->crl = value; return 0;
+    case O_TSA: c->tsa = value; return 0;
+    case O_TSA_CA: c->tsa_ca = value; return 0;
     case O_LOCAL: c->local = true; return 0;
     case O_SVG: c->svg = value; return 0;
     case O_MERMAID: c->mermaid = true; return 0;

@@ -180,6 +180,24 @@ static void session_lines(const struct verdict *v)
     hash_line("previous", &r->previous);
 }
 
+static void stamp_lines(const struct verdict *v)
+{
+    char time[TIME_TEXT];
+    struct clean name;
+
+    if (v->stamped == VERDICT_STAMP_UNKNOWN)
+        print_line("%-11s there is one, not judged: give the authority's CA with --tsa-ca",
+                   "time stamp");
+    if (v->stamped != VERDICT_STAMPED)
+        return;
+    time_put(time, v->stamp.time);
+    print_line("%-11s %s by %s: the %s was there", "time stamp", time,
+               clean(&name, v->stamp.authority),
+               v->kind == BUNDLE_SESSION ? "receipt" : "checkpoint");
+    clean_free(&name);
+    hash_line("", &v->stamp.signer);
+}
+
 /* The room that it is about. */
 static const uint8_t *room_of(const struct verdict *v)
 {
@@ -201,6 +219,7 @@ static void valid_lines(const struct verdict *v, const struct profile *known)
         session_lines(v);
     else
         checkpoints_lines(v);
+    stamp_lines(v);
     hash_line(v->anchored ? "root, yours" : "root", &v->root);
     if (!v->anchored && known != NULL)
         print_line("%-11s the account \"%s\" here has joined under it: --ca %s/root.der", "",
@@ -301,6 +320,20 @@ static void session_values(struct row *r, const struct verdict *v)
     jput_close(&r->j, ']');
 }
 
+static void stamp_value(struct row *r, const struct verdict *v)
+{
+    if (v->stamped == VERDICT_UNSTAMPED)
+        return;
+    jput_open(&r->j, "time-stamp", '{');
+    jput_bool(&r->j, "judged", v->stamped == VERDICT_STAMPED);
+    if (v->stamped == VERDICT_STAMPED) {
+        row_time(r, "time", v->stamp.time);
+        row_text(r, "authority", v->stamp.authority);
+        hash_value(&r->j, "fp", &v->stamp.signer);
+    }
+    jput_close(&r->j, '}');
+}
+
 static void valid_values(struct row *r, const struct verdict *v, const struct profile *known)
 {
     jput_bool(&r->j, "anchored", v->anchored);
@@ -317,6 +350,7 @@ static void valid_values(struct row *r, const struct verdict *v, const struct pr
         session_values(r, v);
     else
         checkpoints_values(r, v);
+    stamp_value(r, v);
     hash_value(&r->j, "root", &v->root);
     row_time(r, "crl", v->crl_from);
     if (v->given_from != 0)
@@ -460,9 +494,8 @@ static bool is_flat(const char *path)
     return n > end && strcmp(path + n - end, FLAT_END) == 0;
 }
 
-/* The DER in a file of an option, which may be PEM; no file: nothing. */
-static int der_read(const char *option, const char *path, const char *label, struct buf *der,
-                    struct err *e)
+int der_read(const char *option, const char *path, const char *label, struct buf *der,
+             struct err *e)
 {
     struct buf file;
 
@@ -478,21 +511,25 @@ static int der_read(const char *option, const char *path, const char *label, str
 
 int command_verify(struct call *c, struct err *e)
 {
-    struct buf root, crl;
+    struct buf root, crl, tsa;
     int rc = -1;
 
     if (c->args_n != 1)
         return err_set(e, ERR_USAGE, "verify wants the name of one file");
     buf_init(&root, CERT_MAX * 4);
     buf_init(&crl, CRL_MAX);
+    buf_init(&tsa, CERT_MAX);
     if (der_read("--ca", c->ca, PEM_CERT, &root, e) == 0 &&
-        der_read("--crl", c->crl, PEM_CRL, &crl, e) == 0) {
+        der_read("--crl", c->crl, PEM_CRL, &crl, e) == 0 &&
+        der_read("--tsa-ca", c->tsa_ca, PEM_CERT, &tsa, e) == 0) {
         struct span r = buf_span(&root);
-        struct belief belief = {.roots = &r, .roots_n = r.n > 0, .crl = buf_span(&crl)};
+        struct belief belief = {
+            .roots = &r, .roots_n = r.n > 0, .crl = buf_span(&crl), .tsa = buf_span(&tsa)};
         rc = is_flat(c->args[0]) ? flat_judge(c, &belief, e)
                                  : archive_judge(c, c->args[0], &belief, e);
     }
     buf_free(&root);
     buf_free(&crl);
+    buf_free(&tsa);
     return rc;
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
-# verify.sh FILE [CA [CRL]] -- is a bundle of evidence true? A FILE that ends in .txt is the transcript
+# verify.sh FILE [CA [CRL [TSA-CA]]] -- is a bundle of evidence true? A FILE that ends in .txt is the transcript
 # of a session, whose bundle stands beside it as .receipt. Needs nothing of Countersign: POSIX sh with
 # its utilities, and openssl 1.1.1 or newer. Asks what common/chat/judge.c asks, in the same order;
 # docs/evidence.md says why. CA is the root certificate that you believe, CRL a newer revocation list of
-# the issuer than the one inside; PEM or DER.
+# the issuer than the one inside, TSA-CA the root certificate of the authority whose time stamp is inside;
+# PEM or DER, '' for none.
 # Exit 0: VALID. 77: UNANCHORED, all is consistent under a root that nobody brought. 65: INVALID, with
 # the file (and line in it) and what is wrong. 64, 66: used wrongly.
 #
@@ -17,16 +18,17 @@ LC_ALL=C
 export LC_ALL
 umask 077
 
-guide_sha256=24dcf5b80a1ccdb7cb7a71555b2584c0ea5436b9b18178cb9383aeb26ab20c73
+guide_sha256=d48da9e4c7e6290c4b5b4b17a9244a9c8fb77774e88085e86d9b3725b02dfe0a
 evidence_use=2.25.8406729532635785283492383773779946475
 zeros=0000000000000000000000000000000000000000000000000000000000000000
 bundle_max=536870912
+stamp_max=16384
 bundle_certs_max=4096
 transcript_max=1048576
 ts_future_ms=300000
 
-if [ $# -lt 1 ] || [ $# -gt 3 ]; then
-    echo 'usage: verify.sh FILE [CA [CRL]]' >&2
+if [ $# -lt 1 ] || [ $# -gt 4 ]; then
+    echo 'usage: verify.sh FILE [CA [CRL [TSA-CA]]]' >&2
     exit 64
 fi
 flat=
@@ -38,7 +40,7 @@ case $1 in
     ;;
 esac
 for file in "$@" ${flat:+"$flat"}; do
-    if [ ! -r "$file" ]; then
+    if [ -n "$file" ] && [ ! -r "$file" ]; then
         echo 'verify.sh: a file cannot be read' >&2
         exit 66
     fi
@@ -46,6 +48,7 @@ done
 file=$1
 ca=${2-}
 given=${3-}
+tsa=${4-}
 work=${TMPDIR:-/tmp}/verify.$$
 mkdir "$work" && mkdir "$work/certs" "$work/said" "$work/none" || exit 66
 trap 'rm -rf "$work"' EXIT
@@ -234,9 +237,9 @@ END {
     if (at <= wanted) fault("bundle", want[at] " is missing")
     print "kind=" (want[2] == "receipt.txt" ? "session" : want[4] == "later.txt" ? "contradiction" : want[4] == "audit.txt" ? "audit" : "messages")
 }'
-of_messages='VERIFY.txt checkpoint.txt checkpoint.sig transcript.txt proof.txt root.der issuer.der crl.der'
+of_messages='VERIFY.txt checkpoint.txt checkpoint.sig checkpoint.tsr transcript.txt proof.txt root.der issuer.der crl.der'
 of_session='VERIFY.txt receipt.txt client.txt client.sig relay.txt relay.sig member.txt member.sig'
-of_session="$of_session receipt.p7s transcript.txt root.der issuer.der crl.der"
+of_session="$of_session receipt.p7s receipt.tsr transcript.txt root.der issuer.der crl.der"
 of_audit='VERIFY.txt checkpoint.txt checkpoint.sig audit.txt proof.txt root.der issuer.der crl.der'
 of_contradiction='VERIFY.txt checkpoint.txt checkpoint.sig later.txt later.sig proof.txt root.der issuer.der crl.der'
 
@@ -568,6 +571,27 @@ checkpoint() {
     relay=$subject
     where=$1.sig
     signed "certs/$signer.key" "$1.sig" "$1.txt" || wrong 'the signature is wrong'
+}
+
+# --- a third clock -----------------------------------------------------------------------------
+
+# NAME OF: NAME says when OF was there. It is judged where its authority's CA was given.
+stamp() {
+    stamped=
+    [ -s "$work/$1" ] || return 0
+    where=$1
+    [ "$(length "$work/$1")" -le $stamp_max ] || wrong 'too big'
+    stamped='there is one, not judged'
+    [ -n "$tsa" ] || return 0
+    der_of x509 "$tsa" tsa.der && openssl x509 -inform DER -in "$work/tsa.der" -out "$work/tsa.pem" ||
+        wrong 'the CA that was given for it is no certificate'
+    openssl ts -reply -in "$work/$1" -text > "$work/stamp" 2> "$work/log" || wrong 'not a time stamp'
+    grep -q '^Hash Algorithm: sha256$' "$work/stamp" || wrong 'not over a SHA-256'
+    stamp_ms=$(awk "$awk_dates"'/^Time stamp: / { print ms($3, $4, $5, $6) }' "$work/stamp")
+    number "$stamp_ms" || wrong 'it says no time'
+    openssl ts -verify -in "$work/$1" -data "$work/$2" -CAfile "$work/tsa.pem" \
+        -attime $((stamp_ms / 1000)) > "$work/log" 2>&1 || wrong "$(sed -n 's/.*error:[^:]*:[^:]*:[^:]*:\([^:]*\):.*/\1/p' "$work/log" | sed 1q)"
+    stamped="$stamp_ms ms since 1970"
 }
 
 # --- hash trees: RFC 6962, RFC 9162 2.1 ----------------------------------------------------------
@@ -923,6 +947,7 @@ lines_lead() {
 
 messages() {
     checkpoint checkpoint room
+    stamp checkpoint.tsr checkpoint.sig
     signers=$signer base=$zeros headed=no
     transcript
     authors
@@ -1131,6 +1156,7 @@ session() {
     seal relay
     seal member
     cms
+    stamp receipt.tsr receipt.p7s
     # shellcheck disable=SC2154
     room=$r_room base=$r_base headed=yes
     transcript
@@ -1281,6 +1307,7 @@ report() {
         printf '%s\n' "relay: $relay; certificate $signer"
         echo "checkpoint: $size entries, signed at $time ms since 1970"
     fi
+    [ -z "${stamped-}" ] || echo "time stamp: $stamped"
     echo "revocations: as of $crl_from; nothing revoked after that is seen"
     [ -z "$given" ] || echo "revocations given: as of $given_from"
     if [ "$kind" = messages ]; then

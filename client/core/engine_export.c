@@ -102,6 +102,7 @@ static int bundle_fill(struct export *x, struct buf *out)
     b->kind = BUNDLE_MESSAGES;
     b->checkpoint = span_of(last->text, last->text_n);
     b->checkpoint_sig = span_of(last->sig, last->sig_n);
+    b->checkpoint_tsr = span_of("", 0);
     b->transcript = buf_span(&x->flat.text);
     b->proof = buf_span(&x->proof);
     b->root = x->g->conf.root;

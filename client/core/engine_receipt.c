@@ -229,6 +229,7 @@ static int bundle_make(struct gather *x, const struct sealing *s)
     b->kind = BUNDLE_SESSION;
     b->receipt = span_of(s->text, s->text_n);
     b->receipt_p7s = buf_span(&x->cades);
+    b->receipt_tsr = span_of("", 0);
     b->transcript = buf_span(&x->flat.text);
     b->root = x->g->conf.root;
     b->issuer = x->g->conf.issuer;

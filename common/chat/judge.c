@@ -13,7 +13,8 @@
 /* An author as far as the transcript was read. */
 struct author {
     const struct bundle_cert *of;
-    struct cert *cert; /* owned; NULL: no message by this certificate yet */
+    struct cert *cert;  /* owned; NULL: no message by this certificate yet */
+    struct pubkey *key; /* owned: what is in it, with what its first check works out */
     struct entry_chain chain;
     int64_t least, most; /* relay times of his messages */
     size_t messages;
@@ -30,6 +31,7 @@ struct judge {
     struct bundle b;
     struct verdict *v;
     struct trust *trust;       /* with the list inside */
+    struct span tsa;           /* CA of time-stamp authorities; empty: none is believed */
     struct trust *given;       /* with the one that the caller brought; NULL: none */
     int64_t crl_until;         /* nextUpdate of the list inside, ms */
     uint8_t room[ROOM_ID_LEN]; /* where all was said, */
@@ -220,6 +222,29 @@ static int first_checkpoint(struct judge *j)
     return checkpoint_judge(j, &s, &j->v->checkpoint);
 }
 
+/* --- a third clock --- */
+
+/* reply, in the file of that name, says when data was there. Nothing but its length is asked where
+ * no authority is believed. */
+static int stamp_judge(struct judge *j, const char *name, struct span reply, struct span data)
+{
+    struct stamp_ask ask = {.root = j->tsa};
+
+    if (reply.n == 0)
+        return 0;
+    where(j, "%s", name);
+    if (reply.n > TSR_MAX)
+        return wrong(j, "too big");
+    j->v->stamped = VERDICT_STAMP_UNKNOWN;
+    if (j->tsa.n == 0)
+        return 0;
+    sha256(data, &ask.data);
+    if (stamp_check(reply, &ask, &j->v->stamp, &j->v->why) < 0)
+        return -1;
+    j->v->stamped = VERDICT_STAMPED;
+    return 0;
+}
+
 /* --- messages --- */
 
 static bool grow(struct hash **p, size_t cap)
@@ -264,6 +289,9 @@ static int author_read(struct judge *j, struct author *a)
     where(j, "certs/%s.der", hex);
     a->cert = cert_parse(a->of->der, NULL, &j->v->why);
     if (a->cert == NULL)
+        return -1;
+    a->key = pubkey_parse(cert_spki(a->cert), &j->v->why);
+    if (a->key == NULL)
         return -1;
     where(j, "transcript.txt line %zu", j->n + 1);
     return 0;
@@ -385,7 +413,7 @@ static int message_judge(struct judge *j, const struct transcript *t)
     struct hash line;
 
     if (room_make(j) < 0 || entry_line_take(&l, t->line, e) < 0 || author_find(j, t, &a) < 0 ||
-        entry_sig_check(a->cert, &l, t->line, span_of(t->sig, t->sig_n), e) < 0)
+        entry_key_check(a->key, &a->of->fp, &l, t->line, span_of(t->sig, t->sig_n), e) < 0)
         return -1;
     if (l.epoch != 0)
         return wrong(j, "an epoch that this version does not know");
@@ -522,7 +550,8 @@ static int verdict_fill(struct judge *j)
 
 static int messages_judge(struct judge *j)
 {
-    if (first_checkpoint(j) < 0)
+    if (first_checkpoint(j) < 0 ||
+        stamp_judge(j, "checkpoint.tsr", j->b.checkpoint_tsr, j->b.checkpoint_sig) < 0)
         return -1;
     memcpy(j->room, j->v->checkpoint.room, sizeof j->room);
     j->until = j->v->checkpoint.time;
@@ -690,7 +719,7 @@ static int session_judge(struct judge *j)
     for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++)
         if (seal_judge(j, (enum receipt_role)i) < 0)
             return -1;
-    if (cades_judge(j) < 0)
+    if (cades_judge(j) < 0 || stamp_judge(j, "receipt.tsr", j->b.receipt_tsr, j->b.receipt_p7s) < 0)
         return -1;
     memcpy(j->room, r->room, sizeof j->room);
     j->headed = true;
@@ -813,7 +842,7 @@ static int judge_all(struct judge *j, struct span archive, const struct belief *
 
 void judge_bundle(struct span archive, const struct belief *belief, struct verdict *v)
 {
-    struct judge j = {.v = v};
+    struct judge j = {.v = v, .tsa = belief->tsa};
 
     *v = (struct verdict){0};
     buf_init(&v->content, CONTENT_MAX);
@@ -821,8 +850,10 @@ void judge_bundle(struct span archive, const struct belief *belief, struct verdi
     v->consistent = judge_all(&j, archive, belief) == 0;
     if (v->consistent)
         v->where[0] = '\0';
-    for (size_t i = 0; j.authors != NULL && i < j.b.certs_n; i++)
+    for (size_t i = 0; j.authors != NULL && i < j.b.certs_n; i++) {
         cert_free(j.authors[i].cert);
+        pubkey_free(j.authors[i].key);
+    }
     free(j.authors);
     free(j.leaves);
     free(j.lines);

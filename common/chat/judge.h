@@ -8,6 +8,7 @@
 #define COMMON_CHAT_JUDGE_H
 
 #include "common/chat/id.h"
+#include "common/crypto/stamp.h"
 #include "common/crypto/x509.h"
 #include "common/evidence/bundle.h"
 #include "common/evidence/checkpoint.h"
@@ -27,6 +28,9 @@ struct verdict_seal {
     char name[CERT_NAME_MAX], device[CERT_NAME_MAX]; /* as in his certificate: not cleaned */
 };
 
+/* Of a third clock; anybody can be one, so it counts only under a CA that the caller brought. */
+enum verdict_stamp { VERDICT_UNSTAMPED, VERDICT_STAMP_UNKNOWN, VERDICT_STAMPED };
+
 struct verdict {
     bool consistent;          /* nothing in it is wrong; worth something when it is anchored too */
     char where[BUNDLE_WHERE]; /* not consistent: the file, and the line or certificate in it */
@@ -41,6 +45,8 @@ struct verdict {
     struct checkpoint checkpoint, later; /* later: contradiction; a session has none */
     struct receipt receipt;              /* session */
     struct verdict_seal seals[RECEIPT_ROLE_COUNT];
+    enum verdict_stamp stamped; /* messages: the checkpoint's signature; session: receipt.p7s */
+    struct time_stamp stamp;
     uint64_t first, last;           /* numbers of the messages */
     size_t withheld;                /* of them without their text */
     struct verdict_author *authors; /* owned; in the order of their first message */
@@ -55,6 +61,7 @@ struct verdict {
 struct belief {
     const struct span *roots; /* DER of CA certificates */
     size_t roots_n;
+    struct span tsa;  /* DER of the CA of time-stamp authorities that he believes */
     struct span crl;  /* DER: a list of the issuer, newer than the one inside; both count */
     struct span flat; /* p not NULL: a transcript that the session inside must be, byte for byte */
 };

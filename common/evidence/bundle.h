@@ -32,7 +32,7 @@ enum {
 };
 
 /* The files before the certificates, in their order: member, name, kinds that have it. Who has not
- * sealed a receipt has two empty files. */
+ * sealed a receipt has two empty files; where no third clock was asked its time stamp is empty. */
 #define BUNDLE_FILES(X)                                                                            \
     X(guide, "VERIFY.txt", IN_EVERY)                                                               \
     X(receipt, "receipt.txt", IN_SESSION)                                                          \
@@ -43,8 +43,10 @@ enum {
     X(member, "member.txt", IN_SESSION)                                                            \
     X(member_sig, "member.sig", IN_SESSION)                                                        \
     X(receipt_p7s, "receipt.p7s", IN_SESSION)                                                      \
+    X(receipt_tsr, "receipt.tsr", IN_SESSION)                                                      \
     X(checkpoint, "checkpoint.txt", IN_SIGNED)                                                     \
     X(checkpoint_sig, "checkpoint.sig", IN_SIGNED)                                                 \
+    X(checkpoint_tsr, "checkpoint.tsr", IN_MESSAGES)                                               \
     X(later, "later.txt", IN_CONTRADICTION)                                                        \
     X(later_sig, "later.sig", IN_CONTRADICTION)                                                    \
     X(transcript, "transcript.txt", IN_MESSAGES | IN_SESSION)                                      \

@@ -18,6 +18,9 @@
     "  receipt.txt           instead of a checkpoint: what both ends sign of a session\n"          \
     "  client.txt, .sig      who sealed it, his signature of both texts; so relay, member\n"       \
     "  receipt.p7s           the client's signature of receipt.txt once more, as CMS (CAdES-B)\n"  \
+    "  receipt.tsr           when receipt.p7s was there, by a third clock (RFC 3161); may be "     \
+    "empty,\n"                                                                                     \
+    "  checkpoint.tsr        as may this, about checkpoint.sig\n"                                  \
     "  later.txt, .sig       instead of a transcript: a checkpoint that contradicts the first\n"   \
     "  audit.txt             instead of a transcript: lines of the relay's audit log, each a "     \
     "leaf\n"                                                                                       \
@@ -54,6 +57,11 @@
     "\n"                                                                                           \
     "     openssl cms -verify -binary -cades -inform DER -in receipt.p7s \\\n"                     \
     "       -content receipt.txt -CAfile root.pem -purpose any -attime T -out /dev/null\n"         \
+    "\n"                                                                                           \
+    "   A time stamp, with the root certificate of its authority; T is its own time:\n"            \
+    "\n"                                                                                           \
+    "     openssl ts -reply -in receipt.tsr -text\n"                                               \
+    "     openssl ts -verify -in receipt.tsr -data receipt.p7s -CAfile tsa.pem -attime T\n"        \
     "\n"
 
 #define MESSAGES                                                                                   \

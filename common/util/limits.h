@@ -78,6 +78,7 @@ enum {
     RECEIPT_SEAL_MAX = 128, /* what each signer adds to it */
     RECEIPT_WORD_MAX = 48,  /* name of a link, or of its suite */
     CADES_MAX = 16 * 1024,  /* its CMS signature: two certificates, a name, and 1 KiB */
+    TSR_MAX = 16 * 1024,    /* a reply of a time-stamp authority */
     SESSION_ID_LEN = 16,
     PROOF_MAX = 128,                      /* hashes: two for each level of a tree, and more */
     TAR_NAME_MAX = 96,                    /* of a file in a bundle */

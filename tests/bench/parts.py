@@ -15,6 +15,7 @@ import time
 import table
 from servers import CLASSIC, EPHEMERAL, LIMIT, LINKS, OURS, PEERS, RELAY, STORED, Failed, Half
 
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 ALL = [LIMIT, *OURS, *PEERS]
 
 
@@ -388,7 +389,7 @@ def screen(world, quick):
 TREES = ["entry_us", "proof_us"]
 
 
-def evidence(world, quick):
+def trees(world, quick):
     """Ten times the entries cost a few hashes more, not ten times as many."""
     r, sizes = Rounds(), [1000, 10000, 100000]
     for _ in range(how_often(5, quick)):
@@ -398,6 +399,47 @@ def evidence(world, quick):
     table.show("a room's tree: one entry more and its root; a proof of growth from its second half",
                ["entries", "us", "us a proof"], [[str(s), *r.cells(s, TREES)] for s in sizes])
     return r.good() and r.median(100000, "entry_us") < 10 * r.median(1000, "entry_us")
+
+
+VERIFY = ["cpu_s", "s", "us_each"]
+VERIFY_AIM_S = 30
+
+
+def one_core(argv, entries):
+    """A judge on one core; what it starts counts too. The verdict must be that all is good."""
+    begun = time.monotonic()
+    pid = os.posix_spawnp(argv[0], argv, os.environ,
+                          file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
+    _, status, used = os.wait4(pid, 0)
+    if status != 0:
+        raise Failed(f"{argv[0]}: status {status}")
+    cpu = used.ru_utime + used.ru_stime
+    return {"cpu_s": cpu, "s": time.monotonic() - begun, "us_each": cpu * 1e6 / entries}
+
+
+def verify(world, quick):
+    ours, script = f"{world.build}/countersign", os.path.join(ROOT, "docs", "verify.sh")
+    r, sizes = Rounds(), [1000, 10000] if quick else [1000, 10000, 100000]
+    runs = [("countersign verify", n) for n in sizes] + [("docs/verify.sh", 100)]
+    for size in {n for _, n in runs}:
+        subprocess.run([f"{world.build}/bench/bundle", str(size), f"{world.where}/{size}"], check=True)
+    for _ in range(how_often(5, quick)):
+        for row in runs:
+            name, size = row
+            file = f"{world.where}/{size}"
+            argv = [ours, "verify", file, "--ca", f"{file}.root"] if name == runs[0][0] \
+                else ["/bin/sh", script, file, f"{file}.root"]
+            r.take(row, lambda: one_core(argv, size))
+    table.show("a bundle of messages by two authors (RSA-2048, 300 bytes each), judged on one core",
+               ["judge", "entries", "CPU s", "s", "CPU us an entry"],
+               [[name, str(n), *r.cells((name, n), VERIFY)] for name, n in runs])
+    return r.good() and r.median((runs[0][0], sizes[-1]), "cpu_s") < VERIFY_AIM_S
+
+
+def evidence(world, quick):
+    grown = trees(world, quick)
+    return verify(world, quick) and grown
 
 
 PARTS = {"fanout": fanout, "latency": latency, "commit": commit, "shakes": shakes, "idle": idle,

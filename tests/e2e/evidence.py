@@ -193,7 +193,7 @@ class Room:
         last = last or size
         text, sig = of.get("checkpoint") or self.checkpoint(size)
         proof = path(first - 1, last, self.leaves()[:size])
-        files = {"VERIFY.txt": GUIDE, "checkpoint.txt": text, "checkpoint.sig": sig,
+        files = {"VERIFY.txt": GUIDE, "checkpoint.txt": text, "checkpoint.sig": sig, "checkpoint.tsr": of.get("tsr", b""),
                  "transcript.txt": "".join(self.records(first, last, withheld)).encode(),
                  "proof.txt": "".join(b64(h) + "\n" for h in proof).encode(),
                  **self.world.authority()}
@@ -314,6 +314,7 @@ def session(room, first=1, last=None, withheld=(), client=None, member=None, rel
         files[f"{role}.txt"], files[f"{role}.sig"] = seals.get(role, (b"", b""))
     files["receipt.p7s"] = lie.get("p7s") or (
         cades(text, client, world.authority()["issuer.der"], at) if isinstance(at, int) else b"")
+    files["receipt.tsr"] = lie.get("tsr", b"")
     files["transcript.txt"] = "".join(room.records(first, last, withheld)).encode()
     files.update(world.authority())
     known = {s.fp: s for s in vars(world).values() if isinstance(s, Signer)}

@@ -8,7 +8,7 @@ set -eu
 dir=$1
 what=${2:-build}
 build='gcc make pkg-config libsodium-dev libcjson-dev libuv1-dev libsqlite3-dev libncurses-dev
-    libreadline-dev uthash-dev libutf8proc-dev libcmocka-dev python3-pytest python3-pexpect
+    libreadline-dev libcurl4-openssl-dev uthash-dev libutf8proc-dev libcmocka-dev python3-pytest python3-pexpect
     python3-pyte openssl'
 lint='clang-format clang-tidy cppcheck shellcheck clang libclang-rt-14-dev mandoc'
 faults='strace faketime util-linux'

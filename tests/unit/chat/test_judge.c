@@ -168,7 +168,8 @@ static void both_judges_have_the_same_bounds(void **state)
     } bounds[] = {{"bundle_max", BUNDLE_MAX},
                   {"bundle_certs_max", BUNDLE_CERTS_MAX},
                   {"transcript_max", TRANSCRIPT_MAX},
-                  {"ts_future_ms", TS_FUTURE_MS}};
+                  {"ts_future_ms", TS_FUTURE_MS},
+                  {"stamp_max", TSR_MAX}};
     char want[64];
     (void)state;
 
