@@ -396,9 +396,9 @@ int relay_run(struct conf *conf, int argc, char *const *argv, struct log *log, s
         loop_run(r->loops[0]);
         ran = true;
     }
+    finish(r, ran); /* writes what is left: that may fail, too */
     if (atomic_load(&r->failed))
         err_set(e, ERR_IO, "the store failed: nothing more was acknowledged");
-    finish(r, ran);
     if (ran && !atomic_load(&r->failed))
         log_say(log, "stopped", NULL);
     free(r);
