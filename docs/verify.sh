@@ -1206,10 +1206,10 @@ function bad(why) {
     exit
 }
 # Not escaped: at most 128 bytes, of which everything but these letters is %XX.
-function word(s,   n) {
+function word(s) {
     if (s ~ /%(2D|2E|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])/) return 0
-    n = gsub(/%[0-9A-F][0-9A-F]/, "=", s)
-    return s !~ /[^=A-Za-z0-9._~-]/ && length(s) <= 128
+    gsub(/%[0-9A-F][0-9A-F]/, "A", s)
+    return s !~ /[^A-Za-z0-9._~-]/ && length(s) <= 128
 }
 function hash(s) { return length(s) == 64 && s !~ /[^0-9a-f]/ }
 BEGIN {

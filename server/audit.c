@@ -249,6 +249,14 @@ static int file_take(const struct papers *p, struct span data, struct checkpoint
     return rc;
 }
 
+/* What is wrong with the file is no word about the log. */
+static int not_ours(struct err *e, const char *path)
+{
+    if (e->code == ERR_DATA)
+        e->code = ERR_INPUT;
+    return err_in(e, "%s", path);
+}
+
 static int held_file(struct held *h, const char *path)
 {
     struct checkpoint p;
@@ -260,7 +268,7 @@ static int held_file(struct held *h, const char *path)
     buf_init(&data, BUNDLE_MAX);
     if (file_read(path, FILE_PUBLIC, &data, h->e) == 0 &&
         (file_take(h->papers, buf_span(&data), &p, h->e) < 0 || held_add(h, &p, h->e) < 0))
-        rc = err_in(h->e, "%s", path);
+        rc = not_ours(h->e, path);
     else
         rc = h->e->code == ERR_NONE ? 0 : -1;
     buf_free(&data);

@@ -311,10 +311,10 @@ static int handshake_step(struct tls *t)
 
     if (r == MBEDTLS_ERR_SSL_WANT_READ)
         return 1;
-    if (r != 0 && errno == ENOMEM) { /* mbedTLS calls that a bad signature, or whatever it was at */
+    if (r != 0)
         blinding_forget_pk(&t->conf->key);
+    if (r != 0 && errno == ENOMEM) /* mbedTLS calls that a bad signature, or whatever it was at */
         return give_up(t, ALERT_INTERNAL, ERR_LOCAL, "no memory for the handshake");
-    }
     if (r != 0)
         return handshake_failed(t, r, out_before);
     if (state >= 0 && state < MBEDTLS_SSL_HANDSHAKE_OVER) {

@@ -92,6 +92,12 @@ static int checkpoint_wrong(struct walk *w, const struct checkpoint *c)
     char time[TIME_TEXT];
 
     time_put(time, c->time);
+    if (good == c->tree.size)
+        return err_set(w->e, ERR_DATA,
+                       "two checkpoints of %" PRIu64
+                       " rows contradict each other; the rows lead to "
+                       "one, and not to that of %s",
+                       good, time);
     return err_set(w->e, ERR_DATA,
                    "of the rows %" PRIu64 " to %" PRIu64
                    " one was changed, added or moved: they do not lead to the checkpoint of %s",

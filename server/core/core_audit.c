@@ -146,6 +146,7 @@ static int log_leads(struct core *c, const struct store_checkpoint *last)
     struct err e = {0};
 
     if (checkpoint_audit_take(&p, str_of(last->text), &e) == 0 &&
+        memcmp(p.room, c->audit.log, sizeof p.room) == 0 &&
         p.tree.size <= c->audit.ledger.tree.size && tree_at(&from, p.tree.size, &t, &e) == 0) {
         struct merkle_head is = tree_head(&t);
         if (hash_same(&is.root, &p.tree.root)) {
@@ -153,6 +154,10 @@ static int log_leads(struct core *c, const struct store_checkpoint *last)
             c->audit.latest = p.time;
             return 0;
         }
+    }
+    if (e.code != ERR_NONE && e.code != ERR_DATA) { /* it could not be read */
+        c->failed = e;
+        return -1;
     }
     return err_set(&c->failed, ERR_DATA,
                    "the audit log is not the one that was signed: countersignd audit verify says "

@@ -61,7 +61,16 @@ static int key_take(struct ledger *l, int64_t week, struct err *e)
     return 0;
 }
 
-int ledger_forget(const struct ledger *l, int64_t before, struct err *e)
+/* A clock that went forward and comes back finds a new one: what was destroyed seals nothing. */
+static void key_forget(struct ledger *l, int64_t before)
+{
+    if (!l->keyed || l->week >= before)
+        return;
+    wipe(&l->key, sizeof l->key);
+    l->keyed = false;
+}
+
+int ledger_forget(struct ledger *l, int64_t before, struct err *e)
 {
     int64_t first, week = audit_week(before);
 
@@ -70,6 +79,7 @@ int ledger_forget(const struct ledger *l, int64_t before, struct err *e)
         return before <= 0 ? 0 : -1;
     if (first != 0 && audit_week(first) < week) /* more than fits in one turn */
         week = audit_week(first);
+    key_forget(l, week);
     return OP(l, audit_key_purge, week, e);
 }
 

@@ -30,7 +30,7 @@ int ledger_close(struct ledger *l, int64_t minute, struct err *e) MUST_USE;
 int ledger_look(struct ledger *l, struct err *e) MUST_USE;
 /* Empties some addresses of before that time, and destroys the keys of weeks that ended before it
  * and have no address left. */
-int ledger_forget(const struct ledger *l, int64_t before, struct err *e) MUST_USE;
+int ledger_forget(struct ledger *l, int64_t before, struct err *e) MUST_USE;
 
 /* The nodes of the stored tree, for proofs; ctx is the ledger. */
 struct tree_source ledger_source(struct ledger *l);

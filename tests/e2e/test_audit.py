@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import os
 import re
@@ -343,17 +344,27 @@ def relay_once(log):
     (lambda s: s + "\n", "more than five lines"),
     (lambda s: s[:-1], "line 5"),
     (lambda s: "", "line 1"),
-    (lambda s: s * 10, "INVALID"),
-    (lambda s: re.sub(r"(?m)^(.{43})=$", "A" * 43 + "=", s), "they do not lead to the checkpoint"),
+    (lambda s: s * 10, "a header that we do not write"),
 ])
 def test_a_checkpoint_from_elsewhere_that_is_none_of_this_log(log, harm, why):
+    """A wrong file is no word about the log."""
     name = checkpoint_file(log, "mine.txt")
     with open(name, encoding="ascii") as f:
         text = harm(f.read())
     with open(name, "w", encoding="ascii") as f:
         f.write(text)
+    got = audit(log, "verify", "--checkpoint", name, status=66)
+    assert why in got and "INVALID" not in got, got
+
+
+def test_a_checkpoint_of_another_tree(log):
+    name = checkpoint_file(log, "mine.txt")
+    with open(name, encoding="ascii") as f:
+        text = re.sub(r"(?m)^(.{43})=$", "A" * 43 + "=", f.read())
+    with open(name, "w", encoding="ascii") as f:
+        f.write(text)
     got = audit(log, "verify", "--checkpoint", name, status=65)
-    assert why in got or why == "INVALID", got
+    assert "checkpoints of" in got and "contradict each other" in got, got
 
 
 # --- beside a relay, and over a crash ---
@@ -472,6 +483,8 @@ LIES = {
     "another spelling": (field(4, "%6Cogin"), HERE),
     "lower digits": (field(5, "%c3%a9"), HERE),
     "not escaped": (field(5, "a b"), HERE),
+    **{f"not escaped: {c}": (field(n, f"a{c}b"), HERE)
+       for n, c in zip(itertools.cycle((4, 5, 7)), "!\"#$%&'()*+,/:;<=>?@[\\]^`{}")},
     "half an escape": (field(5, "%C"), HERE),
     "a long name": (field(5, "x" * 129), HERE),
     "a long escaped name": (field(5, "%20" * 128), "proof.txt"),
@@ -530,7 +543,7 @@ def test_an_export_is_a_checkpoint_from_elsewhere(log, tmp_path):
     assert audit(log, "verify").startswith("VALID\n")
     assert "an older copy was put back" in audit(log, "verify", "--checkpoint", str(path), status=65)
     path.write_bytes(path.read_bytes()[:-1])
-    assert "prove.tar" in audit(log, "verify", "--checkpoint", str(path), status=65)
+    assert "prove.tar" in audit(log, "verify", "--checkpoint", str(path), status=66)
 
 
 def test_what_cannot_be_exported(log):

@@ -474,6 +474,24 @@ static void a_key_waits_for_the_last_address_of_its_week(void **state)
 }
 
 /* Rows of before, whose addresses are their lines' own, are left alone. */
+/* The clock goes forward until the key is destroyed, and comes back: no line is under that key. */
+static void a_key_that_is_destroyed_seals_nothing(void **state)
+{
+    struct ledger l = ledger();
+    struct key key;
+    char want[AUDIT_ADDRESS_TEXT];
+    (void)state;
+
+    seen_from(&l, "192.0.2.1");
+    int64_t then = r->now, week = audit_week(then);
+    assert_int_equal(ledger_forget(&l, then + AUDIT_WEEK_MS + 1, &e), 0);
+    assert_int_equal(OP(audit_key_get, week, &key), 0);
+    seen_from(&l, "192.0.2.2");
+    assert_int_equal(OP(audit_key_get, week, &key), 1);
+    audit_address(want, &key, str_of("192.0.2.2"));
+    assert_string_equal(address_of(last("seen").line), want);
+}
+
 static void words_stay(void **state)
 {
     struct ledger l = ledger();
@@ -521,6 +539,7 @@ int main(void)
         TEST(addresses_are_under_the_keys_of_weeks),
         TEST(addresses_go_after_their_days_and_lines_stay),
         TEST(a_key_waits_for_the_last_address_of_its_week),
+        TEST(a_key_that_is_destroyed_seals_nothing),
         TEST(words_stay),
         TEST(the_rows_of_a_minute_fold_no_more_when_they_forget),
     };
