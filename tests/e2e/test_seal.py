@@ -158,6 +158,11 @@ def test_told_twice_it_waits_for_nobody(relay, two):
     assert roles(ours(flat, "--ca", root_of(bob))) == ["client"]
 
 
+def member_seals(relay):
+    with contextlib.closing(sqlite3.connect(f"file:{relay.dir}/relay.db?mode=ro", uri=True)) as db:
+        return db.execute("SELECT member, member_sig FROM receipts WHERE member <> ''").fetchall()
+
+
 def of_two(bob):
     """What he left of the room of two, judged."""
     made = [(flat, ours(flat, "--ca", root_of(bob))) for flat, _ in left(bob)]
@@ -178,15 +183,16 @@ def test_the_other_member_seals_what_was_said_between_two(relay, two):
         s.type("between us\r")
         his.until("between us")
         his.stop()
+        s.until(lambda: member_seals(relay), "her seal at the relay")
         assert s.quit() == 0
+    bob("recv")  # takes it, when it came too late for the end of his session
     (flat, v), = of_two(bob)
     assert v["verdict"] == "valid" and roles(v) == ["client", "relay", "member"]
     assert script(flat, root_of(bob))[1][0] == "VALID"
     f = files(flat[:-4] + ".receipt")
     seal = fields(f["member.txt"])
     assert seal["role"] == "member" and seal["signer"] != fields(f["client.txt"])["signer"]
-    with contextlib.closing(sqlite3.connect(f"file:{relay.dir}/relay.db?mode=ro", uri=True)) as db:
-        assert (f["member.txt"].decode(), f["member.sig"]) in db.execute("SELECT member, member_sig FROM receipts").fetchall()
+    assert (f["member.txt"].decode(), f["member.sig"]) in member_seals(relay)
 
 
 def heard_one(bob, alice):
