@@ -385,6 +385,7 @@ int sealings_load(struct engine *g, struct err *e);
 int take_sealed(struct engine *g, struct frame *f);
 int seal_signer(struct engine *g, uint64_t ask); /* a certificate that was asked for is here */
 int seal_failed(struct engine *g, const struct ask *a, enum proto_code code, const char *why);
+void sealing_due(struct sealing *s); /* whatever has no files yet, and is to have some */
 void seal_came(struct engine *g, struct sealing *s); /* one more, and it is good */
 void seals_go(struct engine *g); /* the relay is asked for what it may be asked for now */
 int64_t seals_deadline(const struct engine *g); /* mono ms; INT64_MAX: none */

@@ -110,7 +110,8 @@ static int row_load(void *ctx, const struct keep_receipt *row)
         free(s);
         return -1;
     }
-    s->due = s->name[0] == '\0';
+    s->unwanted = !x->g->conf.record && s->name[0] == '\0';
+    sealing_due(s);
     if (s->closed && !s->due)
         free(s);
     else

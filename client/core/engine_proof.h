@@ -89,10 +89,11 @@ struct sealing {
     bool closed;                     /* who may seal it has, or will not */
     bool member_asked;               /* the other member; his answer may still come */
     bool due;                        /* to be taken, once more when a seal came */
-    bool waited;                     /* somebody waits for it, until: */
-    int64_t until;                   /* mono ms */
-    uint64_t ask;                    /* request under way; 0: none is */
-    int64_t again;                   /* not asked before; mono ms */
+    bool unwanted; /* of a process before, and nobody wants files now: never due here */
+    bool waited;   /* somebody waits for it, until: */
+    int64_t until; /* mono ms */
+    uint64_t ask;  /* request under way; 0: none is */
+    int64_t again; /* not asked before; mono ms */
 };
 
 /* engine_checkpoint.c; -1: closing */

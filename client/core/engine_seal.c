@@ -25,6 +25,11 @@ static struct room *sealing_room(const struct engine *g, const struct sealing *s
     return room_find(g, &id);
 }
 
+void sealing_due(struct sealing *s)
+{
+    s->due |= s->name[0] == '\0' && !s->unwanted;
+}
+
 static void sealed_tell(struct engine *g)
 {
     event_add(g, &(struct engine_event){.kind = ENGINE_SEALED});
@@ -45,7 +50,7 @@ static void row_renew(struct engine *g, const struct sealing *s)
 static void finish(struct engine *g, struct sealing *s)
 {
     s->waited = false;
-    s->due |= s->name[0] == '\0';
+    sealing_due(s);
     sealed_tell(g);
 }
 
@@ -297,7 +302,7 @@ void seal_came(struct engine *g, struct sealing *s)
 {
     bool whole = s->by[RECEIPT_RELAY].good && (s->by[RECEIPT_MEMBER].good || !s->member_asked);
 
-    s->due = true;
+    s->due = !s->unwanted;
     if (whole)
         sealing_close(g, s);
     else
@@ -389,6 +394,13 @@ int seal_signer(struct engine *g, uint64_t ask)
     return s == NULL ? 0 : relay_settle(g, s, true);
 }
 
+/* It was looked at, and will not be sealed later either. Whatever else the relay says is about the
+ * room, the connection or the relay as they are now: the next connection asks again. */
+static bool refuses(enum proto_code code)
+{
+    return code == CODE_DENIED || code == CODE_MALFORMED || code == CODE_BAD_ENTRY;
+}
+
 int seal_failed(struct engine *g, const struct ask *a, enum proto_code code, const char *why)
 {
     struct sealing *s = a->type == F_SEAL || a->seal ? sealing_find(g, a->id) : NULL;
@@ -400,12 +412,12 @@ int seal_failed(struct engine *g, const struct ask *a, enum proto_code code, con
         return relay_settle(g, s, true);
     s->ask = 0;
     snprintf(text, sizeof text, ": %s", why);
-    if (s->waited || code != CODE_BUSY)
+    if (s->waited || refuses(code))
         refusal_tell(g, s, text);
-    if (code != CODE_BUSY) {
+    if (refuses(code)) {
         sealing_close(g, s);
     } else {
-        s->again = engine_mono(g) + SEAL_AGAIN_MS;
+        s->again = code == CODE_BUSY ? engine_mono(g) + SEAL_AGAIN_MS : INT64_MAX;
         finish(g, s);
     }
     seals_go(g);

@@ -289,9 +289,12 @@ static struct member *seal_member(struct ask *a, const struct receipt *x)
 
     memcpy(room.b, x->room, sizeof room.b);
     struct member *m = member_asking(a, &room);
-    if (m != NULL && !m->room->row.ephemeral && a->c->signs)
+    if (m == NULL || m->room->row.ephemeral)
+        ask_error(a, CODE_NO_SUCH, "no evidence is kept of such a room");
+    else if (!a->c->signs)
+        ask_error(a, CODE_BUSY, "there is no evidence key now");
+    else
         return m;
-    ask_error(a, CODE_NO_SUCH, "no evidence is kept of such a room");
     return NULL;
 }
 

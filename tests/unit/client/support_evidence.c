@@ -189,8 +189,10 @@ static void ask_seal(struct stage *s, const struct f_seal *ask)
     v->seals++;
     v->seal_id = ask->id;
     assert_int_equal(receipt_take(&v->receipt, str_from(ask->receipt.p, ask->receipt.n), &e), 0);
-    if (v->seal_refused || v->seal_busy)
-        refuse(s, ask->id, v->seal_busy ? CODE_BUSY : CODE_DENIED);
+    if (v->seal_busy)
+        refuse(s, ask->id, CODE_BUSY);
+    else if (v->seal_refused)
+        refuse(s, ask->id, v->seal_code == 0 ? CODE_DENIED : v->seal_code);
     else if (!v->seal_mute)
         evidence_seal(s, ask);
 }

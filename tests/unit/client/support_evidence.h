@@ -32,6 +32,7 @@ struct evidence {
     enum receipt_role seal_role; /* RECEIPT_RELAY unless a test says another */
     int64_t seal_time;           /* its date; 0: the relay's clock */
     bool seal_odd, seal_mute, seal_refused, seal_busy; /* odd: no such form */
+    enum proto_code seal_code;                         /* seal_refused: how; 0: denied */
     uint64_t seal_id;                                  /* of the last request */
 
     struct verdict found; /* of the last proof that the engine gave: */

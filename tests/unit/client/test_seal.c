@@ -458,6 +458,35 @@ static void what_nobody_had_taken_is_offered_by_the_successor(void **state)
     done(s);
 }
 
+/* It was signed, and nobody had the files when he changed his mind: no word of it is written, not
+ * when one more seal comes for it either; what he asks for is. */
+static void who_wants_no_transcripts_gets_none_of_a_session_before(void **state)
+{
+    for (unsigned sealed = 0; sealed < 2; sealed++) {
+        struct stage *s = talked(state, 2);
+        if (!sealed)
+            stage_lost(s);
+        assert_int_equal(seal(s), 1);
+        s->unrecorded = true;
+        stage_engine(s);
+        assert_int_equal(took(s), 0);
+        stage_login(s);
+        assert_int_equal(v.seals, 1);
+        assert_int_equal(took(s), 0);
+        stage_push(s, stage_write(s, BOB, "in the session without"));
+        assert_int_equal(seal(s), 1);
+        assert_int_equal(took(s), 1);
+        assert_int_equal(taken.first, s->log_n);
+        assert_true(taken.by_relay);
+        s->unrecorded = false;
+        stage_engine(s);
+        assert_int_equal(took(s), 1);
+        assert_true(taken.by_relay && taken.first_time);
+        assert_int_equal(taken.last, s->log_n - 1);
+        done(s);
+    }
+}
+
 static void a_relay_that_has_not_noticed_the_end_is_asked_again(void **state)
 {
     struct stage *s = talked(state, 2);
@@ -547,6 +576,34 @@ static void what_the_relay_refuses_later_is_told_once(void **state)
     assert_int_equal(v.seals, 1);
     assert_int_equal(took(s), 0);
     done(s);
+}
+
+/* What it says of the room, the connection or itself may be otherwise on the next connection. */
+static void what_the_relay_cannot_do_now_is_asked_for_again(void **state)
+{
+    static const enum proto_code codes[] = {CODE_NO_SUCH, CODE_LIMIT, CODE_SHUTDOWN, CODE_STATE,
+                                            CODE_AUTH};
+
+    for (size_t i = 0; i < COUNT(codes); i++) {
+        struct stage *s = talked(state, 2);
+        v.seal_refused = true;
+        v.seal_code = codes[i];
+        assert_int_equal(seal(s), 1);
+        assert_int_equal(v.seals, 1);
+        assert_int_equal(took(s), 1);
+        assert_false(taken.by_relay);
+        s->mono += SEAL_AGAIN_MS; /* not on this one */
+        engine_tick(s->g);
+        stage_serve(s);
+        assert_int_equal(v.seals, 1);
+        v.seal_refused = false;
+        stage_engine(s);
+        stage_login(s);
+        assert_int_equal(v.seals, 2);
+        assert_int_equal(took(s), 1);
+        assert_true(taken.by_relay && !taken.first_time);
+        done(s);
+    }
 }
 
 static void a_false_seal_that_comes_later_changes_no_receipt(void **state)
@@ -745,10 +802,12 @@ int main(void)
         TEST(a_killed_process_had_entered_a_room),
         TEST(who_wants_no_transcripts_gets_none_of_a_killed_process),
         TEST(what_nobody_had_taken_is_offered_by_the_successor),
+        TEST(who_wants_no_transcripts_gets_none_of_a_session_before),
         TEST(a_relay_that_has_not_noticed_the_end_is_asked_again),
         TEST(what_is_behind_one_that_waits_is_not_asked_for),
         TEST(what_is_behind_one_under_way_waits_for_both),
         TEST(what_the_relay_refuses_later_is_told_once),
+        TEST(what_the_relay_cannot_do_now_is_asked_for_again),
         TEST(a_false_seal_that_comes_later_changes_no_receipt),
         TEST(a_seal_that_nobody_asked_for_ends_the_connection),
         TEST(of_an_ephemeral_room_the_relay_is_not_asked),

@@ -2,6 +2,7 @@
  * that is not. The receipts are put together here as an honest client does. */
 #include <stdio.h>
 
+#include "server/core/core_inner.h"
 #include "tests/unit/server/support_receipt.h"
 
 static struct relay *r;
@@ -588,6 +589,20 @@ static void of_an_ephemeral_room_there_is_none(void **state)
     refused(a, CODE_NO_SUCH, "no evidence");
 }
 
+/* Its key comes back, and whoever asked may ask again. */
+static void without_an_evidence_key_it_is_for_later(void **state)
+{
+    const struct receipt x = receipt_honest(&room, a, 1, 4);
+    (void)state;
+
+    r->core->signs = false;
+    ask(a, &x);
+    refused(a, CODE_BUSY, "there is no evidence key");
+    r->core->signs = true;
+    ask(a, &x);
+    (void)sealed(a, &x);
+}
+
 /* --- one behind the other --- */
 
 static void receipts_follow_each_other(void **state)
@@ -825,6 +840,7 @@ int main(void)
         TEST(behind_an_unknown_one_there_is_one_place),
         TEST(no_entry_is_sealed_twice),
         TEST(two_in_one_place_are_not_both_sealed),
+        TEST(without_an_evidence_key_it_is_for_later),
         TEST(without_a_signature_it_is_for_later),
         TEST(who_is_gone_meanwhile_is_no_trouble),
         TEST(an_account_has_its_share_of_seals),
