@@ -12,7 +12,7 @@
 #include "server/revoke.h"
 
 enum { WANT_RELOAD = 1, WANT_DRAIN = 2, WANT_STOP = 4 };
-enum { LAST_TURNS = 8 }; /* of SEQUENCER_WAIT_MS, for the last signatures */
+enum { LAST_TURNS = 24 }; /* of SEQUENCER_WAIT_MS, for the last signatures */
 
 struct sequencer {
     struct sequencer_conf conf;

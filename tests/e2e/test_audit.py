@@ -322,8 +322,8 @@ def test_an_older_copy_put_back_is_found_by_a_checkpoint_from_elsewhere(made, lo
     countersignd("user", "enable", "bob", "--dir", old)
     relay_once(old)
     assert audit(old, "verify").startswith("VALID\n")
-    assert "they do not lead to the checkpoint" in \
-        audit(old, "verify", "--checkpoint", newer, status=65)
+    got = audit(old, "verify", "--checkpoint", newer, status=65)
+    assert "they do not lead to the checkpoint" in got or "contradict each other" in got, got
 
 
 def relay_once(log):
@@ -380,11 +380,15 @@ def test_beside_a_running_relay(tmp_path):
         relay.kill()
         out = relay.admin("audit", "verify")
         assert out.startswith("VALID\n") and " 1 open" in out, out
-        relay_once(relay.dir)
-        out = relay.admin("audit", "verify")
-        assert out.startswith("VALID\n") and " 0 open" in out, out
-        size = re.search(r"rows +(\d+) in the tree", out)[1]
-        assert f"the last of {size} rows" in out
+        size = None
+        for _ in range(5):  # at its end a relay waits for the notary, but not for long
+            relay_once(relay.dir)
+            out = relay.admin("audit", "verify")
+            assert out.startswith("VALID\n") and " 0 open" in out, out
+            size = re.search(r"rows +(\d+) in the tree", out)[1]
+            if f"the last of {size} rows" in out:
+                break
+        assert f"the last of {size} rows" in out, out
 
 
 # --- what a third party is given: both judges, who share no line ---
@@ -529,7 +533,10 @@ def test_both_judges_refuse_it_in_the_same_place(log, judged, lie):
 
 def test_an_audit_log_passes_for_no_room(log, judged):
     files = files_of(exported(log, "export"))
-    files = {("transcript.txt" if n == "audit.txt" else n): d for n, d in files.items()}
+    names = {"audit.txt": "transcript.txt"}
+    files = {names.get(n, n): d for n, d in files.items()}
+    at = list(files).index("checkpoint.sig") + 1
+    files = dict([*list(files.items())[:at], ("checkpoint.tsr", b""), *list(files.items())[at:]])
     assert both(judged, files).split(":")[0] == "checkpoint.txt"
 
 

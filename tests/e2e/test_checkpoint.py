@@ -71,7 +71,7 @@ def bundle(relay, who, entries, text, sig, first, last):
     chains = {fp: [raw(c) for c in who.ask(what, fp=fp)["chain"]] for fp, what in fps.items()}
     records = [f"{e['number']}|{e['time']}|{b64(e['line'].encode() + chr(10).encode() + raw(e['body']))}"
                f"|{e['sig']}|{e['line'].split('|')[5]}\n" for e in entries[first - 1:last]]
-    files = {"VERIFY.txt": GUIDE, "checkpoint.txt": text, "checkpoint.sig": sig,
+    files = {"VERIFY.txt": GUIDE, "checkpoint.txt": text, "checkpoint.sig": sig, "checkpoint.tsr": b"",
              "transcript.txt": "".join(records).encode(),
              "proof.txt": "".join(b64(h) + "\n" for h in path(first - 1, last, leaves_of(entries[:size]))).encode(),
              "root.der": der(relay, "root.crt", "x509"), "issuer.der": next(iter(chains.values()))[1],
