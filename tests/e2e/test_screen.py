@@ -452,10 +452,11 @@ def test_hostile_text(people):
             people[1]("send", "lab", "-", stdin=text + " end of it")
         s.until(lambda: s.text().count("end of it") >= len(HOSTILE), "all of them")
         raw = s.raw[before:]
-        for bad in (b"\x1b]", b"\x07", b"\x08\x08", b"\x1bP", b"\xc2\x9b", "\u202e".encode()):
+        for bad in (b"\x1b]", b"\x07", b"back\x08", b"\x1bP", b"\xc2\x9b", "\u202e".encode()):
             assert bad not in raw, bad
         s.wait("^[]0;pwned^G")
         s.wait("<U+202E>evil")
+        s.wait("back^H^H")  # backspaces alone are ncurses' own way to the left
         s.wait("^[[2J^[[H")
         assert s.screen.title == ""
         assert s.quit() == 0

