@@ -247,6 +247,8 @@ def test_a_killed_relay_seals_the_session_when_it_is_back(relay, two):
     relay.kill()
     relay.run("--listen", f"127.0.0.1:{relay.port}")
     listening.ready(alice)
+    alice("send", "ops", "again")  # within that session, whatever came before its welcome
+    listening.until("again")
     listening.stop()
     made = [ours(flat, "--ca", root_of(bob)) for flat, _ in left(bob)]
     assert [roles(v) for v in made] == [["client", "relay"]] * 2

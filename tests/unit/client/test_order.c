@@ -72,6 +72,10 @@ static const struct {
     {F_DEVICE, PUSH,
      "{\"type\":\"device\",\"account\":\"" H16 "\",\"name\":\"bob\",\"device\":\"x\",\"fp\":\"" H32
      "\",\"time\":5,\"kept\":true}"},
+    {F_COSIGNED, PUSH,
+     "{\"type\":\"cosigned\",\"receipt\":\"" H32 "\",\"seal\":\"" B16 "\",\"sig\":\"" B16 "\"}"},
+    {F_COSIGN_ASK, NEVER, /* of what is no receipt */
+     "{\"type\":\"cosign-ask\",\"receipt\":\"" B16 "\",\"seal\":\"" B16 "\",\"sig\":\"" B16 "\"}"},
     {F_CRL, PUSH, "{\"type\":\"crl\",\"crl\":\"" B16 "\"}"},
     {F_JOINED, NEVER,
      "{\"type\":\"joined\",\"re\":@,\"account\":\"" H16
