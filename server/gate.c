@@ -74,8 +74,7 @@ void gate_free(struct gate *g)
 
     if (g == NULL)
         return;
-    HASH_ITER(hh, g->sources, f, next)
-    {
+    HASH_ITER(hh, g->sources, f, next) {
         HASH_DEL(g->sources, f);
         free(f);
     }

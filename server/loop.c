@@ -51,8 +51,7 @@ static void everyone(struct loop *l, const struct effect *ef)
 {
     struct conn *c = NULL, *next;
 
-    HASH_ITER(hh, l->conns, c, next)
-    {
+    HASH_ITER(hh, l->conns, c, next) {
         if (c->proven && !c->classic && c->id != ef->conn)
             conn_send(c, ef->frame);
     }
@@ -98,8 +97,7 @@ static void stop(struct loop *l)
 {
     struct conn *c = NULL, *next;
 
-    HASH_ITER(hh, l->conns, c, next)
-    {
+    HASH_ITER(hh, l->conns, c, next) {
         conn_destroy(c, "shutdown");
     }
     uv_stop(&l->uv);
@@ -112,8 +110,7 @@ static void drain(struct loop *l)
 
     l->draining = true;
     l->drain_until = clock_ticks() + DRAIN_MS / 2;
-    HASH_ITER(hh, l->conns, c, next)
-    {
+    HASH_ITER(hh, l->conns, c, next) {
         if (c->state == CONN_SHAKING) {
             conn_destroy(c, "shutdown");
         } else if (c->state == CONN_OPEN) {
@@ -209,8 +206,7 @@ static void on_turn(uv_timer_t *h)
     int64_t now = clock_now(NULL), ticks = clock_ticks();
     struct conn *c = NULL, *next;
 
-    HASH_ITER(hh, l->conns, c, next)
-    {
+    HASH_ITER(hh, l->conns, c, next) {
         conn_tick(c, now, ticks);
     }
     pool_rest(&l->pool);

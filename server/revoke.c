@@ -56,8 +56,7 @@ static void devices_free(struct devices *d)
 {
     struct one *o, *next;
 
-    HASH_ITER(hh, d->all, o, next)
-    {
+    HASH_ITER(hh, d->all, o, next) {
         HASH_DEL(d->all, o);
         free(o);
     }

@@ -31,8 +31,7 @@ void roll_free(struct roll *r)
 
     if (r == NULL)
         return;
-    HASH_ITER(hh, r->rows, row, next)
-    {
+    HASH_ITER(hh, r->rows, row, next) {
         HASH_DEL(r->rows, row);
         free(row);
     }

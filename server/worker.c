@@ -200,8 +200,7 @@ static void *run(void *ctx)
             on = serve(w, m) && on;
             msg_free(m);
         }
-    HASH_ITER(hh, w->shakes, s, after)
-    {
+    HASH_ITER(hh, w->shakes, s, after) {
         shake_free(w, s);
     }
     return NULL;

@@ -14,8 +14,7 @@ void authors_free(struct engine *g)
 {
     struct author *a, *next;
 
-    HASH_ITER(hh, g->authors, a, next)
-    {
+    HASH_ITER(hh, g->authors, a, next) {
         HASH_DEL(g->authors, a);
         author_free(a);
     }

@@ -188,8 +188,7 @@ static struct sealing *sealing_of(struct engine *g, const struct hash *hash)
     struct sealing *s;
     struct hash h;
 
-    STAILQ_FOREACH(s, &g->sealings, link)
-    {
+    STAILQ_FOREACH(s, &g->sealings, link) {
         sha256(span_of(s->text, s->text_n), &h);
         if (hash_same(&h, hash))
             return s;

@@ -59,8 +59,7 @@ void knowns_free(struct engine *g)
 {
     struct known *p, *next;
 
-    HASH_ITER(hh, g->knowns, p, next)
-    {
+    HASH_ITER(hh, g->knowns, p, next) {
         HASH_DEL(g->knowns, p);
         free(p->certs);
         free(p);

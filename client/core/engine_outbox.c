@@ -10,8 +10,8 @@ struct out *out_find(struct room *r, uint64_t seq)
     struct out *o;
 
     TAILQ_FOREACH(o, &r->outs, link)
-    if (o->seq == seq)
-        return o;
+        if (o->seq == seq)
+            return o;
     return NULL;
 }
 
@@ -54,8 +54,8 @@ bool out_waits(const struct room *r, enum content_kind kind)
     const struct out *o;
 
     TAILQ_FOREACH(o, &r->outs, link)
-    if (o->kind == kind)
-        return true;
+        if (o->kind == kind)
+            return true;
     return false;
 }
 
@@ -215,7 +215,8 @@ int outbox_load(struct engine *g, struct err *e)
         if (r == NULL)
             ret = -1;
         else
-            TAILQ_FOREACH(o, &r->outs, link) out_show(g, r, o);
+            TAILQ_FOREACH(o, &r->outs, link)
+                out_show(g, r, o);
     }
     return ret < 0 ? err_set(e, ERR_IO, "the outbox cannot be read") : 0;
 }
@@ -557,7 +558,7 @@ void outs_gone(struct engine *g, struct room *r)
     struct out *o;
 
     TAILQ_FOREACH(o, &r->outs, link)
-    state_event(g, r, o->seq, 0, 0, ENGINE_FAILED, why);
+        state_event(g, r, o->seq, 0, 0, ENGINE_FAILED, why);
     outs_drop(g, r, ERR_INPUT, why);
 }
 

@@ -115,8 +115,7 @@ void room_lost(struct engine *g, struct room *r)
     guests_drop(g, r, ERR_UNAVAILABLE, why);
     out_answer(g, r, r->join_ask, ERR_UNAVAILABLE, why);
     out_answer(g, r, r->list_ask, ERR_UNAVAILABLE, why);
-    TAILQ_FOREACH(o, &r->outs, link)
-    {
+    TAILQ_FOREACH(o, &r->outs, link) {
         out_answer(g, r, o->ask, ERR_UNAVAILABLE, why);
         o->ask = 0;
     }

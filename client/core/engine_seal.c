@@ -84,8 +84,7 @@ static const struct sealing *ahead_of(const struct engine *g, const struct seali
 {
     const struct sealing *x;
 
-    STAILQ_FOREACH(x, &g->sealings, link)
-    {
+    STAILQ_FOREACH(x, &g->sealings, link) {
         if (x == s)
             return NULL;
         if (!x->closed && !x->by[RECEIPT_RELAY].good &&
@@ -127,12 +126,12 @@ static void asks_go(struct engine *g, bool waited)
     bool busy = false;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    busy |= !waited && s->ask != 0;
+        busy |= !waited && s->ask != 0;
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (!busy && s->waited == waited && may_ask(g, s)) {
-        relay_ask(g, s);
-        busy = !waited && s->ask != 0;
-    }
+        if (!busy && s->waited == waited && may_ask(g, s)) {
+            relay_ask(g, s);
+            busy = !waited && s->ask != 0;
+        }
 }
 
 /* The relay has sealed it, and handed it on. */
@@ -149,8 +148,7 @@ void seals_go(struct engine *g)
         asks_go(g, true);
         asks_go(g, false);
     }
-    STAILQ_FOREACH(s, &g->sealings, link)
-    {
+    STAILQ_FOREACH(s, &g->sealings, link) {
         const struct sealing *before = ahead_of(g, s);
         if (s->waited && s->ask == 0 && !member_waited(s) && (before == NULL || before->ask == 0))
             finish(g, s); /* it will not come soon */
@@ -164,12 +162,12 @@ static void open_bound(struct engine *g)
     size_t n = 0;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    n += !s->closed;
+        n += !s->closed;
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (n > SEALS_OPEN_MAX && !s->closed && s->ask == 0) {
-        sealing_close(g, s);
-        n--;
-    }
+        if (n > SEALS_OPEN_MAX && !s->closed && s->ask == 0) {
+            sealing_close(g, s);
+            n--;
+        }
 }
 
 /* What is being answered is waited for, too. */
@@ -186,8 +184,8 @@ int engine_seal(struct engine *g, bool all, struct err *e)
     bool failed = false;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->ask != 0 && !s->waited)
-        await(g, s);
+        if (s->ask != 0 && !s->waited)
+            await(g, s);
     for (size_t i = 0; i < g->rooms_n; i++) {
         struct room *r = g->rooms[i];
         struct err why = {0};
@@ -213,8 +211,8 @@ bool engine_sealing(const struct engine *g)
     const struct sealing *s;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->waited)
-        return true;
+        if (s->waited)
+            return true;
     return false;
 }
 
@@ -255,8 +253,8 @@ static struct sealing *sealing_find(struct engine *g, uint64_t ask)
     struct sealing *s;
 
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->ask == ask)
-        return s;
+        if (s->ask == ask)
+            return s;
     return NULL;
 }
 
@@ -438,8 +436,7 @@ int64_t seals_deadline(const struct engine *g)
     const struct sealing *s;
     int64_t at = INT64_MAX;
 
-    STAILQ_FOREACH(s, &g->sealings, link)
-    {
+    STAILQ_FOREACH(s, &g->sealings, link) {
         int64_t one = deadline_of(g, s);
         at = one < at ? one : at;
     }
@@ -454,11 +451,11 @@ void seals_tick(struct engine *g)
 
     snprintf(text, sizeof text, " within %d s", SEAL_WAIT_MS / 1000);
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->waited && s->until <= now) {
-        if (!s->by[RECEIPT_RELAY].good)
-            refusal_tell(g, s, text);
-        finish(g, s);
-    }
+        if (s->waited && s->until <= now) {
+            if (!s->by[RECEIPT_RELAY].good)
+                refusal_tell(g, s, text);
+            finish(g, s);
+        }
     seals_go(g);
 }
 
@@ -466,8 +463,7 @@ void seals_lost(struct engine *g)
 {
     struct sealing *s;
 
-    STAILQ_FOREACH(s, &g->sealings, link)
-    {
+    STAILQ_FOREACH(s, &g->sealings, link) {
         s->ask = 0;
         s->again = 0;
         if (!s->by[RECEIPT_RELAY].good)

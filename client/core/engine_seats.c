@@ -87,10 +87,10 @@ void seat_asked(struct room *r, uint64_t id)
     struct out *o;
 
     TAILQ_FOREACH(o, &r->outs, link)
-    if (o->kind == CONTENT_JOIN) {
-        o->ask = id; /* signed already: the room was new to us */
-        return;
-    }
+        if (o->kind == CONTENT_JOIN) {
+            o->ask = id; /* signed already: the room was new to us */
+            return;
+        }
     r->join_ask = id;
 }
 

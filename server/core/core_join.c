@@ -142,8 +142,8 @@ static bool email_free(const struct joining *g)
     const struct account *a, *next;
 
     HASH_ITER(hh, g->c->accounts, a, next)
-    if (a != g->account && email_same(str_of(a->row.email), str_of(g->j->email)))
-        return false;
+        if (a != g->account && email_same(str_of(a->row.email), str_of(g->j->email)))
+            return false;
     return true;
 }
 

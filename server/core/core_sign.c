@@ -48,8 +48,7 @@ void signings_free(struct core *c)
 {
     struct signing *g, *next;
 
-    HASH_ITER(hh, c->signings, g, next)
-    {
+    HASH_ITER(hh, c->signings, g, next) {
         HASH_DEL(c->signings, g);
         signing_free(g);
     }

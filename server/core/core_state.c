@@ -415,13 +415,11 @@ static void room_free(struct room *r)
     struct member *m, *m_next;
     struct author *u, *u_next;
 
-    HASH_ITER(hh, r->members, m, m_next)
-    {
+    HASH_ITER(hh, r->members, m, m_next) {
         HASH_DEL(r->members, m);
         free(m);
     }
-    HASH_ITER(hh, r->authors, u, u_next)
-    {
+    HASH_ITER(hh, r->authors, u, u_next) {
         HASH_DEL(r->authors, u);
         free(u);
     }
@@ -453,8 +451,7 @@ void room_remove(struct core *c, struct room *r)
 #define FREE_ALL(type, head, release)                                                              \
     do {                                                                                           \
         type *at_, *next_;                                                                         \
-        HASH_ITER(hh, head, at_, next_)                                                            \
-        {                                                                                          \
+        HASH_ITER(hh, head, at_, next_) {                                                          \
             HASH_DEL(head, at_);                                                                   \
             release(at_);                                                                          \
         }                                                                                          \
@@ -547,6 +544,6 @@ void penalty_purge(struct core *c)
     struct penalty *p, *next;
 
     HASH_ITER(hh, c->penalties, p, next)
-    if (c->now > p->until + GUESS_WAIT_MAX_MS)
-        penalty_drop(c, p);
+        if (c->now > p->until + GUESS_WAIT_MAX_MS)
+            penalty_drop(c, p);
 }

@@ -440,8 +440,7 @@ static void window_free(struct windows *w, struct window *r)
     while (r->seats_n > 0)
         kept_free(w, r->seats[--r->seats_n]);
     free(r->seats);
-    HASH_ITER(hh, r->lasts, l, next)
-    {
+    HASH_ITER(hh, r->lasts, l, next) {
         HASH_DEL(r->lasts, l);
         kept_free(w, l->message);
         free(l);
@@ -465,8 +464,7 @@ static void window_close(void *db)
 
     if (w == NULL)
         return;
-    HASH_ITER(hh, w->rooms, r, next)
-    {
+    HASH_ITER(hh, w->rooms, r, next) {
         window_free(w, r);
     }
     free(w);
