@@ -62,9 +62,10 @@ static void plan_end(struct job *j)
     if (j->broken)
         err_set(&j->err, ERR_PEER, "the relay's history was not accepted: nothing was written");
     else if (engine_export(job_engine(j), &p->what, &out, &j->err) == 0 &&
-             stamp_archive(j->call, buf_span(&out), &stamped, &j->err) == 0 &&
-             evidence_write(client_profile(j->client), j->call->output, buf_span(&stamped),
-                            &j->err) == 0)
+             (j->call->tsa == NULL ||
+              stamp_archive(j->call, buf_span(&out), &stamped, &j->err) == 0) &&
+             evidence_write(client_profile(j->client), j->call->output,
+                            buf_span(j->call->tsa == NULL ? &out : &stamped), &j->err) == 0)
         (void)!report(j, &p->what);
     buf_free(&out);
     buf_free(&stamped);
@@ -85,25 +86,6 @@ static int plan_run(struct call *c, struct plan *p, struct err *e)
     return job_run(&j, e);
 }
 
-/* A date, the first or the last millisecond of it, or a time as we print it. */
-static int time_of(const char *option, const char *text, bool last, int64_t *out, struct err *e)
-{
-    char whole[64];
-
-    if (text == NULL)
-        return 0;
-    snprintf(whole, sizeof whole, "%.24s%s", text,
-             strchr(text, 'T') != NULL ? ""
-             : last                    ? "T23:59:59.999Z"
-                                       : "T00:00:00Z");
-    if (strlen(text) >= TIME_TEXT || time_take(out, str_of(whole)) < 0)
-        return err_set(e, ERR_USAGE,
-                       "%s wants a date (2026-11-21) or a time in UTC "
-                       "(2026-11-21T10:15:00Z)",
-                       option);
-    return 0;
-}
-
 int command_export(struct call *c, struct err *e)
 {
     struct plan p = {.what = {.redact = p.redact}};
@@ -112,8 +94,8 @@ int command_export(struct call *c, struct err *e)
         return err_set(e, ERR_USAGE,
                        "usage: countersign export ROOM [--since TIME] [--until TIME] "
                        "[--redact N,...] [--tsa URL --tsa-ca FILE] -o FILE");
-    if (time_of("--since", c->since, false, &p.what.since, e) < 0 ||
-        time_of("--until", c->until, true, &p.what.until, e) < 0 ||
+    if (time_option(&p.what.since, "--since", c->since, false, e) < 0 ||
+        time_option(&p.what.until, "--until", c->until, true, e) < 0 ||
         engine_export_hide(str_of(c->redact), p.redact, &p.what.redact_n, e) < 0 ||
         stamp_wanted(c, e) < 0)
         return -1;

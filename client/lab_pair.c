@@ -4,8 +4,9 @@
 
 #include "client/wire.h"
 #include "common/crypto/issue.h"
+#include "common/util/time.h"
 
-enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, CLASSIC_BITS = 2048 /* as a relay */ };
+enum { HOUR_MS = 3600 * 1000, CLASSIC_BITS = 2048 /* as a relay */ };
 
 static struct span der_span(const struct lab_der *d)
 {

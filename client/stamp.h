@@ -8,8 +8,8 @@
  * the other. */
 int stamp_wanted(const struct call *c, struct err *e) MUST_USE;
 
-/* Asks the authority of --tsa and appends to out the archive with its time stamp, judged; without
- * --tsa the archive as it is. 0, or -1 and e: nothing that is not whole is in out. */
+/* Asks the authority of --tsa, which must be there, and appends to out the archive with its time
+ * stamp, judged. 0, or -1 and e: nothing that is not whole is in out. */
 int stamp_archive(const struct call *c, struct span archive, struct buf *out,
                   struct err *e) MUST_USE;
 

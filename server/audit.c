@@ -96,30 +96,12 @@ static int row_list(void *ctx, const struct store_audit *row)
     return 0;
 }
 
-/* A date is all of its day. */
-static int time_of(const char *option, const char *text, bool last, int64_t *out, struct err *e)
-{
-    char whole[64];
-
-    if (text[0] == '\0')
-        return 0;
-    snprintf(whole, sizeof whole, "%.24s%s", text,
-             strchr(text, 'T') != NULL ? ""
-             : last                    ? "T23:59:59.999Z"
-                                       : "T00:00:00Z");
-    if (strlen(text) >= TIME_TEXT || time_take(out, str_of(whole)) < 0)
-        return err_set(e, ERR_USAGE,
-                       "%s wants a date (2026-11-21) or a time in UTC (2026-11-21T10:15:00Z)",
-                       option);
-    return 0;
-}
-
 static int audit_list(struct call *c, const struct store *s, struct err *e)
 {
     struct listing x = {.conf = &c->conf, .until = INT64_MAX, .e = e};
 
-    if (time_of("--since", c->conf.since, false, &x.since, e) < 0 ||
-        time_of("--until", c->conf.until, true, &x.until, e) < 0)
+    if (time_option(&x.since, "--since", c->conf.since, false, e) < 0 ||
+        time_option(&x.until, "--until", c->conf.until, true, e) < 0)
         return -1;
     if (c->conf.account[0] != '\0' && name_canonical(x.account, str_of(c->conf.account)) < 0)
         return err_set(e, ERR_USAGE, "--account: this is no name");
@@ -261,7 +243,7 @@ static int held_file(struct held *h, const char *path)
 {
     struct checkpoint p;
     struct buf data;
-    int rc = -1;
+    int rc;
 
     if (path[0] == '\0')
         return 0;

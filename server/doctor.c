@@ -10,13 +10,14 @@
 
 #include "certs/file.h"
 #include "common/util/text.h"
+#include "common/util/time.h"
 #include "server/books.h"
 #include "server/command.h"
 #include "server/door.h"
 #include "server/identity.h"
 #include "server/log.h"
 
-enum { DAY_MS = 24 * 3600 * 1000, SPACE_WARN = 1024, SPACE_FAIL = 64 }; /* MiB */
+enum { SPACE_WARN = 1024, SPACE_FAIL = 64 }; /* MiB */
 
 enum grade { OK, WARN, FAIL };
 

@@ -6,9 +6,10 @@
 
 #include "certs/file.h"
 #include "common/crypto/pem.h"
+#include "common/util/time.h"
 #include "server/log.h"
 
-enum { DAY_MS = 24 * 3600 * 1000, CLASSIC_BITS = 2048 };
+enum { CLASSIC_BITS = 2048 };
 
 static const struct {
     const char *cert, *key, *label;

@@ -11,9 +11,10 @@
 
 #include "common/evidence/transcript.h"
 #include "common/evidence/tree.h"
+#include "common/util/time.h"
 
 /* Ours, in the header of the file: "CSRD". */
-enum { STORE_APPLICATION = 0x43535244, BUSY_MS = 5000, DAY_MS = 24 * 3600 * 1000 };
+enum { STORE_APPLICATION = 0x43535244, BUSY_MS = 5000 };
 
 /* Step n brings a database of version n to n + 1. Steps are never changed, only added. */
 static const char *const migrations[] = {
@@ -1081,7 +1082,7 @@ static int disk_message_node(void *db, const struct room_id *room, uint64_t numb
     return one(db, s, head_take, out, e);
 }
 
-static int time_take(sqlite3_stmt *s, void *ctx)
+static int time_row(sqlite3_stmt *s, void *ctx)
 {
     int64_t *time = ctx;
     *time = col_int(s, 0);
@@ -1094,7 +1095,7 @@ static int disk_message_latest(void *db, const struct room_id *room, uint64_t af
     sqlite3_stmt *s = stmt(db, S_MESSAGE_LATEST);
     BIND(s, 1, *room);
     bind_u64(s, 2, after);
-    return one(db, s, time_take, out, e) < 0 ? -1 : 0;
+    return one(db, s, time_row, out, e) < 0 ? -1 : 0;
 }
 
 static int disk_checkpoint_put(void *db, const struct store_checkpoint *c, struct err *e)
@@ -1318,12 +1319,12 @@ static int disk_audit_latest(void *db, uint64_t after, int64_t *out, struct err 
 {
     sqlite3_stmt *s = stmt(db, S_AUDIT_LATEST);
     bind_u64(s, 1, after);
-    return one(db, s, time_take, out, e) < 0 ? -1 : 0;
+    return one(db, s, time_row, out, e) < 0 ? -1 : 0;
 }
 
 static int disk_audit_known(void *db, int64_t *out, struct err *e)
 {
-    return one(db, stmt(db, S_AUDIT_KNOWN), time_take, out, e) < 0 ? -1 : 0;
+    return one(db, stmt(db, S_AUDIT_KNOWN), time_row, out, e) < 0 ? -1 : 0;
 }
 
 static int disk_audit_forget(void *db, int64_t before, uint64_t most, struct err *e)

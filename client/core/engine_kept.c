@@ -14,26 +14,16 @@ enum {
 
 /* --- one row --- */
 
-static void part_put(struct wr *w, const void *p, size_t n)
-{
-    size_t at = wr_open(w, 2);
-
-    wr_put(w, p, n);
-    wr_close(w, at, 2);
-}
-
 /* How long it is; more than fits spoils r. */
 static size_t part_take(struct rd *r, void *out, size_t max)
 {
-    size_t n = rd_u16(r);
-    const uint8_t *p = n > max ? NULL : rd_take(r, n);
+    struct span s = rd_part(r, 2);
 
-    if (p == NULL) {
+    if (s.n > max)
         r->bad = true;
-        return 0;
-    }
-    memcpy(out, p, n);
-    return n;
+    else if (s.n > 0)
+        memcpy(out, s.p, s.n);
+    return r->bad ? 0 : s.n;
 }
 
 int sealing_keep(struct engine *g, const struct sealing *s, struct err *e)
@@ -47,14 +37,14 @@ int sealing_keep(struct engine *g, const struct sealing *s, struct err *e)
         return 0;
     wr_u8(&w, s->closed ? CLOSED : OPEN);
     wr_u64(&w, (uint64_t)s->latest);
-    part_put(&w, s->text, s->text_n);
+    wr_part(&w, 2, span_of(s->text, s->text_n));
     for (size_t i = 0; i < RECEIPT_ROLE_COUNT; i++) {
         const struct sealing_by *by = &s->by[i];
-        part_put(&w, by->text, by->good ? by->text_n : 0);
-        part_put(&w, by->sig, by->good ? by->sig_n : 0);
+        wr_part(&w, 2, span_of(by->text, by->good ? by->text_n : 0));
+        wr_part(&w, 2, span_of(by->sig, by->good ? by->sig_n : 0));
     }
-    part_put(&w, s->cades, s->cades_n);
-    part_put(&w, s->name, strlen(s->name));
+    wr_part(&w, 2, span_of(s->cades, s->cades_n));
+    wr_part(&w, 2, span_of(s->name, strlen(s->name)));
     sha256(span_of(s->text, s->text_n), &row.hash);
     memcpy(row.room.b, s->receipt.room, sizeof row.room.b);
     row.data = wr_span(&w);
@@ -127,9 +117,9 @@ int sealings_load(struct engine *g, struct err *e)
     if (k->ops->receipt_each(k->k, row_load, &(struct loading){g, e}, e) < 0)
         return -1;
     STAILQ_FOREACH(s, &g->sealings, link)
-    if (s->due) {
-        event_add(g, &(struct engine_event){.kind = ENGINE_SEALED});
-        break;
-    }
+        if (s->due) {
+            event_add(g, &(struct engine_event){.kind = ENGINE_SEALED});
+            break;
+        }
     return 0;
 }

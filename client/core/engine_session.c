@@ -26,29 +26,12 @@ void session_linked(struct engine *g, const struct engine_peer *peer)
 
 /* --- the record --- */
 
-static void word_put(struct wr *w, const char *word)
-{
-    size_t at = wr_open(w, 1);
-
-    wr_put(w, word, strlen(word));
-    wr_close(w, at, 1);
-}
-
 static void word_take(struct rd *r, char out[RECEIPT_WORD_MAX + 1])
 {
-    size_t n = rd_u8(r);
-    const uint8_t *p = rd_take(r, n);
+    struct span word = rd_part(r, 1);
 
-    if (p == NULL || str_copy(out, RECEIPT_WORD_MAX + 1, str_from((const char *)p, n)) < 0)
+    if (str_copy(out, RECEIPT_WORD_MAX + 1, str_from((const char *)word.p, word.n)) < 0)
         r->bad = true;
-}
-
-static void bytes_take(struct rd *r, void *out, size_t n)
-{
-    const uint8_t *p = rd_take(r, n);
-
-    if (p != NULL)
-        memcpy(out, p, n);
 }
 
 int session_put(struct engine *g, struct err *e)
@@ -62,8 +45,8 @@ int session_put(struct engine *g, struct err *e)
         return 0;
     wr_put(&w, s->id, sizeof s->id);
     wr_put(&w, s->relay_fp.b, sizeof s->relay_fp.b);
-    word_put(&w, s->link);
-    word_put(&w, s->suite);
+    wr_part(&w, 1, span_of(s->link, strlen(s->link)));
+    wr_part(&w, 1, span_of(s->suite, strlen(s->suite)));
     for (size_t i = 0; i < g->rooms_n; i++) {
         const struct room *r = g->rooms[i];
         if (r->session_from == 0 || r->pub.ephemeral)
@@ -121,12 +104,12 @@ static int record_take(struct engine *g, struct span record, struct err *e)
     struct session s = {.begun = true};
     struct room_id id;
 
-    bytes_take(&r, s.id, sizeof s.id);
-    bytes_take(&r, s.relay_fp.b, sizeof s.relay_fp.b);
+    rd_copy(&r, s.id, sizeof s.id);
+    rd_copy(&r, s.relay_fp.b, sizeof s.relay_fp.b);
     word_take(&r, s.link);
     word_take(&r, s.suite);
     while (!r.bad && !rd_done(&r)) {
-        bytes_take(&r, id.b, sizeof id.b);
+        rd_copy(&r, id.b, sizeof id.b);
         uint64_t from = rd_u64(&r);
         if (!r.bad && room_load(g, &id, from, e) < 0)
             return -1;

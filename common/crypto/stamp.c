@@ -219,7 +219,8 @@ static void signing_cert_take(struct token *t, struct rd value, bool second)
     t->signer_hash = dr_take(&first, OCTETS);
 }
 
-/* Each once, with one value; what is not known is signed and does not matter. */
+/* Each with one value; of one that is there twice, which nobody but the signer could write, the
+ * last counts. What is not known is signed and does not matter. */
 static bool attributes_take(struct token *t)
 {
     struct rd r = rd_of(t->attributes);

@@ -1,8 +1,7 @@
 #include <stdio.h>
 
 #include "common/crypto/x509_inside.h"
-
-enum { DAY_MS = 24 * 3600 * 1000 };
+#include "common/util/time.h"
 
 /* Days since 1970-01-01, by eras of 400 years that begin on a 1st of March (H. Hinnant,
  * "chrono-compatible low-level date algorithms"). */

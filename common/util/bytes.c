@@ -150,6 +150,22 @@ uint64_t rd_var(struct rd *r)
     return 0;
 }
 
+struct span rd_part(struct rd *r, size_t width)
+{
+    size_t n = width == 1 ? rd_u8(r) : rd_u16(r);
+    const uint8_t *p = rd_take(r, n);
+
+    return span_of(p, p == NULL ? 0 : n);
+}
+
+void rd_copy(struct rd *r, void *out, size_t n)
+{
+    const uint8_t *p = rd_take(r, n);
+
+    if (p != NULL)
+        memcpy(out, p, n);
+}
+
 struct span rd_rest(struct rd *r)
 {
     size_t n = rd_left(r);
@@ -242,6 +258,14 @@ void wr_close(struct wr *w, size_t start, size_t width)
     }
     for (size_t i = 0; i < width; i++)
         w->buf[start - 1 - i] = (uint8_t)(n >> 8 * i);
+}
+
+void wr_part(struct wr *w, size_t width, struct span s)
+{
+    size_t at = wr_open(w, width);
+
+    wr_put(w, s.p, s.n);
+    wr_close(w, at, width);
 }
 
 struct span wr_span(const struct wr *w)

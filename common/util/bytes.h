@@ -51,10 +51,12 @@ uint16_t rd_u16(struct rd *r); /* big-endian, all of them */
 uint32_t rd_u24(struct rd *r);
 uint32_t rd_u32(struct rd *r);
 uint64_t rd_u64(struct rd *r);
-uint64_t rd_var(struct rd *r);      /* RFC 9000 16: up to 2^62 - 1, in its shortest form or bad */
-struct span rd_rest(struct rd *r);  /* everything that is left */
-size_t rd_left(const struct rd *r); /* 0 when bad */
-bool rd_done(const struct rd *r);   /* all read, never short */
+uint64_t rd_var(struct rd *r); /* RFC 9000 16: up to 2^62 - 1, in its shortest form or bad */
+struct span rd_part(struct rd *r, size_t width); /* what wr_part wrote, borrowed */
+void rd_copy(struct rd *r, void *out, size_t n); /* n bytes; out stays as it was when r is bad */
+struct span rd_rest(struct rd *r);               /* everything that is left */
+size_t rd_left(const struct rd *r);              /* 0 when bad */
+bool rd_done(const struct rd *r);                /* all read, never short */
 
 /* Writer into a caller's array. */
 struct wr {
@@ -73,6 +75,7 @@ void wr_u64(struct wr *w, uint64_t v);
 void wr_var(struct wr *w, uint64_t v);                   /* what rd_var reads; bad above 2^62 - 1 */
 size_t wr_open(struct wr *w, size_t width);              /* leaves a length of 1, 2, 3, 4 bytes */
 void wr_close(struct wr *w, size_t start, size_t width); /* ... and writes it */
+void wr_part(struct wr *w, size_t width, struct span s); /* a length of 1 or 2 bytes, and s */
 struct span wr_span(const struct wr *w);                 /* what was written; empty when bad */
 
 /* A queue of bytes that grows up to a bound: appended at the end, consumed at the front. */

@@ -1,9 +1,8 @@
 #include "common/util/time.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
-
-enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
 static bool year_is_leap(int64_t year)
 {
@@ -108,5 +107,22 @@ int time_take(int64_t *ms, struct str s)
     for (unsigned m = 1; m < t.month; m++)
         days += month_days(t.year, m);
     *ms = days * DAY_MS + ((t.hour * 60 + t.minute) * 60 + t.second) * INT64_C(1000) + t.ms;
+    return 0;
+}
+
+int time_option(int64_t *ms, const char *option, const char *text, bool last, struct err *e)
+{
+    char whole[64];
+
+    if (text == NULL || text[0] == '\0')
+        return 0;
+    snprintf(whole, sizeof whole, "%.24s%s", text,
+             strchr(text, 'T') != NULL ? ""
+             : last                    ? "T23:59:59.999Z"
+                                       : "T00:00:00Z");
+    if (strlen(text) >= TIME_TEXT || time_take(ms, str_of(whole)) < 0)
+        return err_set(e, ERR_USAGE,
+                       "%s wants a date (2026-11-21) or a time in UTC (2026-11-21T10:15:00Z)",
+                       option);
     return 0;
 }

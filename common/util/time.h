@@ -5,7 +5,9 @@
 #include <stdint.h>
 
 #include "common/util/bytes.h"
+#include "common/util/err.h"
 
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
 enum { TIME_TEXT = 25 }; /* "2026-11-21T10:15:00.000Z" and its NUL */
 
 struct time_parts { /* UTC */
@@ -21,5 +23,9 @@ void time_split(int64_t ms, struct time_parts *out);
 void time_put(char out[TIME_TEXT], int64_t ms); /* with milliseconds */
 /* Exactly what time_put writes, or the same without ".mmm"; real dates only. 0 or -1. */
 int time_take(int64_t *ms, struct str s) MUST_USE;
+/* What an option says: such a time, or a date alone, which is its first millisecond or its last.
+ * NULL and "" say nothing. 0, or -1 and e (ERR_USAGE). */
+int time_option(int64_t *ms, const char *option, const char *text, bool last,
+                struct err *e) MUST_USE;
 
 #endif

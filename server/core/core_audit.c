@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "common/evidence/checkpoint.h"
-
-enum { DAY_MS = 24 * 3600 * 1000 };
+#include "common/util/time.h"
 
 /* --- rows --- */
 

@@ -1,4 +1,5 @@
 /* The store as a specification that runs: rows in arrays, found by looking at all of them. */
+#include "common/util/time.h"
 #include "server/core/store.h"
 
 #include <stdlib.h>
@@ -1290,8 +1291,6 @@ static int memory_audit_key_purge(void *db, int64_t week, struct err *e)
     }
     return 0;
 }
-
-enum { DAY_MS = 24 * 3600 * 1000 };
 
 static int memory_audit_sign(void *db, const struct store_checkpoint *row, struct err *e)
 {

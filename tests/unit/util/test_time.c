@@ -102,6 +102,31 @@ static void no_times_are_refused(void **state)
     }
 }
 
+static void options_take_dates_too(void **state)
+{
+    static const char *const wrong[] = {"2026-13-01", "21.11.2026", "2026-11-21T10:15", "yesterday",
+                                        "2026-11-21T10:15:00.000Z and more"};
+    struct err e = {0};
+    int64_t ms = 7;
+    (void)state;
+
+    assert_int_equal(time_option(&ms, "--since", NULL, false, &e), 0);
+    assert_int_equal(time_option(&ms, "--since", "", false, &e), 0);
+    assert_int_equal(ms, 7);
+    assert_int_equal(time_option(&ms, "--since", "1970-01-02", false, &e), 0);
+    assert_int_equal(ms, DAY_MS);
+    assert_int_equal(time_option(&ms, "--until", "1970-01-02", true, &e), 0);
+    assert_int_equal(ms, 2 * DAY_MS - 1);
+    assert_int_equal(time_option(&ms, "--until", "1970-01-01T00:00:05Z", true, &e), 0);
+    assert_int_equal(ms, 5000);
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        e = (struct err){0};
+        assert_int_equal(time_option(&ms, "--until", wrong[i], true, &e), -1);
+        assert_int_equal(e.code, ERR_USAGE);
+        assert_memory_equal(e.text, "--until wants", 13);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +135,7 @@ int main(void)
         cmocka_unit_test(outside_becomes_the_bound),
         cmocka_unit_test(whole_seconds_are_read),
         cmocka_unit_test(no_times_are_refused),
+        cmocka_unit_test(options_take_dates_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
